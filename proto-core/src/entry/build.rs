@@ -1,0 +1,104 @@
+//! Making an entry: fill in what the author knows, sign, and get the canonical bytes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Id, Position, SecretKey,
+    canonical::to_slice,
+    entry::{EntryError, EntryView, view},
+    limits::MAX_PARENTS,
+};
+
+/// Where an entry belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Origin {
+    /// It starts a tree. The nonce makes two roots with the same settings two trees.
+    Root {
+        /// Random bytes.
+        nonce: [u8; 16],
+    },
+    /// It belongs to the tree with this root.
+    Tree(Id),
+}
+
+/// Why an entry could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// More than [`MAX_PARENTS`] parents.
+    #[error("an entry has at most {MAX_PARENTS} parents: write merges first")]
+    TooManyParents,
+    /// The room given for the encoding is too small.
+    #[error("the buffer of {0} bytes is too small for the entry")]
+    Room(usize),
+    /// The result breaks a rule.
+    #[error("{0}")]
+    Rule(#[from] EntryError),
+}
+
+/// An entry in the making. Parents may be added in any order; [`EntryBuilder::sign`] sorts them, sets the height,
+/// and checks every structural rule on the result.
+#[derive(Clone, Debug)]
+pub struct EntryBuilder {
+    origin: Origin,
+    time: u64,
+    height: u64,
+    parents: heapless::Vec<Id, MAX_PARENTS>,
+}
+
+/// The encoding before the signature; see the table in [`crate::entry`].
+#[derive(Serialize)]
+struct Signed<'a> {
+    version: u8,
+    origin: Origin,
+    height: u64,
+    time: u64,
+    parents: &'a [Id],
+    author: crate::PublicKey,
+    stores: &'a [(&'a str, &'a [u8])],
+}
+
+impl EntryBuilder {
+    /// Starts an entry with a claimed time in wall milliseconds.
+    pub const fn new(origin: Origin, time: u64) -> Self {
+        Self { origin, time, height: 0, parents: heapless::Vec::new() }
+    }
+
+    /// Adds a parent; one that is there already is left as it is.
+    pub fn parent(&mut self, parent: Position) -> Result<&mut Self, BuildError> {
+        if let Err(place) = self.parents.binary_search(&parent.id) {
+            self.parents.insert(place, parent.id).map_err(|_| BuildError::TooManyParents)?;
+        }
+        self.height = self.height.max(parent.height.saturating_add(1));
+        Ok(self)
+    }
+
+    /// Encodes and signs into the front of `room`. `stores` are names and encoded data, sorted by name.
+    pub fn sign<'a>(
+        &self,
+        key: &SecretKey,
+        stores: &[(&str, &[u8])],
+        room: &'a mut [u8],
+    ) -> Result<&'a [u8], BuildError> {
+        let size = room.len();
+        let signed = Signed {
+            version: view::VERSION,
+            origin: self.origin,
+            height: self.height,
+            time: self.time,
+            parents: &self.parents,
+            author: key.public(),
+            stores,
+        };
+        let used = to_slice(&signed, room).ok_or(BuildError::Room(size))?.len();
+        let (signed, rest) = room.split_at(used);
+        let signature = key.sign(&view::signed_hash(signed));
+        let place = rest.len();
+        let end = used.saturating_add(signature.as_bytes().len());
+        let tail = room.get_mut(used..end).ok_or(BuildError::Room(place.saturating_add(used)))?;
+        tail.copy_from_slice(signature.as_bytes());
+        let bytes: &'a [u8] = room.get(..end).ok_or(BuildError::Room(size))?;
+        EntryView::read(bytes)?;
+        Ok(bytes)
+    }
+}

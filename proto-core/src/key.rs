@@ -1,0 +1,176 @@
+//! Keys and signatures: Ed25519, checked strictly, one by one.
+
+use core::{fmt, str::FromStr};
+
+use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::text;
+
+/// An Ed25519 public key: the name of an author and of a node.
+///
+/// Holding one says nothing about its use: [`PublicKey::verify`] refuses what is not a point of the curve and
+/// points of small order, and so does [`PublicKey::check`], for the moment at which a key is registered.
+///
+/// ```
+/// # use pleach_core::{PublicKey, SecretKey};
+/// let secret = SecretKey::from_bytes([7; 32]);
+/// let signature = secret.sign(b"a message");
+/// assert!(secret.public().verify(b"a message", &signature).is_ok());
+/// assert!(secret.public().verify(b"another", &signature).is_err());
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublicKey([u8; 32]);
+
+/// Why a key or a signature is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The bytes are not a point of the curve.
+    #[error("not an Ed25519 public key: ask its owner for the key again")]
+    NotAPoint,
+    /// A point of small order, for which anybody can sign.
+    #[error("a weak Ed25519 key of small order, for which anybody can sign: refuse it")]
+    Weak,
+    /// The strict check failed.
+    #[error("the signature does not fit the key and the message")]
+    BadSignature,
+}
+
+impl PublicKey {
+    /// Takes the 32 bytes of a key as they are.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Refuses bytes that are no point of the curve, or a point of small order.
+    pub fn check(&self) -> Result<(), KeyError> {
+        let key = VerifyingKey::from_bytes(&self.0).map_err(|_| KeyError::NotAPoint)?;
+        if key.is_weak() { Err(KeyError::Weak) } else { Ok(()) }
+    }
+
+    /// Checks a signature strictly (RFC 8032 section 5.1.7 without the cofactor, small orders refused).
+    pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), KeyError> {
+        let key = VerifyingKey::from_bytes(&self.0).map_err(|_| KeyError::NotAPoint)?;
+        let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
+        key.verify_strict(message, &signature).map_err(|_| KeyError::BadSignature)
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text::write(&self.0, f)
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text::write_short("PublicKey", &self.0, f)
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = text::TextError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text::parse(text).map(Self)
+    }
+}
+
+impl Serialize for PublicKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        text::serialize(&self.0, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text::deserialize(deserializer).map(Self)
+    }
+}
+
+/// The 64 bytes of an Ed25519 signature.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Signature([u8; 64]);
+
+impl Signature {
+    /// Takes the 64 bytes of a signature as they are.
+    pub const fn from_bytes(bytes: [u8; 64]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 64 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 64] {
+        &self.0
+    }
+}
+
+/// 64 raw bytes in postcard: serde knows arrays of at most 32, and two halves have no prefix either.
+impl Serialize for Signature {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut halves = [[0; 32]; 2];
+        halves.as_flattened_mut().copy_from_slice(&self.0);
+        halves.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Signature {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let halves = <[[u8; 32]; 2]>::deserialize(deserializer)?;
+        let mut bytes = [0; 64];
+        bytes.copy_from_slice(halves.as_flattened());
+        Ok(Self(bytes))
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut head = [0; 32];
+        head.copy_from_slice(self.0.first_chunk::<32>().unwrap_or(&[0; 32]));
+        text::write_short("Signature", &head, f)
+    }
+}
+
+/// An Ed25519 secret key. It signs only for the public key that it derives itself, is wiped when dropped, and
+/// never shows in `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretKey(SigningKey);
+
+impl SecretKey {
+    /// The key with this seed.
+    pub fn from_bytes(seed: [u8; 32]) -> Self {
+        Self(SigningKey::from_bytes(&seed))
+    }
+
+    /// The seed, for whoever stores the key. Handle with care.
+    pub fn to_bytes(&self) -> [u8; 32] {
+        self.0.to_bytes()
+    }
+
+    /// The key that checks this one's signatures.
+    pub fn public(&self) -> PublicKey {
+        PublicKey(self.0.verifying_key().to_bytes())
+    }
+
+    /// Signs a message. The message carries its own domain: callers sign domain-separated hashes only.
+    pub fn sign(&self, message: &[u8]) -> Signature {
+        Signature(self.0.sign(message).to_bytes())
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretKey(of {:?})", self.public())
+    }
+}
+
+impl core::hash::Hash for SecretKey {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.public().hash(state);
+    }
+}

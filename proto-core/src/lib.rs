@@ -1,0 +1,51 @@
+//! The core of Pleach: a pure state machine that keeps signed, content-addressed databases the same on every
+//! device that holds them.
+//!
+//! Nothing here reads a clock, draws a random number, opens a file or a socket, or spawns anything. Time and
+//! entropy are arguments; storage and network are actions that a runtime carries out.
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`Id`], [`PublicKey`], [`Position`], [`limits`] | the ground |
+//! | [`entry`] | one entry: bytes, rules |
+//! | [`access`] | who may do what |
+//! | [`document`] | what applications read and write |
+//! | [`storage`] | what every store does |
+//! | [`wire`] | what peers say to each other |
+//! | [`session`] | one exchange about one tree, without a heap |
+//! | [`node`] | the engine: commands, peers, sessions, timers |
+//!
+//! A room imports only from rooms above it in this table.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod access;
+pub mod canonical;
+pub mod document;
+pub mod entry;
+mod id;
+mod key;
+pub mod limits;
+#[cfg(feature = "alloc")]
+pub mod node;
+pub mod path;
+mod position;
+mod seq;
+pub mod session;
+pub mod storage;
+mod text;
+mod time;
+pub mod wire;
+
+pub use id::Id;
+pub use key::{KeyError, PublicKey, SecretKey, Signature};
+pub use position::{Position, Range};
+pub use seq::{Iter as SeqIter, Seq, SeqError};
+pub use text::{TEXT_LEN, TextError};
+pub use time::Now;

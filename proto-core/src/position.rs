@@ -1,0 +1,45 @@
+//! The order of entries: by height, then by id, so that parents sort before children.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Id;
+
+/// Where an entry stands in its tree. Parents always sort before children, since heights rise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Position {
+    /// 1 + the highest parent's height; 0 for a root.
+    pub height: u64,
+    /// The entry.
+    pub id: Id,
+}
+
+impl Position {
+    /// The position before all others.
+    pub const MIN: Self = Self { height: 0, id: Id::MIN };
+    /// The position after every valid entry.
+    pub const END: Self = Self { height: crate::limits::HEIGHT_END, id: Id::MIN };
+}
+
+/// The positions from `start` (included) to `end` (excluded).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Range {
+    /// The first position inside.
+    pub start: Position,
+    /// The first position beyond.
+    pub end: Position,
+}
+
+impl Range {
+    /// Every position.
+    pub const ALL: Self = Self { start: Position::MIN, end: Position::END };
+
+    /// Whether the position lies inside.
+    pub fn contains(&self, position: &Position) -> bool {
+        self.start <= *position && *position < self.end
+    }
+
+    /// Whether no position lies inside.
+    pub fn is_empty(&self) -> bool {
+        self.start >= self.end
+    }
+}

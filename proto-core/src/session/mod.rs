@@ -1,0 +1,1 @@
+//! One exchange about one tree, without a heap.

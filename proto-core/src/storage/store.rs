@@ -1,0 +1,279 @@
+//! The trait that stores implement, and the data that goes in and out.
+
+use alloc::{string::String, sync::Arc, vec::Vec};
+
+use crate::{
+    Id, Position, Range,
+    access::{Refusal, ViewId},
+    entry::{Entry, Permission, VerifiedEntry, Who},
+    storage::Measure,
+};
+
+/// A place that keeps trees. Every call blocks until it is done.
+pub trait Store: Send + Sync {
+    /// The state after the last write that returned.
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StorageError>;
+
+    /// Carries out a write in one durable transaction.
+    fn write(&self, write: &Write) -> Result<Written, StorageError>;
+}
+
+/// An unchanging state of a store. `tree` names a tree that the store holds; of one that it does not hold, all
+/// answers are empty.
+pub trait Snapshot: Send + Sync {
+    /// The trees held, ascending, at most `limit` after `after`.
+    fn trees(&self, after: Option<Id>, limit: usize) -> Result<Vec<Id>, StorageError>;
+
+    /// What is known of a tree as a whole, or nothing if the store does not hold it.
+    fn summary(&self, tree: &Id) -> Result<Option<TreeSummary>, StorageError>;
+
+    /// Entries of the shared set without shared children, ascending, at most `limit` after `after`.
+    fn tips(&self, tree: &Id, after: Option<Position>, limit: usize) -> Result<Vec<Position>, StorageError>;
+
+    /// How many entries of the shared set a range holds, and the sum of their ids. O(log n).
+    fn measure(&self, tree: &Id, range: &Range) -> Result<Measure, StorageError>;
+
+    /// The position of the `n`-th entry (from 0) of the shared set in a range. O(log n).
+    fn nth(&self, tree: &Id, range: &Range, n: u64) -> Result<Option<Position>, StorageError>;
+
+    /// The positions of the shared set in a range, ascending, at most `limit`.
+    fn positions(&self, tree: &Id, range: &Range, limit: usize) -> Result<Vec<Position>, StorageError>;
+
+    /// What is stored of each of these ids beside its bytes; nothing for an id that is not stored.
+    fn headers(&self, tree: &Id, ids: &[Id]) -> Result<Vec<Option<Header>>, StorageError>;
+
+    /// The entry with this id, in the shared set or not.
+    fn entry(&self, tree: &Id, id: &Id) -> Result<Option<Entry>, StorageError>;
+
+    /// Entries of the shared set in a range, ascending, while at most `limit` of them and `bytes` in all; at least
+    /// one if there is any.
+    fn entries(
+        &self,
+        tree: &Id,
+        range: &Range,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Vec<Entry>, StorageError>;
+
+    /// Rows of a store in a tree, in order of path, then stamp.
+    fn rows(&self, tree: &Id, query: &RowQuery) -> Result<Vec<Row>, StorageError>;
+
+    /// The names of the stores in a tree that have rows, ascending, each with its kinds.
+    fn stores(&self, tree: &Id) -> Result<Vec<(String, RowKind)>, StorageError>;
+
+    /// Entries in order of arrival here: at most `limit` with a number above `after`.
+    fn arrivals(&self, tree: &Id, after: u64, limit: usize) -> Result<Vec<(u64, Position)>, StorageError>;
+
+    /// Everything that was ever granted in the shared set to this name, highest rank first; see
+    /// [`crate::access`] for what of it holds.
+    fn permission(&self, tree: &Id, who: &Who) -> Result<Option<Permission>, StorageError>;
+
+    /// Every name that holds a permission by the current settings, with the name it was given, ascending by whom.
+    fn members(&self, tree: &Id) -> Result<Vec<Member>, StorageError>;
+
+    /// A value of the node's metadata.
+    fn meta(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError>;
+
+    /// The node's metadata whose keys start with `prefix`, ascending, at most `limit` after `after`.
+    fn metas(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StorageError>;
+
+    /// Checks what is stored of a tree again: hashes, aggregates, indexes and rows against the entries, at most
+    /// `limit` entries after `after`. Signatures and permissions are the caller's part.
+    fn audit(&self, tree: &Id, after: Option<Position>, limit: usize) -> Result<Audit, StorageError>;
+}
+
+/// What a store is to change, in one durable transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Write {
+    /// Takes entries of a tree, parents first. A root creates its tree.
+    Put {
+        /// The tree that all of them claim.
+        tree: Id,
+        /// The entries, at most [`crate::limits::MAX_BATCH_ENTRIES`] and [`crate::limits::MAX_BATCH_BYTES`].
+        entries: Vec<VerifiedEntry>,
+    },
+    /// Forgets a tree with all that belongs to it.
+    Drop {
+        /// The tree.
+        tree: Id,
+    },
+    /// Changes the node's metadata: a value for a key, or nothing to remove it.
+    Meta(Vec<(Vec<u8>, Option<Vec<u8>>)>),
+}
+
+/// What a write did.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Written {
+    /// The outcome of [`Write::Put`].
+    Put(Put),
+    /// The others have nothing to tell.
+    Done,
+}
+
+/// The outcome of [`Write::Put`], entry by entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Put {
+    /// Entries that are new and now durable, in the order given.
+    pub stored: Vec<Position>,
+    /// How many were there already.
+    pub known: usize,
+    /// Indexes of entries that were not taken because a parent is missing, directly or through another of them.
+    pub held: Vec<usize>,
+    /// The parents that are missing, ascending, without those that are themselves among the entries held.
+    pub missing: Vec<Id>,
+    /// The first entry that breaks a rule, with the rule. Nothing after it was looked at; what came before it stays.
+    pub refused: Option<(Id, Refusal)>,
+}
+
+/// What a store knows of a tree as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TreeSummary {
+    /// The shared set.
+    pub measure: Measure,
+    /// Canonical bytes of all entries stored.
+    pub bytes: u64,
+    /// The greatest height.
+    pub height: u64,
+    /// How many tips there are, and the sum of their ids.
+    pub tips: Measure,
+    /// The number of the newest arrival.
+    pub arrival: u64,
+    /// The name that the settings give it; empty if none.
+    pub name: String,
+    /// The current view: what all tips together see.
+    pub view: ViewId,
+}
+
+/// What is stored of an entry beside its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Header {
+    /// Where it stands.
+    pub position: Position,
+    /// The settings that hold for its children: its own view with what it writes itself.
+    pub view: ViewId,
+    /// Bytes of its encoding.
+    pub bytes: u32,
+}
+
+/// Who holds a permission.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Member {
+    /// The key, or everybody.
+    pub who: Who,
+    /// The strongest permission that holds.
+    pub permission: Permission,
+    /// The name that the grant gave.
+    pub name: Option<String>,
+}
+
+/// What decides between two writes at one path: the greater wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stamp {
+    /// The claimed time of the entry, wall milliseconds.
+    pub time: u64,
+    /// Where the entry stands.
+    pub position: Position,
+}
+
+/// The kinds of rows in a store. One name can hold several, if authors disagree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RowKind {
+    /// Writes at paths: `Doc`, `Table`, settings.
+    Map,
+    /// Appends of a `Log`, ordered by position.
+    Log,
+}
+
+/// One write, as stored.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Row {
+    /// The path in a map; of a log's append its number within the entry, 4 bytes big endian.
+    pub path: Vec<u8>,
+    /// Which write this is.
+    pub stamp: Stamp,
+    /// The encoded value (in a log the bytes appended); nothing for a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// Who wrote it. (Rows can be shown without reading the entry.)
+    pub author: crate::PublicKey,
+}
+
+/// Which rows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RowQuery {
+    /// The store's name.
+    pub store: String,
+    /// Map or log.
+    pub kind: RowKind,
+    /// The path, or the paths.
+    pub paths: Paths,
+    /// Continue behind this row: its path and stamp.
+    pub after: Option<(Vec<u8>, Stamp)>,
+    /// Which of the rows of one path.
+    pub of_path: OfPath,
+    /// Rows at most.
+    pub limit: usize,
+}
+
+/// Which paths of a store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Paths {
+    /// All.
+    All,
+    /// This one.
+    One(String),
+    /// All strictly below this one.
+    Below(String),
+}
+
+/// Which of the rows of one path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OfPath {
+    /// The last row: the path's value.
+    Last,
+    /// All, oldest first: its history.
+    All,
+}
+
+/// What an audit found in a part of a tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// The entries looked at, in order, that are intact.
+    pub entries: Vec<Entry>,
+    /// What is wrong, with the entry it concerns.
+    pub faults: Vec<(Id, String)>,
+    /// Where to continue; nothing at the end.
+    pub next: Option<Position>,
+}
+
+/// Why a store could not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// Another process has the store open.
+    #[error("{0} is open in another process: stop that process, or talk to it")]
+    Locked(String),
+    /// The device is full.
+    #[error("no space left on the device: free some and try again, nothing was lost")]
+    Full,
+    /// What was read is not what was written.
+    #[error("the store is damaged: {0}: run `verify`, then restore it or fetch it from a peer")]
+    Damaged(String),
+    /// The file was written by another version.
+    #[error("the store has format {found}, this program reads {known}: update the older of the two")]
+    Format {
+        /// What the file says.
+        found: u32,
+        /// What this program reads.
+        known: u32,
+    },
+    /// Anything else that the operating system reports. The store takes no more writes until it is opened again.
+    #[error("the store failed: {0}: check the disk, then open the store again")]
+    Failed(String),
+}
