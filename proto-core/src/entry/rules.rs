@@ -1,6 +1,13 @@
 //! The structural rules of an entry: what can be checked from its bytes alone, and against its parents' heights.
 
-use crate::{canonical::DecodeError, key::KeyError, limits::*};
+use crate::{
+    canonical::DecodeError,
+    key::KeyError,
+    limits::{
+        HEIGHT_END, MAX_ENTRY, MAX_GRANT_NAME, MAX_PARENTS, MAX_PATH, MAX_SETTINGS_RECORDS, MAX_STORE_NAME,
+        MAX_STORES, MAX_VALUE_DEPTH, TIME_END,
+    },
+};
 
 /// The rule that an entry breaks. Each is the fault of whoever made the entry; no node stores one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

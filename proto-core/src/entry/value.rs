@@ -81,8 +81,9 @@ impl<'a> ValueView<'a> {
     pub fn check(&self) -> Result<(), EntryError> {
         struct Level<'a> {
             left: usize,
-            /// The key before, in a map; nothing in a list.
-            key: Option<Option<&'a str>>,
+            is_map: bool,
+            /// The key before, in a map.
+            before: Option<&'a str>,
         }
         let mut levels = heapless::Vec::<Level<'a>, MAX_VALUE_DEPTH>::new();
         let mut rest = self.0;
@@ -90,8 +91,8 @@ impl<'a> ValueView<'a> {
             let (kind, after) = take_kind(rest)?;
             rest = after;
             let below = match kind {
-                ValueKind::List(left) => Some(Level { left, key: None }),
-                ValueKind::Map(left) => Some(Level { left, key: Some(None) }),
+                ValueKind::List(left) => Some(Level { left, is_map: false, before: None }),
+                ValueKind::Map(left) => Some(Level { left, is_map: true, before: None }),
                 _ => None,
             };
             if let Some(level) = below {
@@ -104,12 +105,12 @@ impl<'a> ValueView<'a> {
                 return if rest.is_empty() { Ok(()) } else { Err(EntryError::Value) };
             };
             level.left = level.left.saturating_sub(1);
-            if let Some(before) = &mut level.key {
+            if level.is_map {
                 let (key, after) = canonical::take_from_bytes::<&str>(rest).map_err(|_| EntryError::Value)?;
-                if before.is_some_and(|before| before >= key) {
+                if level.before.is_some_and(|before| before >= key) {
                     return Err(EntryError::Value);
                 }
-                *before = Some(key);
+                level.before = Some(key);
                 rest = after;
             }
         }

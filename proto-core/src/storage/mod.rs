@@ -19,6 +19,8 @@ mod fingerprint;
 #[cfg(feature = "alloc")]
 mod store;
 
+#[cfg(feature = "alloc")]
+pub use crate::access::{Header, Member};
 pub use fingerprint::{Fingerprint, Measure, Sum};
 #[cfg(feature = "alloc")]
 pub use store::*;

@@ -4,7 +4,7 @@ use alloc::{string::String, sync::Arc, vec::Vec};
 
 use crate::{
     Id, Position, Range,
-    access::{Refusal, ViewId},
+    access::{Header, Member, Refusal, ViewId},
     entry::{Entry, Permission, VerifiedEntry, Who},
     storage::Measure,
 };
@@ -149,28 +149,6 @@ pub struct TreeSummary {
     pub name: String,
     /// The current view: what all tips together see.
     pub view: ViewId,
-}
-
-/// What is stored of an entry beside its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Header {
-    /// Where it stands.
-    pub position: Position,
-    /// The settings that hold for its children: its own view with what it writes itself.
-    pub view: ViewId,
-    /// Bytes of its encoding.
-    pub bytes: u32,
-}
-
-/// Who holds a permission.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Member {
-    /// The key, or everybody.
-    pub who: Who,
-    /// The strongest permission that holds.
-    pub permission: Permission,
-    /// The name that the grant gave.
-    pub name: Option<String>,
 }
 
 /// What decides between two writes at one path: the greater wins.
