@@ -1,1 +1,29 @@
-//! (being written)
+//! Bytes in and out of a node, and the proof of who is at the other end: nothing else.
+//!
+//! A transport dials and accepts [`Exchange`]s, on which two nodes send each other messages in turn. A message is a
+//! run of frames; no transport looks into one. Everything is a poll function, so that tasks and plain threads drive
+//! the same code: [`pump`] does what a node orders, one operation after the other, and [`park_on`] polls any future
+//! on a thread without an executor.
+//!
+//! | module | carries frames over |
+//! |---|---|
+//! | [`memory`] | the process's memory, with faults on demand |
+
+#![forbid(unsafe_code)]
+
+mod context;
+mod error;
+pub mod memory;
+mod park;
+mod pipe;
+mod pump;
+mod transport;
+
+#[cfg(feature = "executor")]
+pub use context::Executor;
+pub use context::{Clock, Context, Random};
+pub use error::TransportError;
+pub use park::{park_on, park_until};
+pub use pleach_core::wire::Address;
+pub use pump::{Op, Outcome, pump};
+pub use transport::{Builder, Built, Exchange, Listener, Received, Transport};

@@ -1,0 +1,200 @@
+//! The text by which a database is shared: what to open, and where to find it.
+
+use alloc::{string::String, vec::Vec};
+use core::{fmt, str::FromStr};
+
+use super::address::{Address, MAX_ADDRESS};
+use crate::Id;
+
+/// Bytes in a ticket's text: all its hints at their longest, each byte escaped, fit.
+pub const MAX_TICKET: usize = 3 * MAX_HINTS * MAX_ADDRESS;
+
+/// Addresses that a ticket names. More of them would be raced for nothing.
+pub const MAX_HINTS: usize = 16;
+
+/// A database and the places where it can be had: `pleach:?db=ID&pr=http:KEY@host:port&pr=…`.
+///
+/// It carries no secret. Unknown parameters are ignored and malformed hints are skipped, so that tickets of later
+/// versions work; a ticket without hints is good where a peer is known already.
+///
+/// ```
+/// # use pleach_core::{Id, SecretKey, wire::{Address, DatabaseTicket}};
+/// let key = SecretKey::from_bytes([7; 32]).public();
+/// let place = Address::http("192.0.2.7:8080").with_key(key);
+/// let ticket = DatabaseTicket::new(Id::of(b"root"), [place])?;
+/// assert_eq!(ticket.to_string().parse(), Ok(ticket));
+/// # Ok::<(), pleach_core::wire::TicketError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DatabaseTicket {
+    database: Id,
+    addresses: Vec<Address>,
+}
+
+/// Why a text is not a ticket, or a ticket cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TicketError {
+    /// Another scheme, or none.
+    #[error("expected a ticket that begins with pleach:? and got something else: copy the whole text")]
+    NotATicket,
+    /// No `db` parameter.
+    #[error("the ticket names no database (db=…): ask for the whole ticket again")]
+    NoDatabase,
+    /// `db` stands there twice.
+    #[error("the ticket names two databases: ask for one ticket for each")]
+    TwoDatabases,
+    /// `db` is no id.
+    #[error("the ticket's database is not an id: {0}")]
+    Database(crate::TextError),
+    /// More bytes than [`MAX_TICKET`].
+    #[error("a ticket has at most {MAX_TICKET} bytes, got {0}")]
+    Long(usize),
+    /// An address to be put into a ticket names no key.
+    #[error("a ticket names the key of each address, and {0} names none: add it with Address::with_key")]
+    NoKey(Address),
+}
+
+impl DatabaseTicket {
+    /// A ticket with these addresses, each of which names its node's key; the first [`MAX_HINTS`] are taken.
+    pub fn new(database: Id, addresses: impl IntoIterator<Item = Address>) -> Result<Self, TicketError> {
+        let addresses: Vec<_> = addresses.into_iter().take(MAX_HINTS).collect();
+        match addresses.iter().find(|address| address.key.is_none()) {
+            Some(nameless) => Err(TicketError::NoKey(nameless.clone())),
+            None => Ok(Self { database, addresses }),
+        }
+    }
+
+    /// The database: the id of its root.
+    pub fn database(&self) -> Id {
+        self.database
+    }
+
+    /// Where it can be had, in the order of the text. Each address names its key.
+    pub fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+}
+
+impl fmt::Display for DatabaseTicket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pleach:?db={}", self.database)?;
+        for address in &self.addresses {
+            f.write_str("&pr=")?;
+            fmt::Write::write_fmt(&mut Escaped(f), format_args!("{address}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes text as the value of a parameter (RFC 3986 section 3.4).
+struct Escaped<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl fmt::Write for Escaped<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'@' | b'/' => {
+                    fmt::Write::write_char(self.0, char::from(byte))?;
+                }
+                _ => write!(self.0, "%{byte:02X}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The text of a parameter's value, or nothing if an escape is broken.
+fn unescape(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let digits = [rest.next()?, rest.next()?].map(|digit| char::from(digit).to_digit(16));
+                let [Some(high), Some(low)] = digits else { return None };
+                u8::try_from(high * 16 + low).ok()?
+            }
+            plain => plain,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+impl FromStr for DatabaseTicket {
+    type Err = TicketError;
+
+    fn from_str(text: &str) -> Result<Self, TicketError> {
+        if text.len() > MAX_TICKET {
+            return Err(TicketError::Long(text.len()));
+        }
+        let (scheme, query) = text.trim().split_once(":?").ok_or(TicketError::NotATicket)?;
+        if !scheme.eq_ignore_ascii_case("pleach") {
+            return Err(TicketError::NotATicket);
+        }
+        let mut database = None;
+        let mut addresses = Vec::new();
+        for parameter in query.split('&') {
+            match parameter.split_once('=') {
+                Some(("db", id)) => {
+                    let id = id.parse().map_err(TicketError::Database)?;
+                    if database.replace(id).is_some() {
+                        return Err(TicketError::TwoDatabases);
+                    }
+                }
+                Some(("pr", hint)) if addresses.len() < MAX_HINTS => {
+                    let address = unescape(hint).and_then(|hint| hint.parse::<Address>().ok());
+                    addresses.extend(address.filter(|address| address.key.is_some()));
+                }
+                _ => {}
+            }
+        }
+        Ok(Self { database: database.ok_or(TicketError::NoDatabase)?, addresses })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SecretKey;
+    use std::{format, string::ToString};
+
+    fn place() -> Address {
+        Address::http("[2001:db8::1]:8080").with_key(SecretKey::from_bytes([7; 32]).public())
+    }
+
+    #[test]
+    fn a_ticket_survives_its_text() {
+        let odd = Address::new("serial", "/dev/tty ä&x=%").with_key(place().key.unwrap());
+        let ticket = DatabaseTicket::new(Id::of(b"r"), [place(), odd.clone()]).unwrap();
+        assert!(!ticket.to_string().contains(['ä', ' ', '[']));
+        // A space stands in no address, so the odd one is a malformed hint to whoever reads it.
+        let read: DatabaseTicket = ticket.to_string().parse().unwrap();
+        assert_eq!(read.addresses(), [place()]);
+        assert_eq!(read.database(), Id::of(b"r"));
+    }
+
+    #[test]
+    fn unknown_parameters_are_ignored_and_malformed_hints_skipped() {
+        let text = format!(
+            "PLEACH:?new=1&db={}&pr=nonsense&pr=%zz&pr=http:h:1&flag&pr={}&pr=quic:",
+            Id::of(b"r"),
+            place()
+        );
+        let ticket: DatabaseTicket = text.parse().unwrap();
+        assert_eq!(ticket.addresses(), [place()], "a hint without a key is malformed too");
+    }
+
+    #[test]
+    fn a_ticket_needs_exactly_one_database() {
+        let parse = |text: &str| text.parse::<DatabaseTicket>();
+        let id = Id::of(b"r");
+        assert_eq!(parse("http://example.org"), Err(TicketError::NotATicket));
+        assert_eq!(parse("magnet:?db=x"), Err(TicketError::NotATicket));
+        assert_eq!(parse("pleach:?pr=http:h:1"), Err(TicketError::NoDatabase));
+        assert!(matches!(parse("pleach:?db=abc"), Err(TicketError::Database(_))));
+        assert_eq!(parse(&format!("pleach:?db={id}&db={id}")), Err(TicketError::TwoDatabases));
+        assert_eq!(parse(&"x".repeat(MAX_TICKET + 1)), Err(TicketError::Long(MAX_TICKET + 1)));
+        assert!(matches!(DatabaseTicket::new(id, [Address::http("h:1")]), Err(TicketError::NoKey(_))));
+    }
+}

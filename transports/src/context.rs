@@ -1,0 +1,74 @@
+//! What a node lends to its transports.
+
+use std::{fmt, sync::Arc};
+
+use pleach_core::SecretKey;
+
+/// Tells the wall time in milliseconds since 1970-01-01 UTC.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// Fills a buffer with bytes that nobody can predict.
+pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
+
+/// An executor that somebody else runs.
+#[cfg(feature = "executor")]
+pub type Executor = Arc<async_executor::Executor<'static>>;
+
+/// The node's key, its clock and its source of random bytes, and for asynchronous transports its executor.
+#[derive(Clone)]
+pub struct Context {
+    key: SecretKey,
+    clock: Clock,
+    random: Random,
+    #[cfg(feature = "executor")]
+    executor: Option<Executor>,
+}
+
+impl Context {
+    /// What every transport needs.
+    pub fn new(key: SecretKey, clock: Clock, random: Random) -> Self {
+        Self {
+            key,
+            clock,
+            random,
+            #[cfg(feature = "executor")]
+            executor: None,
+        }
+    }
+
+    /// Lends an executor: asynchronous transports spawn their tasks there, and nowhere else.
+    #[cfg(feature = "executor")]
+    #[must_use]
+    pub fn with_executor(self, executor: Executor) -> Self {
+        Self { executor: Some(executor), ..self }
+    }
+
+    /// The executor that the node lends, if it has one.
+    #[cfg(feature = "executor")]
+    pub fn executor(&self) -> Option<&Executor> {
+        self.executor.as_ref()
+    }
+
+    /// The node's key, with which transports prove who they are.
+    pub fn key(&self) -> &SecretKey {
+        &self.key
+    }
+
+    /// The wall time in milliseconds.
+    pub fn wall(&self) -> u64 {
+        (self.clock)()
+    }
+
+    /// Fresh random bytes.
+    pub fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        (self.random)(&mut bytes);
+        bytes
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("key", &self.key).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,96 @@
+//! What every transport is: three traits of poll functions.
+
+use std::task::{Context as Task, Poll};
+
+use pleach_core::PublicKey;
+
+use crate::{Address, Context, TransportError};
+
+/// A way to reach other nodes and to be reached.
+///
+/// Implement it for Bluetooth or a file drop as well as for sockets; the suite in `conformance` says what is expected.
+pub trait Transport: Send + Sync {
+    /// The name in front of its addresses: `http`, `quic`, `memory`.
+    fn kind(&self) -> &'static str;
+
+    /// Whether [`Transport::dial`] can try this address.
+    fn can_dial(&self, address: &Address) -> bool {
+        address.transport_type == self.kind()
+    }
+
+    /// Begins an exchange with the node at an address; [`Exchange::poll_open`] carries it out.
+    fn dial(&self, address: &Address) -> Result<Box<dyn Exchange>, TransportError>;
+
+    /// Begins to accept exchanges where the builder said; dropping the listener ends it.
+    fn listen(&self) -> Result<Box<dyn Listener>, TransportError>;
+}
+
+/// An open door.
+pub trait Listener: Send {
+    /// Where it is reached: the port resolved, this node's key named.
+    fn address(&self) -> Address;
+
+    /// The next exchange that a peer began. An error is the end of the listener, never of one peer.
+    fn poll_accept(&mut self, task: &mut Task<'_>) -> Poll<Result<Box<dyn Exchange>, TransportError>>;
+}
+
+/// What a receive brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// One frame of the peer's message, exactly as it was sent.
+    Frame(Vec<u8>),
+    /// The peer's message is over, and all of it is authentic. It is now this side's turn.
+    End,
+    /// The peer will send no more messages.
+    Closed,
+}
+
+/// Messages in turn between two nodes: the initiator's, the responder's answer, the next one.
+///
+/// The side that dialled opens, sends frames, finishes, receives until [`Received::End`], and may then send the next
+/// message. The side that accepted receives until `End`, sends, finishes, and receives the next message or
+/// [`Received::Closed`]. One operation at a time: each is polled until it is ready before the next begins. After an
+/// error the exchange is over. Dropping it in the middle of a message cuts it, which the peer sees as an error.
+///
+/// A frame has 1 to `MAX_FRAME` bytes, a message at most `MAX_MESSAGE` bytes of frames
+/// ([`pleach_core::limits`]); more is refused on either side before memory is reserved for it.
+///
+/// Over HTTP a response is proven as a whole by its end frame: until `End`, act only upon what proves itself
+/// (entries, by id and signature).
+pub trait Exchange: Send {
+    /// The key that the other side has proven: for the initiator once it is open, for the responder from the start
+    /// unless the request was unsigned. All that is received comes from it.
+    fn peer(&self) -> Option<PublicKey>;
+
+    /// What makes the message being received unique, where a copy of it could be sent again by somebody else. Whoever
+    /// gives such a message an effect stores this in the same transaction and refuses it the second time.
+    fn nonce(&self) -> Option<[u8; 16]> {
+        None
+    }
+
+    /// Reaches the peer and proves its key; ready at once on an accepted exchange.
+    fn poll_open(&mut self, task: &mut Task<'_>) -> Poll<Result<(), TransportError>>;
+
+    /// Hands over one frame of this side's message. Poll with the same frame until it is ready.
+    fn poll_send(&mut self, task: &mut Task<'_>, frame: &[u8]) -> Poll<Result<(), TransportError>>;
+
+    /// Ends this side's message; a message without frames is legal.
+    fn poll_finish(&mut self, task: &mut Task<'_>) -> Poll<Result<(), TransportError>>;
+
+    /// Waits for the next part of the peer's message.
+    fn poll_receive(&mut self, task: &mut Task<'_>) -> Poll<Result<Received, TransportError>>;
+}
+
+/// Settings from which a node makes a transport.
+pub trait Builder: Send {
+    /// Makes the transport, given what the node offers and what the last call under the same name left to keep.
+    fn build(self: Box<Self>, context: Context, state: Option<&[u8]>) -> Result<Built, TransportError>;
+}
+
+/// A transport and what to keep for the next time.
+pub struct Built {
+    /// The transport.
+    pub transport: Box<dyn Transport>,
+    /// State to hand to the next [`Builder::build`] under this name; nothing if it keeps none.
+    pub state: Option<Vec<u8>>,
+}
