@@ -1,1 +1,33 @@
-//! (being written)
+//! What carries out Pleach's storage requests: [`Memory`] always, [`Redb`] in one file with the feature `redb`.
+//!
+//! There is one store, written once over ordered maps of bytes:
+//!
+//! | file | holds |
+//! |---|---|
+//! | `tables` | the ordered maps: in memory, in a file, and a write's changes on top |
+//! | `layout` | which tables there are, and how their keys sort |
+//! | `record` | the values of the tables |
+//! | `store` | [`Memory`] and [`Redb`]: one write at a time, none after a failure |
+//! | `put` | taking entries: parents first, judged, with all that follows from them |
+//! | `tree` | one tree as a view shows it, and what access asks about it |
+//! | `aggregate` | counts and sums of ranges in O(log n) |
+//! | `rows` | rows of writes: keys, queries |
+//! | `snapshot` | reading |
+//! | `audit` | checking what is stored again |
+//! | `conformance` | the suite that every store passes |
+
+mod aggregate;
+mod audit;
+mod changes;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod layout;
+mod put;
+mod record;
+mod rows;
+mod snapshot;
+mod store;
+mod tables;
+mod tree;
+
+pub use store::Memory;

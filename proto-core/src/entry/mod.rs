@@ -20,8 +20,6 @@ mod owned;
 mod rules;
 mod store_data;
 mod value;
-#[cfg(feature = "alloc")]
-mod value_from;
 mod view;
 
 pub use build::{BuildError, EntryBuilder, Origin};

@@ -64,8 +64,7 @@ pub trait Snapshot: Send + Sync {
     /// Entries in order of arrival here: at most `limit` with a number above `after`.
     fn arrivals(&self, tree: &Id, after: u64, limit: usize) -> Result<Vec<(u64, Position)>, StorageError>;
 
-    /// Everything that was ever granted in the shared set to this name, highest rank first; see
-    /// [`crate::access`] for what of it holds.
+    /// What a key, or everybody, may do by the current settings; see [`crate::access::permission_of`].
     fn permission(&self, tree: &Id, who: &Who) -> Result<Option<Permission>, StorageError>;
 
     /// Every name that holds a permission by the current settings, with the name it was given, ascending by whom.
@@ -250,6 +249,14 @@ pub enum StorageError {
         found: u32,
         /// What this program reads.
         known: u32,
+    },
+    /// A [`Write::Put`] of more than one transaction takes. Nothing was stored.
+    #[error("{entries} entries of {bytes} bytes are too many for one write: split them")]
+    Batch {
+        /// How many entries there are.
+        entries: usize,
+        /// Their bytes together.
+        bytes: usize,
     },
     /// Anything else that the operating system reports. The store takes no more writes until it is opened again.
     #[error("the store failed: {0}: check the disk, then open the store again")]

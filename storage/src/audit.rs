@@ -1,0 +1,180 @@
+//! Checking what is stored again: entries page by page, and behind the last page what only the whole can show.
+
+use pleach_core::{
+    Id, Position, Range,
+    document::rows_of,
+    entry::EntryView,
+    limits::HEIGHT_END,
+    storage::{Audit, Measure, Stamp, StorageError},
+};
+
+use crate::{
+    layout::{Table, split_position},
+    record::{HeaderRecord, TreeRecord, decode},
+    rows,
+    snapshot::Reading,
+    tables::{Flow, Order, Span, View},
+    tree::{position, read_entry},
+};
+
+/// Checks at most `limit` entries (at least one) behind `after`.
+pub(crate) fn page<V: View>(
+    reading: &Reading<V>,
+    tree: Id,
+    record: &TreeRecord,
+    after: Option<Position>,
+    limit: usize,
+) -> Result<Audit, StorageError> {
+    let mut auditing = Auditing { reading, record, audit: Audit::default() };
+    let start = after.map_or(Position::MIN, behind);
+    let mut naive = Measure::default();
+    let mut seen = 0;
+    let mut last = None;
+    let span = record.tree().range(&Range { start, end: Position::END });
+    reading.view.scan(Table::Entries, &span, Order::Ascending, &mut |key, value| {
+        if seen >= limit.max(1) {
+            auditing.audit.next = last;
+            return Ok(Flow::Break(()));
+        }
+        seen += 1;
+        if let Some((_, position)) = split_position(key) {
+            naive = naive.plus(Measure::of(position.id));
+            last = Some(position);
+            auditing.entry(position, value)?;
+        } else {
+            auditing.fault(tree, "an entry's key is cut short");
+        }
+        Ok(Flow::Continue(()))
+    })?;
+    let end = auditing.audit.next.map_or(Position::END, behind);
+    let measured = reading.aggregates(record.tree()).measure(&reading.view, &Range { start, end });
+    if measured != Ok(naive) {
+        auditing.fault(tree, "the aggregates do not fit the entries");
+    }
+    if auditing.audit.next.is_none() {
+        auditing.whole(tree)?;
+    }
+    Ok(auditing.audit)
+}
+
+/// The first position behind this one.
+fn behind(position: Position) -> Position {
+    let mut bytes = *position.id.as_bytes();
+    for byte in bytes.iter_mut().rev() {
+        let (next, over) = byte.overflowing_add(1);
+        *byte = next;
+        if !over {
+            return Position { id: Id::from_bytes(bytes), ..position };
+        }
+    }
+    Position { height: position.height.saturating_add(1).min(HEIGHT_END), id: Id::MIN }
+}
+
+struct Auditing<'a, V> {
+    reading: &'a Reading<V>,
+    record: &'a TreeRecord,
+    audit: Audit,
+}
+
+impl<V: View> Auditing<'_, V> {
+    fn fault(&mut self, id: Id, what: &str) {
+        self.audit.faults.push((id, what.to_owned()));
+    }
+
+    /// Checks one entry and all that was derived from it.
+    fn entry(&mut self, place: Position, bytes: &[u8]) -> Result<(), StorageError> {
+        let entry = match read_entry(&place, bytes) {
+            Ok(entry) => entry,
+            Err(error) => {
+                self.audit.faults.push((place.id, error.to_string()));
+                return Ok(());
+            }
+        };
+        let before = self.audit.faults.len();
+        let view = &self.reading.view;
+        let tree = self.record.tree();
+        if position(view, tree, &place.id) != Ok(Some(place)) {
+            self.fault(place.id, "the index by id does not lead to it");
+        }
+        let header = view.get(Table::Headers, &tree.at(&place))?;
+        let header = header.and_then(|header| decode::<HeaderRecord>("a header", &header).ok());
+        if header.is_none_or(|header| usize::try_from(header.bytes) != Ok(bytes.len())) {
+            self.fault(place.id, "its header does not fit");
+        }
+        self.parents(place, &entry.view())?;
+        self.rows(place, &entry.view())?;
+        if self.audit.faults.len() == before {
+            self.audit.entries.push(entry);
+        }
+        Ok(())
+    }
+
+    /// Parents are stored and are no tips.
+    fn parents(&mut self, place: Position, entry: &EntryView<'_>) -> Result<(), StorageError> {
+        let tree = self.record.tree();
+        for id in entry.parents().iter() {
+            match position(&self.reading.view, tree, &id) {
+                Ok(Some(parent)) => {
+                    if self.reading.view.get(Table::Tips, &tree.at(&parent))?.is_some() {
+                        self.fault(id, "it is listed among the tips and has a child");
+                    }
+                }
+                _ => self.fault(place.id, "a parent is missing"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Every row that the entry makes is there.
+    fn rows(&mut self, place: Position, entry: &EntryView<'_>) -> Result<(), StorageError> {
+        let stamp = Stamp { time: entry.time(), position: place };
+        for row in rows_of(entry) {
+            let (key, value) = rows::pair(self.record.tree(), &row, &stamp, &entry.author());
+            if self.reading.view.get(Table::Rows, &key)? != Some(value) {
+                self.fault(place.id, "a row does not say what the entry wrote");
+            }
+        }
+        Ok(())
+    }
+
+    /// What no single entry shows: nothing is there that should not be, and the totals fit.
+    fn whole(&mut self, tree: Id) -> Result<(), StorageError> {
+        let view = &self.reading.view;
+        let all = self.record.tree().all();
+        let shared = Measure::from(self.record.shared);
+        for (table, expected, fault) in [
+            (Table::Entries, shared.count, "the number of entries does not fit the total"),
+            (Table::Headers, shared.count, "the number of headers does not fit the number of entries"),
+            (Table::Index, shared.count, "the index by id does not have as many ids as there are entries"),
+            (Table::Rows, self.record.rows, "the number of rows does not fit the entries"),
+            (Table::Arrivals, self.record.arrival, "arrivals are missing"),
+        ] {
+            if count(view, table, &all)? != expected {
+                self.fault(tree, fault);
+            }
+        }
+        let mut tips = Measure::default();
+        view.scan(Table::Tips, &all, Order::Ascending, &mut |key, _| {
+            let position = split_position(key).map(|(_, position)| position);
+            tips = position.map_or(tips, |position| tips.plus(Measure::of(position.id)));
+            Ok(Flow::Continue(()))
+        })?;
+        if tips != self.record.tips.into() {
+            self.fault(tree, "the list of tips does not fit its total");
+        }
+        let aggregates = self.reading.aggregates(self.record.tree());
+        if aggregates.faults(view) != Ok(0) || aggregates.measure(view, &Range::ALL) != Ok(shared) {
+            self.fault(tree, "the aggregates do not fit the entries");
+        }
+        Ok(())
+    }
+}
+
+fn count(view: &impl View, table: Table, span: &Span) -> Result<u64, StorageError> {
+    let mut count = 0;
+    view.scan(table, span, Order::Ascending, &mut |_, _| {
+        count += 1;
+        Ok(Flow::Continue(()))
+    })?;
+    Ok(count)
+}

@@ -1,0 +1,5 @@
+//! The suite that every store passes, and a maker of entries for tests.
+
+mod maker;
+
+pub use maker::Maker;

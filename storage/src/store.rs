@@ -1,0 +1,176 @@
+//! The stores themselves: one write at a time, none after a failure.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use pleach_core::{
+    limits::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES},
+    storage::{Put, Snapshot, StorageError, Store, Write, Written},
+};
+
+use crate::{
+    changes::Changes,
+    layout::Table,
+    put::put,
+    record::{FORMAT, damaged, decode, encode},
+    snapshot::Reading,
+    tables::{MemoryTables, Overlay, Tables, View},
+    tree::tree_record,
+};
+
+const FORMAT_KEY: &[u8] = b"format";
+const SALT_KEY: &[u8] = b"salt";
+const NEXT_TREE_KEY: &[u8] = b"next-tree";
+
+/// A store over tables of any kind.
+pub(crate) struct Kept<T> {
+    tables: T,
+    salt: [u8; 32],
+    /// Held while a write goes on; the failure after which no more are taken.
+    writing: Mutex<Option<StorageError>>,
+}
+
+impl<T: Tables> Kept<T> {
+    /// Takes tables that hold a store of this format, or nothing.
+    pub(crate) fn open(tables: T) -> Result<Self, StorageError> {
+        let view = tables.view()?;
+        let salt = match view.get(Table::Store, FORMAT_KEY)? {
+            Some(format) => {
+                let found = decode("the format", &format)?;
+                if found != FORMAT {
+                    return Err(StorageError::Format { found, known: FORMAT });
+                }
+                let salt = view.get(Table::Store, SALT_KEY)?;
+                let salt = salt.and_then(|salt| salt.try_into().ok());
+                salt.ok_or_else(|| damaged("the store", "its salt is missing"))?
+            }
+            None => {
+                let salt = random_salt();
+                let mut changes = Changes::default();
+                changes.put(Table::Store, FORMAT_KEY, encode(&FORMAT));
+                changes.put(Table::Store, SALT_KEY, salt.to_vec());
+                tables.apply(changes)?;
+                salt
+            }
+        };
+        Ok(Self { tables, salt, writing: Mutex::new(None) })
+    }
+
+    fn snapshot(&self) -> Result<Reading<T::View>, StorageError> {
+        Ok(Reading { view: self.tables.view()?, salt: self.salt })
+    }
+
+    fn write(&self, write: &Write) -> Result<Written, StorageError> {
+        let mut stopped = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = &*stopped {
+            return Err(error.clone());
+        }
+        let (written, changes) = self.prepare(write)?;
+        if !changes.is_empty() {
+            self.tables.apply(changes).inspect_err(|error| *stopped = Some(error.clone()))?;
+        }
+        Ok(written)
+    }
+
+    /// What a write changes. Nothing has happened if this fails.
+    fn prepare(&self, write: &Write) -> Result<(Written, Changes), StorageError> {
+        match write {
+            Write::Put { tree, entries } => {
+                let bytes = entries.iter().map(|entry| entry.bytes().len()).sum::<usize>();
+                if entries.len() > MAX_BATCH_ENTRIES || bytes > MAX_BATCH_BYTES {
+                    return Err(StorageError::Batch { entries: entries.len(), bytes });
+                }
+                let (put, changes): (Put, _) = put(self.tables.view()?, &self.salt, *tree, entries)?;
+                Ok((Written::Put(put), changes))
+            }
+            Write::Drop { tree } => {
+                let mut changes = Changes::default();
+                if let Some(record) = tree_record(&self.tables.view()?, tree)? {
+                    changes.remove(Table::Trees, tree.as_bytes());
+                    for table in Table::of_trees() {
+                        changes.clear(table, record.tree().all());
+                    }
+                }
+                Ok((Written::Done, changes))
+            }
+            Write::Meta(pairs) => {
+                let mut changes = Changes::default();
+                for (key, value) in pairs {
+                    match value {
+                        Some(value) => changes.put(Table::Meta, key, value.clone()),
+                        None => changes.remove(Table::Meta, key),
+                    }
+                }
+                Ok((Written::Done, changes))
+            }
+            // Kinds of writes that this version does not know cannot be asked of it.
+            _ => Err(StorageError::Failed("this store does not know that kind of write".into())),
+        }
+    }
+}
+
+/// Takes the next number for a tree. Numbers are not used again, so that what a dropped tree may have left behind can
+/// never belong to another.
+pub(crate) fn next_tree_number<V: View>(overlay: &mut Overlay<V>) -> Result<u32, StorageError> {
+    let next = overlay.get(Table::Store, NEXT_TREE_KEY)?;
+    let next: u32 = next.map_or(Ok(0), |next| decode("the next tree's number", &next))?;
+    overlay.changes.put(Table::Store, NEXT_TREE_KEY, encode(&next.saturating_add(1)));
+    Ok(next)
+}
+
+/// Randomness of the standard library's hash maps: enough that nobody elsewhere can guess it.
+fn random_salt() -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("pleach 2026 storage v1 salt of the aggregates");
+    for number in 0..4_u64 {
+        hasher.update(&RandomState::new().hash_one(number).to_le_bytes());
+    }
+    *hasher.finalize().as_bytes()
+}
+
+/// A store in memory, gone with the process.
+///
+/// ```
+/// use pleach_core::storage::{Store, Write};
+/// use pleach_storage::Memory;
+///
+/// let store = Memory::new();
+/// store.write(&Write::Meta(vec![(b"colour".to_vec(), Some(b"green".to_vec()))]))?;
+/// assert_eq!(store.snapshot()?.meta(b"colour")?, Some(b"green".to_vec()));
+/// # Ok::<(), pleach_core::storage::StorageError>(())
+/// ```
+pub struct Memory(Kept<MemoryTables>);
+
+impl Memory {
+    /// An empty store.
+    pub fn new() -> Self {
+        // Only tables that can fail, or hold something, give an error here.
+        match Kept::open(MemoryTables::default()) {
+            Ok(kept) => Self(kept),
+            Err(_) => unreachable!(),
+        }
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memory").finish_non_exhaustive()
+    }
+}
+
+impl Store for Memory {
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StorageError> {
+        Ok(Arc::new(self.0.snapshot()?))
+    }
+
+    fn write(&self, write: &Write) -> Result<Written, StorageError> {
+        self.0.write(write)
+    }
+}
