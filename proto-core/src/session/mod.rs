@@ -1,1 +1,78 @@
-//! One exchange about one tree, without a heap.
+//! One exchange about one tree, without a heap: what do two sets lack of each other?
+//!
+//! A [`Session`] is an initiator or a responder. It is driven in lockstep:
+//!
+//! ```text
+//! loop {
+//!     while let Some(output) = session.poll() { carry out }
+//!     session.handle(input, incoming, outgoing)?
+//! }
+//! ```
+//!
+//! [`Output`] says which [`Input`] answers it. `incoming` holds the peer's frame while one is being read (empty
+//! otherwise). `outgoing` is a buffer of the caller's in which a control frame grows over several calls: it must be
+//! the same, untouched, from one call to the next until [`Output::Send`]; 64 KiB serve every case, less makes more
+//! round trips.
+//!
+//! # Snapshots
+//!
+//! All queries and loads are reads of one snapshot. The caller takes it when the session is made, and a newer one at
+//! [`Output::Renew`]: an initiator renews before each request, a responder once, before it states its tips.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `io` | [`Input`], [`Output`], [`Query`]: what goes in and out |
+//! | `fault` | [`Fault`]: what can go wrong, by who is to blame |
+
+mod fault;
+mod io;
+
+pub use fault::{Blame, Fault};
+pub use io::{
+    Answer, BATCH, Cut, HELD, Ingested, Input, Load, Loaded, Outcome, Output, Part, Query, Summary, Totals,
+};
+
+use crate::{
+    Id, Position,
+    wire::{PeerLimits, Salt},
+};
+
+/// What a session is about, and what it may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Config {
+    /// The tree.
+    pub tree: Id,
+    /// Random bytes of the caller, new for each exchange; an initiator's only.
+    pub salt: Salt,
+    /// What this side can take.
+    pub limits: PeerLimits,
+    /// Frames of entries that may be on their way into the store at once, at least 1.
+    pub pipeline: u8,
+    /// Requests after which an initiator gives up for this time: each moves at most one message's worth.
+    pub rounds: u32,
+    /// Positions read in one query, at least [`crate::wire::LIST`] + 1.
+    pub page: usize,
+}
+
+impl Config {
+    /// A host's: full frames and messages, 8 frames on their way, 1,024 positions a query.
+    pub const fn host(tree: Id, salt: Salt) -> Self {
+        Self { tree, salt, limits: PeerLimits::HOST, pipeline: 8, rounds: 65_536, page: 1_024 }
+    }
+}
+
+/// The shortest position above `below` and not above `above`: it ends a range after the one and before the other in
+/// the fewest bytes.
+pub fn separator(below: &Position, above: &Position) -> Position {
+    if below.height != above.height {
+        return Position { height: above.height, id: Id::MIN };
+    }
+    let mut id = [0; 32];
+    for ((to, low), high) in id.iter_mut().zip(below.id.as_bytes()).zip(above.id.as_bytes()) {
+        *to = *high;
+        if low != high {
+            break;
+        }
+    }
+    Position { height: above.height, id: Id::from_bytes(id) }
+}

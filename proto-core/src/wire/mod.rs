@@ -1,11 +1,47 @@
-//! What peers say to each other, and how they find and prove one another.
+//! What peers say to each other: frames, and the messages that they make up.
+//!
+//! A *frame* is one length-prefixed unit of at most [`crate::limits::MAX_FRAME`] bytes; the prefix belongs to the
+//! transport. Its first byte is its [`Kind`], the rest the canonical postcard encoding of that kind's body. A
+//! *message* is the frames of one request, or of one response:
+//!
+//! ```text
+//! sync request    Sync  [Wants]  Entries*  End
+//! sync response   Reply          Entries*  [Missing]  End     or   Refusal
+//! trees request   Trees
+//! trees response  TreeList                                    or   Refusal
+//! ```
+//!
+//! | file | holds |
+//! |---|---|
+//! | `frame` | [`Frame`], [`Kind`]: reading a frame in place, writing one |
+//! | `hello` | [`Hello`], [`Reply`], [`End`], [`Refusal`] |
+//! | `range` | [`RangeItem`]: what a side says of one range |
+//! | `entries` | [`Entries`], [`EntriesWriter`]: the frames that carry entries |
+//! | `address`, `ticket` | where peers are, and how people pass that on |
+//! | `trees` | [`TreesRequest`], [`TreeLine`]: which trees the asker may read |
 
 #[cfg(feature = "alloc")]
 mod address;
+mod entries;
+mod frame;
+mod hello;
+mod hex;
+mod items;
+mod range;
 #[cfg(feature = "alloc")]
 mod ticket;
+mod trees;
 
 #[cfg(feature = "alloc")]
 pub use address::{Address, AddressError, MAX_ADDRESS};
+pub use entries::{Entries, EntriesWriter};
+pub use frame::{Frame, FrameError, Kind, write};
+pub use hello::{
+    CAPABILITIES, Capabilities, End, Hello, MAX_WANTS, NAMED_TIPS, PeerLimits, Refusal, Reply, Rule, Salt,
+    Tips, VERSION, Versions,
+};
+pub use items::{Items, ItemsIter};
+pub use range::{Bound, Floor, IdPrefix, LIST, Mode, Prefix, RangeItem};
 #[cfg(feature = "alloc")]
 pub use ticket::{DatabaseTicket, MAX_HINTS, MAX_TICKET, TicketError};
+pub use trees::{MAX_TREE_NAME, TREES_PAGE, TreeLine, TreesReply, TreesRequest};

@@ -1,0 +1,94 @@
+//! Frames that carry entries: their canonical bytes, one after the other, each behind its length.
+
+use crate::{
+    canonical::{self, DecodeError},
+    limits::MAX_ENTRY,
+    wire::Kind,
+};
+
+/// The entries of a frame, in place: lengths are checked, entries are not read yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entries<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Entries<'a> {
+    /// Checks the lengths: none is 0 or above [`MAX_ENTRY`], and the last entry ends with the body.
+    pub(super) fn read(body: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut rest = body;
+        while !rest.is_empty() {
+            rest = take(rest)?.1;
+        }
+        Ok(Self { rest: body })
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (entry, rest) = take(self.rest).ok()?;
+        self.rest = rest;
+        Some(entry)
+    }
+}
+
+fn take(bytes: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
+    let (length, rest) = canonical::take_from_bytes::<usize>(bytes)?;
+    if length == 0 || length > MAX_ENTRY {
+        return Err(DecodeError::Malformed);
+    }
+    rest.split_at_checked(length).ok_or(DecodeError::Malformed)
+}
+
+/// Fills a buffer with a frame of entries.
+///
+/// ```
+/// # use pleach_core::wire::{EntriesWriter, Frame};
+/// let mut room = [0; 64];
+/// let mut writer = EntriesWriter::new(&mut room);
+/// assert!(writer.push(b"an entry's bytes"));
+/// assert!(!writer.push(&[0; 64]), "no room is left for this one: send the frame, begin another");
+/// let frame = writer.finish();
+/// let Ok(Frame::Entries(mut entries)) = Frame::read(frame) else { panic!() };
+/// assert_eq!(entries.next(), Some(&b"an entry's bytes"[..]));
+/// ```
+#[derive(Debug)]
+pub struct EntriesWriter<'a> {
+    room: &'a mut [u8],
+    used: usize,
+}
+
+impl<'a> EntriesWriter<'a> {
+    /// Begins a frame in the front of `room`, which is as large as a frame may be.
+    pub fn new(room: &'a mut [u8]) -> Self {
+        let used = room.first_mut().map_or(0, |first| {
+            *first = Kind::Entries as u8;
+            1
+        });
+        Self { room, used }
+    }
+
+    /// Adds an entry's canonical bytes, or says that they do not fit.
+    pub fn push(&mut self, entry: &[u8]) -> bool {
+        let Some(room) = self.room.get_mut(self.used..) else { return false };
+        let Some(length) = canonical::to_slice(&entry.len(), room).map(|length| length.len()) else {
+            return false;
+        };
+        let end = length.saturating_add(entry.len());
+        let Some(place) = room.get_mut(length..end) else { return false };
+        place.copy_from_slice(entry);
+        self.used = self.used.saturating_add(end);
+        true
+    }
+
+    /// Whether no entry was added.
+    pub const fn is_empty(&self) -> bool {
+        self.used <= 1
+    }
+
+    /// The frame.
+    pub fn finish(self) -> &'a [u8] {
+        self.room.get(..self.used).unwrap_or_default()
+    }
+}

@@ -1,0 +1,171 @@
+//! One frame: its kind and its body.
+
+use serde::Serialize;
+
+use crate::{
+    Id,
+    canonical::{self, DecodeError},
+    limits::MAX_FRAME,
+    wire::{
+        End, Entries, Hello, Items, MAX_WANTS, RangeItem, Refusal, Reply, TREES_PAGE, TreeLine, TreesReply,
+        TreesRequest,
+    },
+};
+
+/// The first byte of a frame. Number 9 is kept for access requests, 10 to 12 for partial holders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// The head of a sync request.
+    Sync = 0,
+    /// The head of a sync response.
+    Reply = 1,
+    /// Entries, ascending by position.
+    Entries = 2,
+    /// The last frame of a sync request or response.
+    End = 3,
+    /// Ids that the initiator asks for.
+    Wants = 4,
+    /// Parents that the responder lacks for what the request brought.
+    Missing = 5,
+    /// A response that refuses.
+    Refusal = 6,
+    /// A request for the trees that the asker may read.
+    Trees = 7,
+    /// Its response.
+    TreeList = 8,
+}
+
+impl Kind {
+    /// The kind with this number.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Sync,
+            1 => Self::Reply,
+            2 => Self::Entries,
+            3 => Self::End,
+            4 => Self::Wants,
+            5 => Self::Missing,
+            6 => Self::Refusal,
+            7 => Self::Trees,
+            8 => Self::TreeList,
+            _ => return None,
+        })
+    }
+
+    /// The kind of a frame, from its first byte.
+    pub fn of(frame: &[u8]) -> Result<Self, FrameError> {
+        let number = *frame.first().ok_or(FrameError::Empty)?;
+        Self::from_number(number).ok_or(FrameError::UnknownKind(number))
+    }
+}
+
+/// Why bytes are no frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// No byte at all.
+    #[error("a frame has at least the byte of its kind")]
+    Empty,
+    /// More than [`MAX_FRAME`] bytes.
+    #[error("a frame has at most {MAX_FRAME} bytes, this one {0}: split the message over several")]
+    TooLarge(usize),
+    /// A kind that this program does not know.
+    #[error("frame kind {0} is unknown here (known: 0 to 8): update this program")]
+    UnknownKind(u8),
+    /// The body is not the canonical encoding of its kind.
+    #[error("the frame's body is cut short, malformed or not canonical")]
+    Body,
+    /// More items than the kind allows.
+    #[error("too many items in the frame")]
+    TooMany,
+}
+
+impl From<DecodeError> for FrameError {
+    fn from(_: DecodeError) -> Self {
+        Self::Body
+    }
+}
+
+/// A frame, read in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame<'a> {
+    /// The head of a sync request.
+    Sync(Hello, Items<'a, RangeItem>),
+    /// The head of a sync response.
+    Reply(Reply, Items<'a, RangeItem>),
+    /// Entries, ascending by position.
+    Entries(Entries<'a>),
+    /// The last frame of a sync request or response.
+    End(End),
+    /// Ids that the initiator asks for, at most [`MAX_WANTS`].
+    Wants(Items<'a, Id>),
+    /// Parents that the responder lacks, at most [`MAX_WANTS`].
+    Missing(Items<'a, Id>),
+    /// A response that refuses.
+    Refusal(Refusal),
+    /// A request for the trees that the asker may read.
+    Trees(TreesRequest),
+    /// Its response, at most [`TREES_PAGE`] lines.
+    TreeList(TreesReply, Items<'a, TreeLine>),
+}
+
+impl<'a> Frame<'a> {
+    /// Reads a frame and checks all of it but the entries' own bytes.
+    pub fn read(frame: &'a [u8]) -> Result<Self, FrameError> {
+        if frame.len() > MAX_FRAME {
+            return Err(FrameError::TooLarge(frame.len()));
+        }
+        let kind = Kind::of(frame)?;
+        let body = frame.get(1..).unwrap_or_default();
+        Ok(match kind {
+            Kind::Sync => {
+                let (head, rest) = canonical::take_from_bytes(body)?;
+                Self::Sync(head, Items::read(rest)?)
+            }
+            Kind::Reply => {
+                let (head, rest) = canonical::take_from_bytes(body)?;
+                Self::Reply(head, Items::read(rest)?)
+            }
+            Kind::Entries => Self::Entries(Entries::read(body)?),
+            Kind::End => Self::End(canonical::from_bytes(body)?),
+            Kind::Wants => Self::Wants(at_most(MAX_WANTS, Items::read(body)?)?),
+            Kind::Missing => Self::Missing(at_most(MAX_WANTS, Items::read(body)?)?),
+            Kind::Refusal => Self::Refusal(canonical::from_bytes(body)?),
+            Kind::Trees => Self::Trees(canonical::from_bytes(body)?),
+            Kind::TreeList => {
+                let (head, rest) = canonical::take_from_bytes(body)?;
+                Self::TreeList(head, at_most(TREES_PAGE, Items::read(rest)?)?)
+            }
+        })
+    }
+}
+
+fn at_most<'a, T: serde::Deserialize<'a> + Serialize>(
+    max: usize,
+    items: Items<'a, T>,
+) -> Result<Items<'a, T>, FrameError> {
+    if items.iter().nth(max).is_some() { Err(FrameError::TooMany) } else { Ok(items) }
+}
+
+/// Writes a frame into the front of `room`: its kind, a head (or `()`), and items. Returns its length, or nothing if
+/// the room is too small.
+pub fn write<H: Serialize, I: Serialize>(
+    kind: Kind,
+    head: &H,
+    items: impl IntoIterator<Item = I>,
+    room: &mut [u8],
+) -> Option<usize> {
+    *room.first_mut()? = kind as u8;
+    let mut used = append(head, room, 1)?;
+    for item in items {
+        used = append(&item, room, used)?;
+    }
+    Some(used)
+}
+
+/// Encodes behind the bytes used; returns the bytes then used.
+pub(crate) fn append<T: Serialize>(value: &T, room: &mut [u8], used: usize) -> Option<usize> {
+    let length = canonical::to_slice(value, room.get_mut(used..)?)?.len();
+    used.checked_add(length)
+}
