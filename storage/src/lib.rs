@@ -31,3 +31,5 @@ mod tables;
 mod tree;
 
 pub use store::Memory;
+#[cfg(feature = "redb")]
+pub use store::{DEFAULT_CACHE_BYTES, Options, Redb};

@@ -20,6 +20,11 @@ use crate::{
     tree::tree_record,
 };
 
+#[cfg(feature = "redb")]
+mod file;
+#[cfg(feature = "redb")]
+pub use file::{DEFAULT_CACHE_BYTES, Options, Redb};
+
 const FORMAT_KEY: &[u8] = b"format";
 const SALT_KEY: &[u8] = b"salt";
 const NEXT_TREE_KEY: &[u8] = b"next-tree";
@@ -69,7 +74,11 @@ impl<T: Tables> Kept<T> {
         }
         let (written, changes) = self.prepare(write)?;
         if !changes.is_empty() {
-            self.tables.apply(changes).inspect_err(|error| *stopped = Some(error.clone()))?;
+            self.tables.apply(changes).inspect_err(|error| {
+                *stopped = Some(error.clone());
+                // Reads go on where they can; where they cannot, each says so itself.
+                let _ = self.tables.recover();
+            })?;
         }
         Ok(written)
     }

@@ -236,6 +236,9 @@ pub enum StorageError {
     /// Another process has the store open.
     #[error("{0} is open in another process: stop that process, or talk to it")]
     Locked(String),
+    /// The file was made by some other program.
+    #[error("{0} is no store of Pleach: name another file, or move this one away")]
+    NotAStore(String),
     /// The device is full.
     #[error("no space left on the device: free some and try again, nothing was lost")]
     Full,

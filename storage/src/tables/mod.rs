@@ -9,9 +9,13 @@ use pleach_core::storage::StorageError;
 
 mod memory;
 mod overlay;
+#[cfg(feature = "redb")]
+mod redb;
 
 pub(crate) use memory::MemoryTables;
 pub(crate) use overlay::Overlay;
+#[cfg(feature = "redb")]
+pub(crate) use redb::RedbTables;
 
 pub(crate) use crate::changes::Changes;
 use crate::layout::Table;
@@ -106,6 +110,11 @@ pub(crate) trait Tables: Send + Sync + 'static {
 
     /// Makes the changes, all or none, durable on return. One call at a time (the store sees to it).
     fn apply(&self, changes: Changes) -> Result<(), StorageError>;
+
+    /// After changes failed: makes new views possible again. No changes follow.
+    fn recover(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

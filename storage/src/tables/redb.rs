@@ -1,0 +1,274 @@
+//! Tables in one file.
+//!
+//! The file is locked here and not by redb, so that after a failed write the same file can be opened a second time
+//! for reading: redb answers nothing more once a write failed.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use pleach_core::storage::StorageError;
+use redb::{
+    Database, DatabaseError, Error, ReadOnlyTable, ReadableDatabase, StorageBackend, TableDefinition,
+    TableError, TableHandle, backends::FileBackend,
+};
+
+use crate::{
+    changes::Changes,
+    layout::Table,
+    tables::{Order, Span, Tables, View, Visit},
+};
+
+type Bytes = &'static [u8];
+
+const fn definition(table: Table) -> TableDefinition<'static, Bytes, Bytes> {
+    TableDefinition::new(table.name())
+}
+
+/// Tables in one file, which no other process may open meanwhile.
+pub(crate) struct RedbTables {
+    file: Arc<FileBackend>,
+    cache_bytes: usize,
+    path: String,
+    database: Mutex<Arc<Database>>,
+}
+
+/// The state of the file after some write.
+pub(crate) struct RedbView {
+    /// Nothing for a table that was never written to.
+    tables: [Option<ReadOnlyTable<Bytes, Bytes>>; Table::ALL.len()],
+    /// The transactions of a database end when it is dropped.
+    _database: Arc<Database>,
+}
+
+impl RedbTables {
+    /// Opens the file, or makes it, for its owner alone to read.
+    pub(crate) fn open(path: &Path, cache_bytes: usize) -> Result<Self, StorageError> {
+        let shown = path.display().to_string();
+        let failed = |error: io::Error| failure(&shown, error);
+        let file = locked(path, &shown)?;
+        let is_new = file.metadata().map_err(failed)?.len() == 0;
+        let file = Arc::new(FileBackend::new(file).map_err(|error| opening(&shown, error))?);
+        let database = database(&file, cache_bytes, &shown)?;
+        if is_new {
+            sync_folder(path).map_err(failed)?;
+        }
+        let tables = Self { file, cache_bytes, path: shown, database: Mutex::new(Arc::new(database)) };
+        tables.check_owner()?;
+        Ok(tables)
+    }
+
+    /// A database that some other program made is left alone.
+    fn check_owner(&self) -> Result<(), StorageError> {
+        self.guarded(|| {
+            let transaction = self.current().begin_read()?;
+            let mut names = transaction.list_tables()?.map(|table| table.name().to_owned()).peekable();
+            let is_empty = names.peek().is_none();
+            Ok(is_empty || names.any(|name| name == Table::Store.name()))
+        })?
+        .then_some(())
+        .ok_or_else(|| StorageError::NotAStore(self.path.clone()))
+    }
+
+    fn current(&self) -> Arc<Database> {
+        self.database.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn begin_view(&self) -> Result<RedbView, StorageError> {
+        self.guarded(|| {
+            let database = self.current();
+            let transaction = database.begin_read()?;
+            let mut tables = [const { None }; Table::ALL.len()];
+            for (place, table) in tables.iter_mut().zip(Table::ALL) {
+                *place = match transaction.open_table(definition(table)) {
+                    Ok(table) => Some(table),
+                    Err(TableError::TableDoesNotExist(_)) => None,
+                    Err(error) => return Err(error.into()),
+                };
+            }
+            Ok(RedbView { tables, _database: database })
+        })
+    }
+
+    fn guarded<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, StorageError> {
+        guarded(&self.path, work)
+    }
+}
+
+impl Tables for RedbTables {
+    type View = RedbView;
+
+    fn view(&self) -> Result<RedbView, StorageError> {
+        self.begin_view()
+    }
+
+    fn apply(&self, changes: Changes) -> Result<(), StorageError> {
+        self.guarded(|| {
+            let mut transaction = self.current().begin_write()?;
+            // The data come from strangers, who could otherwise choose bytes whose checksums fit a torn write.
+            transaction.set_two_phase_commit(true);
+            for (table, span) in changes.cleared() {
+                transaction
+                    .open_table(definition(*table))?
+                    .retain_in(span.start.as_slice()..span.end.as_slice(), |_, _| false)?;
+            }
+            for (table, changes) in changes.into_tables() {
+                let mut table = transaction.open_table(definition(table))?;
+                for (key, value) in changes {
+                    match value {
+                        Some(value) => drop(table.insert(key.as_slice(), value.as_slice())?),
+                        None => drop(table.remove(key.as_slice())?),
+                    }
+                }
+            }
+            transaction.commit()?;
+            Ok(())
+        })
+    }
+
+    fn recover(&self) -> Result<(), StorageError> {
+        let again = database(&self.file, self.cache_bytes, &self.path)?;
+        *self.database.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(again);
+        Ok(())
+    }
+}
+
+impl View for RedbView {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        let Some(table) = &self.tables[table as usize] else { return Ok(None) };
+        guarded("the file", || Ok(table.get(key)?.map(|value| value.value().to_vec())))
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        span: &Span,
+        order: Order,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StorageError> {
+        let Some(table) = &self.tables[table as usize] else { return Ok(()) };
+        if span.is_empty() {
+            return Ok(());
+        }
+        guarded("the file", || {
+            let mut pairs = table.range(span.start.as_slice()..span.end.as_slice())?;
+            loop {
+                let pair = match order {
+                    Order::Ascending => pairs.next(),
+                    Order::Descending => pairs.next_back(),
+                };
+                let Some(pair) = pair else { return Ok(Ok(())) };
+                let (key, value) = pair?;
+                match visit(key.value(), value.value()) {
+                    Ok(flow) if flow.is_break() => return Ok(Ok(())),
+                    Ok(_) => {}
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
+        })?
+    }
+}
+
+/// Runs something of redb's. It promises no panic only for files that nobody altered.
+fn guarded<T>(path: &str, work: impl FnOnce() -> Result<T, Error>) -> Result<T, StorageError> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => done.map_err(|error| explained(path, error)),
+        Err(_) => Err(StorageError::Damaged(format!("{path}: its structure makes no sense"))),
+    }
+}
+
+/// Opens the file and takes the lock, which lasts as long as the file is open.
+fn locked(path: &Path, shown: &str) -> Result<File, StorageError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path).map_err(|error| failure(shown, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StorageError::Locked(shown.to_owned())),
+        Err(TryLockError::Error(error)) => Err(failure(shown, error)),
+    }
+}
+
+/// Makes a new file's name last as the file does.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if cfg!(unix) { File::open(folder.unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }
+}
+
+fn database(file: &Arc<FileBackend>, cache_bytes: usize, path: &str) -> Result<Database, StorageError> {
+    let backend = SharedFile(file.clone());
+    let opened = catch_unwind(AssertUnwindSafe(|| {
+        Database::builder().set_cache_size(cache_bytes).create_with_backend(backend)
+    }));
+    match opened {
+        Ok(opened) => opened.map_err(|error| opening(path, error)),
+        Err(_) => Err(StorageError::Damaged(format!("{path}: its structure makes no sense"))),
+    }
+}
+
+/// Why a file could not be opened.
+fn opening(path: &str, error: DatabaseError) -> StorageError {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
+            StorageError::Locked(path.to_owned())
+        }
+        // Redb reports what does not begin as its files do in this way.
+        DatabaseError::Storage(redb::StorageError::Io(error))
+            if error.kind() == io::ErrorKind::InvalidData =>
+        {
+            StorageError::NotAStore(path.to_owned())
+        }
+        DatabaseError::UpgradeRequired(_) => StorageError::NotAStore(path.to_owned()),
+        DatabaseError::RepairAborted => StorageError::Damaged(format!("{path}: it could not be repaired")),
+        error => explained(path, error.into()),
+    }
+}
+
+fn explained(path: &str, error: Error) -> StorageError {
+    match error {
+        Error::Io(error) => failure(path, error),
+        Error::Corrupted(what) => StorageError::Damaged(format!("{path}: {what}")),
+        error => StorageError::Failed(format!("{path}: {error}")),
+    }
+}
+
+fn failure(path: &str, error: io::Error) -> StorageError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StorageError::Full,
+        // A page that the file should have lies beyond its end.
+        io::ErrorKind::UnexpectedEof => StorageError::Damaged(format!("{path}: it is cut short")),
+        _ => StorageError::Failed(format!("{path}: {error}")),
+    }
+}
+
+/// A file that stays open and locked when a database over it is dropped: another may follow.
+#[derive(Debug)]
+struct SharedFile(Arc<FileBackend>);
+
+impl StorageBackend for SharedFile {
+    fn len(&self) -> Result<u64, io::Error> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), io::Error> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> Result<(), io::Error> {
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
+        self.0.write(offset, data)
+    }
+}
