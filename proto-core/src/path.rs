@@ -1,5 +1,8 @@
 //! Paths inside a store: keys joined by dots, a literal dot or backslash escaped by a backslash.
 
+#[cfg(feature = "alloc")]
+use alloc::string::String;
+
 use crate::{entry::EntryError, limits::MAX_PATH};
 
 /// Checks a path's text: 1 to [`MAX_PATH`] bytes, no key empty, escapes only before `.` and `\`, no NUL (rows of
@@ -40,6 +43,67 @@ pub fn ancestors(path: &str) -> impl Iterator<Item = &str> {
 /// Whether `path` lies below `above`: `a.b` below `a`.
 pub fn is_below(path: &str, above: &str) -> bool {
     path.strip_prefix(above).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// The path that leads through these keys, as they are: dots and backslashes in them are escaped here.
+///
+/// ```
+/// # use pleach_core::path;
+/// let path = path::from_keys(["hosts", "example.org"])?;
+/// assert_eq!(path, r"hosts.example\.org");
+/// assert!(path::keys(&path).eq(["hosts", "example.org"]));
+/// # Ok::<(), pleach_core::entry::EntryError>(())
+/// ```
+#[cfg(feature = "alloc")]
+pub fn from_keys<'a>(keys: impl IntoIterator<Item = &'a str>) -> Result<String, EntryError> {
+    let mut path = String::new();
+    for (number, key) in keys.into_iter().enumerate() {
+        if number > 0 {
+            path.push('.');
+        }
+        for character in key.chars() {
+            if matches!(character, '.' | '\\') {
+                path.push('\\');
+            }
+            path.push(character);
+        }
+    }
+    check(&path)?;
+    Ok(path)
+}
+
+/// The keys that a well-formed path leads through, without escapes.
+#[cfg(feature = "alloc")]
+pub fn keys(path: &str) -> impl Iterator<Item = String> {
+    let mut left = Some(path);
+    core::iter::from_fn(move || {
+        let mut key = String::new();
+        let mut characters = left?.chars();
+        loop {
+            match characters.next() {
+                Some('\\') => key.extend(characters.next()),
+                Some('.') => {
+                    left = Some(characters.as_str());
+                    return Some(key);
+                }
+                Some(character) => key.push(character),
+                None => {
+                    left = None;
+                    return Some(key);
+                }
+            }
+        }
+    })
+}
+
+/// The path of a key below a path.
+#[cfg(feature = "alloc")]
+pub fn child(path: &str, key: &str) -> Result<String, EntryError> {
+    let mut below = String::from(path);
+    below.push('.');
+    below.push_str(&from_keys([key])?);
+    check(&below)?;
+    Ok(below)
 }
 
 /// The last dot that is not escaped: an even number of backslashes stands before it.

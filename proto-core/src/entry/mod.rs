@@ -20,6 +20,8 @@ mod owned;
 mod rules;
 mod store_data;
 mod value;
+#[cfg(feature = "alloc")]
+mod value_from;
 mod view;
 
 pub use build::{BuildError, EntryBuilder, Origin};

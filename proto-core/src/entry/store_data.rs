@@ -161,20 +161,23 @@ impl FromStr for Who {
     }
 }
 
-const MAP: u8 = 0;
-const LOG: u8 = 1;
-const SETTINGS_KIND: u8 = 2;
-
 impl<'a> StoreData<'a> {
+    /// The first byte of writes at paths.
+    pub(crate) const MAP: u8 = 0;
+    /// The first byte of a log's appends.
+    pub(crate) const LOG: u8 = 1;
+    /// The first byte of settings.
+    pub(crate) const SETTINGS: u8 = 2;
+
     /// Reads and checks the data of one store: nothing may follow it.
     pub fn read(bytes: &'a [u8]) -> Result<Self, EntryError> {
         let (kind, rest) = canonical::take_from_bytes::<u8>(bytes)?;
         let (data, rest) = match kind {
-            MAP => take_writes(rest).map(|(writes, rest)| (Self::Map(writes), rest))?,
-            LOG => Seq::take(rest, usize::MAX, |_, _: &&[u8]| Ok::<_, EntryError>(()))
+            Self::MAP => take_writes(rest).map(|(writes, rest)| (Self::Map(writes), rest))?,
+            Self::LOG => Seq::take(rest, usize::MAX, |_, _: &&[u8]| Ok::<_, EntryError>(()))
                 .map(|(appends, rest)| (Self::Log(appends), rest))
                 .map_err(element)?,
-            SETTINGS_KIND => {
+            Self::SETTINGS => {
                 SettingsView::take(rest).map(|(settings, rest)| (Self::Settings(settings), rest))?
             }
             _ => return Err(DecodeError::Malformed.into()),
