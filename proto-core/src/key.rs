@@ -174,3 +174,69 @@ impl core::hash::Hash for SecretKey {
         self.public().hash(state);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All encodings of the points of order 1, 2, 4 and 8, those with a coordinate beyond the field's order included.
+    /// Compare Chalkias, Garillot, Nikolaenko: "Taming the many `EdDSAs`" (2020).
+    const SMALL_ORDER: [&str; 14] = [
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "0000000000000000000000000000000000000000000000000000000000000080",
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+        "0100000000000000000000000000000000000000000000000000000000000080",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    ];
+
+    fn bytes(hex: &str) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        data_encoding::HEXLOWER.decode_mut(hex.as_bytes(), &mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn keys_of_small_order_are_refused_and_nothing_verifies_under_them() {
+        assert_eq!(SecretKey::from_bytes([7; 32]).public().check(), Ok(()));
+        for hex in SMALL_ORDER {
+            let key = PublicKey::from_bytes(bytes(hex));
+            assert!(matches!(key.check(), Err(KeyError::Weak | KeyError::NotAPoint)), "{hex}");
+            // With S = 0 and R of small order the equation with the cofactor holds for any message.
+            for r in SMALL_ORDER {
+                let mut signature = [0; 64];
+                signature[..32].copy_from_slice(&bytes(r));
+                let signature = Signature::from_bytes(signature);
+                for message in [&b"a"[..], b"b", b"c", b"d"] {
+                    assert!(key.verify(message, &signature).is_err(), "{hex} {r}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_signature_has_one_form() {
+        /// The order of the group, little endian (RFC 8032 section 5.1).
+        const ORDER: &str = "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010";
+        let secret = SecretKey::from_bytes([7; 32]);
+        let signature = secret.sign(b"message");
+        assert_eq!(secret.public().verify(b"message", &signature), Ok(()));
+        let mut other = *signature.as_bytes();
+        let mut carry = 0_u16;
+        for (byte, add) in other[32..].iter_mut().zip(bytes(ORDER)) {
+            let sum = u16::from(*byte) + u16::from(add) + carry;
+            *byte = u8::try_from(sum & 0xff).unwrap();
+            carry = sum >> 8;
+        }
+        let other = Signature::from_bytes(other);
+        assert_eq!(secret.public().verify(b"message", &other), Err(KeyError::BadSignature));
+    }
+}

@@ -45,6 +45,16 @@ impl<'a, T: Deserialize<'a> + Serialize> Seq<'a, T> {
         Ok((Self { len, elements, of: PhantomData }, rest))
     }
 
+    /// A sequence that was taken before, from the bytes of its elements.
+    pub(crate) const fn of_checked(len: usize, elements: &'a [u8]) -> Self {
+        Self { len, elements, of: PhantomData }
+    }
+
+    /// The bytes of the elements, without the count.
+    pub(crate) const fn elements(&self) -> &'a [u8] {
+        self.elements
+    }
+
     /// The elements in order.
     pub fn iter(&self) -> Iter<'a, T> {
         Iter { left: self.len, rest: self.elements, of: PhantomData }

@@ -140,7 +140,9 @@ mod tests {
 
     fn view(set: &BTreeSet<u32>) -> View {
         let mut view = View::default();
-        set.iter().for_each(|ordinal| view.insert(*ordinal));
+        for ordinal in set {
+            view.insert(*ordinal);
+        }
         view
     }
 

@@ -10,6 +10,7 @@ use crate::{
     document::{
         Changes, DocumentError, Scope, StoreType,
         changes::{SettingsWrites, StoreWrites},
+        reads::{Age, Newest},
     },
     entry::{SETTINGS, Value},
     storage::{RowKind, Snapshot},
@@ -141,8 +142,10 @@ impl Draft {
     }
 
     /// Its own write at a path, if there is one.
-    pub(super) fn own(&self, store: &str, path: &str) -> Option<Option<Vec<u8>>> {
-        self.0.state.lock().stores.get(store)?.paths()?.0.get(path).cloned()
+    pub(super) fn own(&self, store: &str, path: &str) -> Option<Newest> {
+        let state = self.0.state.lock();
+        let value = state.stores.get(store)?.paths()?.0.get(path)?.clone();
+        Some(Newest { path: path.into(), age: Age::Own, value })
     }
 
     /// Its own writes at paths that are wanted, in order.

@@ -51,8 +51,8 @@ impl fmt::Debug for Reads {
 impl Reads {
     /// The newest write of one path.
     pub(super) fn newest(&self, store: &str, path: &str) -> Result<Option<Newest>, DocumentError> {
-        if let Some(value) = self.draft.as_ref().and_then(|draft| draft.own(store, path)) {
-            return Ok(Some(Newest { path: path.into(), age: Age::Own, value }));
+        if let Some(own) = self.draft.as_ref().and_then(|draft| draft.own(store, path)) {
+            return Ok(Some(own));
         }
         let mut rows = self.snapshot.rows(&self.tree, &newest_query(store, Paths::One(path.into()), 1))?;
         rows.pop().map(stored).transpose()

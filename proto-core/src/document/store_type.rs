@@ -5,8 +5,7 @@ use alloc::{string::String, sync::Arc};
 use crate::{
     Id,
     document::{DocumentError, Draft, reads::Reads},
-    entry::{EntryError, SETTINGS},
-    limits::MAX_STORE_NAME,
+    entry::{SETTINGS, check_name},
     storage::{OfPath, Paths, RowKind, RowQuery, Snapshot},
 };
 
@@ -41,9 +40,7 @@ impl Scope {
         draft: Option<Draft>,
         name: &str,
     ) -> Result<Self, DocumentError> {
-        if !(1..=MAX_STORE_NAME).contains(&name.len()) || name.chars().any(char::is_control) {
-            return Err(EntryError::StoreName.into());
-        }
+        check_name(name)?;
         Ok(Self { reads: Reads { snapshot, tree, draft }, name: name.into() })
     }
 

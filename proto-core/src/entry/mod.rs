@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `view` | [`EntryView`]: a checked entry in the bytes it came in |
 //! | `store_data` | what an entry writes into one store: writes, appends, settings |
-//! | `value` | the values of documents, and the check of their encoding |
+//! | `value`, `json`, `value_from` | the values of documents, the check of their encoding, what they are made from |
 //! | `rules` | [`EntryError`]: every structural rule, by name |
 //! | `build` | [`EntryBuilder`]: how an author makes one |
 //! | `owned` | [`Entry`] and [`VerifiedEntry`] on the heap |
@@ -15,6 +15,8 @@
 //! encoding is accepted.
 
 mod build;
+#[cfg(feature = "alloc")]
+mod json;
 #[cfg(feature = "alloc")]
 mod owned;
 mod rules;
@@ -32,4 +34,9 @@ pub use store_data::{Grant, Permission, PermissionError, SETTINGS, SettingsView,
 #[cfg(feature = "alloc")]
 pub use value::Value;
 pub use value::{ValueKind, ValueView};
+#[cfg(feature = "alloc")]
+pub(crate) use view::check_name;
 pub use view::{EntryView, ParentIds, StoreView};
+
+#[cfg(test)]
+mod tests;

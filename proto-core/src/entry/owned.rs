@@ -4,7 +4,7 @@ use alloc::{sync::Arc, vec};
 
 use crate::{
     Id, Position, SecretKey,
-    entry::{BuildError, EntryBuilder, EntryError, EntryView},
+    entry::{BuildError, EntryBuilder, EntryError, EntryView, view::Outline},
     limits::MAX_ENTRY,
 };
 
@@ -12,23 +12,20 @@ use crate::{
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Entry {
     position: Position,
+    outline: Outline,
     bytes: Arc<[u8]>,
 }
 
 impl Entry {
     /// Reads an entry from outside: checks every structural rule, and hashes it.
     pub fn read(bytes: &[u8]) -> Result<Self, EntryError> {
-        let position = EntryView::read(bytes)?.position();
-        Ok(Self { position, bytes: bytes.into() })
+        let view = EntryView::read(bytes)?;
+        Ok(Self { position: view.position(), outline: view.outline(), bytes: bytes.into() })
     }
 
     /// The entry in place.
     pub fn view(&self) -> EntryView<'_> {
-        match EntryView::read_outline(&self.bytes) {
-            Ok(view) => view,
-            // The bytes passed the same checks when this was made, and cannot have changed since.
-            Err(_) => unreachable!(),
-        }
+        EntryView::of_checked(&self.bytes, self.outline)
     }
 
     /// The hash of the bytes.
@@ -74,7 +71,11 @@ impl VerifiedEntry {
         // Above the data: the fixed fields, at most 32 parents, and a length of at most 3 bytes for each string.
         let room = data.saturating_add(2048).min(MAX_ENTRY.saturating_add(1));
         let mut room = vec![0; room];
-        Ok(Self(Entry::read(builder.sign(key, stores, &mut room)?)?))
+        let bytes = builder.sign(key, stores, &mut room).map_err(|error| match error {
+            BuildError::Room(_) => EntryError::TooLarge(data).into(),
+            error => error,
+        })?;
+        Ok(Self(Entry::read(bytes)?))
     }
 
     /// The entry.

@@ -79,7 +79,10 @@ pub enum EntryError {
     #[error("a path has 1 to {MAX_PATH} bytes of keys joined by dots, none of them empty, without NUL")]
     Path,
     /// A value that is not canonical or nests deeper than [`MAX_VALUE_DEPTH`].
-    #[error("a value nests at most {MAX_VALUE_DEPTH} deep, has sorted unique map keys and finite numbers")]
+    #[error(
+        "a value nests at most {MAX_VALUE_DEPTH} deep, its map keys are sorted and unique, its numbers finite, whole \
+         numbers within 64 signed bits"
+    )]
     Value,
     /// The signature does not fit.
     #[error("{0}")]

@@ -7,8 +7,6 @@
 #[cfg(feature = "alloc")]
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
-#[cfg(feature = "alloc")]
-use data_encoding::BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{canonical, entry::EntryError, limits::MAX_VALUE_DEPTH};
@@ -253,47 +251,4 @@ impl Value {
         };
         Ok((value, rest))
     }
-
-    /// The value that a JSON value stands for. `{"$bytes": "<base64>"}` stands for bytes.
-    pub fn from_json(json: &serde_json::Value) -> Result<Self, EntryError> {
-        Ok(match json {
-            serde_json::Value::Null => Self::Null,
-            serde_json::Value::Bool(value) => Self::Bool(*value),
-            serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-                (Some(number), _) => Self::Int(number),
-                (None, Some(number)) => Self::Float(number),
-                (None, None) => return Err(EntryError::Value),
-            },
-            serde_json::Value::String(text) => Self::Text(text.clone()),
-            serde_json::Value::Array(values) => {
-                Self::List(values.iter().map(Self::from_json).collect::<Result<_, _>>()?)
-            }
-            serde_json::Value::Object(values) => {
-                if let (1, Some(serde_json::Value::String(text))) = (values.len(), values.get(BYTES_KEY)) {
-                    let bytes = BASE64.decode(text.as_bytes()).map_err(|_| EntryError::Value)?;
-                    return Ok(Self::Bytes(bytes));
-                }
-                let pair = |(key, value): (&String, _)| Ok((key.clone(), Self::from_json(value)?));
-                Self::Map(values.iter().map(pair).collect::<Result<_, EntryError>>()?)
-            }
-        })
-    }
-
-    /// The JSON that stands for this value.
-    pub fn to_json(&self) -> serde_json::Value {
-        match self {
-            Self::Null => serde_json::Value::Null,
-            Self::Bool(value) => (*value).into(),
-            Self::Int(number) => (*number).into(),
-            Self::Float(number) => (*number).into(),
-            Self::Text(text) => text.as_str().into(),
-            Self::Bytes(bytes) => serde_json::json!({ BYTES_KEY: BASE64.encode(bytes) }),
-            Self::List(values) => values.iter().map(Self::to_json).collect(),
-            Self::Map(values) => values.iter().map(|(key, value)| (key.clone(), value.to_json())).collect(),
-        }
-    }
 }
-
-/// The key under which JSON carries bytes.
-#[cfg(feature = "alloc")]
-const BYTES_KEY: &str = "$bytes";

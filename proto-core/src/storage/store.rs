@@ -74,17 +74,15 @@ pub trait Snapshot: Send + Sync {
     fn meta(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError>;
 
     /// The node's metadata whose keys start with `prefix`, ascending, at most `limit` after `after`.
-    fn metas(
-        &self,
-        prefix: &[u8],
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StorageError>;
+    fn metas(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Meta>, StorageError>;
 
     /// Checks what is stored of a tree again: hashes, aggregates, indexes and rows against the entries, at most
     /// `limit` entries after `after`. Signatures and permissions are the caller's part.
     fn audit(&self, tree: &Id, after: Option<Position>, limit: usize) -> Result<Audit, StorageError>;
 }
+
+/// A key of the node's metadata, and its value.
+pub type Meta = (Vec<u8>, Vec<u8>);
 
 /// What a store is to change, in one durable transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

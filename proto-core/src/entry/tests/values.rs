@@ -1,0 +1,70 @@
+//! Values on the heap: their encoding, and JSON.
+
+use std::{string::String, vec};
+
+use proptest::prelude::*;
+
+use crate::{
+    entry::{EntryError, Value, ValueView},
+    limits::MAX_VALUE_DEPTH,
+};
+
+pub(crate) fn values() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::Int),
+        any::<f64>().prop_filter("finite", |number| number.is_finite()).prop_map(Value::Float),
+        any::<String>().prop_map(Value::Text),
+        proptest::collection::vec(any::<u8>(), 0..20).prop_map(Value::Bytes),
+    ];
+    let depth = u32::try_from(MAX_VALUE_DEPTH).unwrap();
+    leaf.prop_recursive(depth, 32, 4, |inner| {
+        let keys = prop_oneof![any::<String>(), "\\$?\\$?bytes"];
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
+            proptest::collection::btree_map(keys, inner, 0..4).prop_map(Value::Map),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_value_survives_its_encoding_and_json(value in values()) {
+        let encoded = value.encode().unwrap();
+        prop_assert_eq!(ValueView::from_encoded(&encoded).check(), Ok(()));
+        prop_assert_eq!(&Value::decode(&encoded).unwrap(), &value);
+        prop_assert_eq!(&Value::from_json(&value.to_json()).unwrap(), &value);
+    }
+
+    #[test]
+    fn bytes_that_pass_the_check_are_the_one_encoding(
+        value in values(),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let mut encoded = value.encode().unwrap();
+        let at = at.index(encoded.len());
+        encoded[at] = byte;
+        if let Ok(value) = Value::decode(&encoded) {
+            prop_assert_eq!(value.encode().unwrap(), encoded);
+        }
+    }
+}
+
+#[test]
+fn what_has_no_encoding_is_refused() {
+    let nested = |depth| (0..depth).fold(Value::Null, |value, _| Value::List(vec![value]));
+    assert!(nested(MAX_VALUE_DEPTH).encode().is_ok());
+    assert_eq!(nested(MAX_VALUE_DEPTH + 1).encode(), Err(EntryError::Value));
+    assert_eq!(Value::Float(f64::NAN).encode(), Err(EntryError::Value));
+}
+
+#[test]
+fn json_that_would_lose_something_is_refused() {
+    let json = |text: &str| Value::from_json(&serde_json::from_str(text).unwrap());
+    assert_eq!(json("9223372036854775807"), Ok(Value::Int(i64::MAX)));
+    assert_eq!(json("9223372036854775808"), Err(EntryError::Value));
+    assert_eq!(json(r#"{"$bytes": "AQI="}"#), Ok(Value::Bytes(vec![1, 2])));
+    assert_eq!(json(r#"{"$bytes": "no base64"}"#), Err(EntryError::Value));
+}
