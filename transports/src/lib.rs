@@ -8,15 +8,27 @@
 //! | module | carries frames over |
 //! |---|---|
 //! | [`memory`] | the process's memory, with faults on demand |
+//! | `http` | HTTP/1.1, signed both ways; on an executor or on plain threads |
+//! | `quic` | QUIC, keys proven in TLS; on an executor or on a thread of its own |
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod context;
 mod error;
+#[cfg(any(all(feature = "http", any(feature = "smol", feature = "threads")), feature = "quic"))]
+mod framing;
+#[cfg(all(feature = "http", any(feature = "smol", feature = "threads")))]
+pub mod http;
 pub mod memory;
 mod park;
 mod pipe;
+#[cfg(any(all(feature = "http", any(feature = "smol", feature = "threads")), feature = "quic"))]
+mod place;
 mod pump;
+#[cfg(feature = "executor")]
+mod race;
 mod transport;
 
 #[cfg(feature = "executor")]

@@ -55,12 +55,22 @@ pub(crate) enum NotSent {
 impl<T> Sender<T> {
     /// Puts an item in if there is room.
     pub(crate) fn try_send(&self, item: T) -> Result<(), NotSent> {
+        self.put(item, false)
+    }
+
+    /// Puts a last item in even where there is no room.
+    #[cfg(feature = "http")]
+    pub(crate) fn send_last(&self, item: T) -> Result<(), NotSent> {
+        self.put(item, true)
+    }
+
+    fn put(&self, item: T, beyond: bool) -> Result<(), NotSent> {
         let reader = {
             let mut state = self.0.lock();
             if state.closed {
                 return Err(NotSent::Closed);
             }
-            if state.queue.len() >= state.room {
+            if state.queue.len() >= state.room && !beyond {
                 return Err(NotSent::Full);
             }
             state.queue.push_back(item);
@@ -70,6 +80,17 @@ impl<T> Sender<T> {
             reader.wake();
         }
         Ok(())
+    }
+
+    /// Waits until the other end is gone.
+    #[cfg(feature = "smol")]
+    pub(crate) fn poll_closed(&self, task: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.0.lock();
+        if state.closed {
+            return Poll::Ready(());
+        }
+        state.writer = Some(task.waker().clone());
+        Poll::Pending
     }
 
     /// Waits until there is room for one item, or the other end is gone.

@@ -17,6 +17,7 @@
 //! | `hello` | [`Hello`], [`Reply`], [`End`], [`Refusal`] |
 //! | `range` | [`RangeItem`]: what a side says of one range |
 //! | `entries` | [`Entries`], [`EntriesWriter`]: the frames that carry entries |
+//! | `signed` | what is signed where the transport proves no keys |
 //! | `address`, `ticket` | where peers are, and how people pass that on |
 //! | `trees` | [`TreesRequest`], [`TreeLine`]: which trees the asker may read |
 
@@ -28,6 +29,7 @@ mod hello;
 mod hex;
 mod items;
 mod range;
+mod signed;
 #[cfg(feature = "alloc")]
 mod ticket;
 mod trees;
@@ -42,6 +44,10 @@ pub use hello::{
 };
 pub use items::{Items, ItemsIter};
 pub use range::{Bound, Floor, IdPrefix, LIST, Mode, Prefix, RangeItem};
+pub use signed::{
+    FRESHNESS, NodeAnswer, Nonce, RequestDigest, RequestHead, RequestTarget, ResponseHead, SignedError,
+    Transcript, VERSIONS as SIGNED_VERSIONS, body_hash,
+};
 #[cfg(feature = "alloc")]
 pub use ticket::{DatabaseTicket, MAX_HINTS, MAX_TICKET, TicketError};
 pub use trees::{MAX_TREE_NAME, TREES_PAGE, TreeLine, TreesReply, TreesRequest};

@@ -1,0 +1,57 @@
+//! The limits of the HTTP transport.
+
+use std::time::Duration;
+
+use pleach_core::limits::MAX_MESSAGE;
+
+/// Connections that a server holds at once; further ones are closed at once. Each costs a buffer, and with threads a
+/// stack.
+pub(super) const MAX_CONNECTIONS: usize = 512;
+
+/// Requests that wait to be taken by the node.
+pub(super) const BACKLOG: usize = 64;
+
+/// Bytes of a request's body: a message, and a length for each of its frames, of which there are plausibly fewer than
+/// one in 64 bytes.
+pub(super) const MAX_BODY: usize = MAX_MESSAGE + MAX_MESSAGE / 16;
+
+/// Bytes of bodies over all connections of a server: what strangers make it hold while their requests arrive.
+pub(super) const MAX_ARRIVING: usize = 8 * MAX_BODY;
+
+/// Bytes in a connection's read buffer, and so in a request's head.
+pub(super) const MAX_HEAD: usize = 64 * 1024;
+
+/// A request's head arrives within this time of its first byte.
+pub(super) const HEAD_TIME: Duration = Duration::from_secs(10);
+
+/// A body arrives within this time, and its bytes at [`MIN_RATE`].
+pub(super) const BODY_GRACE: Duration = Duration::from_secs(10);
+
+/// Bytes a second below which a body counts as an attack or a dead line.
+pub(super) const MIN_RATE: u64 = 32 * 1024;
+
+/// How long a connection may wait for its next request.
+#[cfg(feature = "threads")]
+pub(super) const IDLE_TIME: Duration = Duration::from_secs(60);
+
+/// How long one write may be stuck.
+#[cfg(feature = "threads")]
+pub(super) const WRITE_TIME: Duration = Duration::from_secs(30);
+
+/// How long a connection may take to come about.
+pub(super) const CONNECT_TIME: Duration = Duration::from_secs(10);
+
+/// How long a request and its response may take: a full message each way at [`MIN_RATE`], and time to think.
+pub(super) const CALL_TIME: Duration = Duration::from_secs(600);
+
+/// Bytes read of a refusal's text.
+pub(super) const MAX_REFUSAL: usize = 1024;
+
+/// Pieces of a body on their way between a connection and an exchange.
+pub(super) const PIECES: usize = 8;
+
+/// How long an answer about who a node is and what time it has is good.
+pub(super) const KNOWN_TIME: u64 = 60_000;
+
+/// Nodes about which that is remembered.
+pub(super) const MAX_KNOWN: usize = 1024;

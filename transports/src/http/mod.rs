@@ -1,0 +1,205 @@
+//! HTTP/1.1 under `/api/v0`, signed both ways; the same service and the same client logic on an executor (`smol`) and
+//! on plain threads (`threads`).
+//!
+//! A message is one `POST /api/v0/sync`: its frames, framed as everywhere, are the body. The header `pleach-signature`
+//! carries the [`RequestHead`](pleach_core::wire::RequestHead) in base64. The response's first frame is a
+//! [`ResponseHead`](pleach_core::wire::ResponseHead); after the end of the message follow the 64 bytes of a signature
+//! over all before them. `GET /api/v0/node?nonce=…` says who answers there. No state is kept between requests, so any
+//! proxy and any process over the same storage may stand in between.
+//!
+//! Each request is an exchange of its own to the responder, which therefore sees `Closed` after its answer.
+
+mod initiator;
+mod known;
+mod limits;
+mod pace;
+mod reply;
+mod responder;
+mod service;
+#[cfg(feature = "smol")]
+mod smol;
+#[cfg(feature = "threads")]
+mod threads;
+
+use std::{
+    net::{TcpListener, ToSocketAddrs},
+    sync::Arc,
+};
+
+use initiator::{Courier, HttpInitiator};
+use known::Known;
+use service::Service;
+
+use crate::{
+    Address, Builder, Built, Context, Exchange, Listener, Transport, TransportError,
+    pipe::{Receiver, pipe},
+};
+
+/// Where frames go.
+const SYNC_PATH: &str = "/api/v0/sync";
+/// Where a node says who it is.
+const NODE_PATH: &str = "/api/v0/node";
+/// The header of a signed request.
+const SIGNATURE_HEADER: &str = "pleach-signature";
+/// The content type of frames.
+const POSTCARD: &str = "application/postcard";
+
+/// Settings of an [`HttpTransport`].
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use pleach_core::SecretKey;
+/// # use pleach_transports::{Context, Transport, http::HttpTransport};
+/// # let context = Context::new(SecretKey::from_bytes([1; 32]), Arc::new(|| 0), Arc::new(|bytes| bytes.fill(0)));
+/// # #[cfg(feature = "threads")] {
+/// let transport = HttpTransport::builder().bind("127.0.0.1:0").transport(context)?;
+/// let listener = transport.listen()?;
+/// assert!(listener.address().to_string().starts_with("http:"));
+/// # }
+/// # Ok::<(), pleach_transports::TransportError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct HttpBuilder {
+    bind: Option<String>,
+}
+
+impl HttpBuilder {
+    /// Listens on this `host:port`; port 0 takes a free one. Without it the transport only dials.
+    #[must_use]
+    pub fn bind(self, place: &str) -> Self {
+        Self { bind: Some(place.into()) }
+    }
+
+    /// The transport itself: on the executor that the context lends, or else on plain threads.
+    pub fn transport(self, context: Context) -> Result<HttpTransport, TransportError> {
+        let runtime = Runtime::of(&context)?;
+        let courier = runtime.courier();
+        Ok(HttpTransport { bind: self.bind, runtime, courier, known: Arc::default(), context })
+    }
+}
+
+impl Builder for HttpBuilder {
+    fn build(self: Box<Self>, context: Context, _state: Option<&[u8]>) -> Result<Built, TransportError> {
+        Ok(Built { transport: Box::new(self.transport(context)?), state: None })
+    }
+}
+
+/// What carries the bytes.
+#[derive(Clone)]
+enum Runtime {
+    #[cfg(feature = "smol")]
+    Smol(crate::Executor),
+    #[cfg(feature = "threads")]
+    Threads,
+}
+
+impl Runtime {
+    /// The executor that the context lends, or else threads.
+    #[cfg_attr(not(feature = "smol"), expect(unused_variables, reason = "only threads to choose"))]
+    fn of(context: &Context) -> Result<Self, TransportError> {
+        #[cfg(feature = "smol")]
+        let lent = context.executor().map(|executor| Self::Smol(Arc::clone(executor)));
+        #[cfg(not(feature = "smol"))]
+        let lent = None;
+        #[cfg(feature = "threads")]
+        let lent = lent.or(Some(Self::Threads));
+        lent.ok_or_else(|| {
+            let text = "http needs an executor from Context::with_executor, or the feature threads";
+            TransportError::Setup(text.into())
+        })
+    }
+
+    fn courier(&self) -> Arc<dyn Courier> {
+        match self {
+            #[cfg(feature = "smol")]
+            Self::Smol(executor) => Arc::new(smol::Client::new(executor)),
+            #[cfg(feature = "threads")]
+            Self::Threads => Arc::new(threads::Client::new()),
+        }
+    }
+
+    fn serve(
+        &self,
+        listener: TcpListener,
+        service: Arc<Service>,
+    ) -> Result<Box<dyn Send + Sync>, std::io::Error> {
+        match self {
+            #[cfg(feature = "smol")]
+            Self::Smol(executor) => Ok(Box::new(smol::serve(executor, listener, service)?)),
+            #[cfg(feature = "threads")]
+            Self::Threads => Ok(Box::new(threads::serve(listener, service)?)),
+        }
+    }
+}
+
+/// The transport `http`.
+pub struct HttpTransport {
+    bind: Option<String>,
+    runtime: Runtime,
+    courier: Arc<dyn Courier>,
+    known: Arc<Known>,
+    context: Context,
+}
+
+impl HttpTransport {
+    /// Settings to begin with: without a place to listen.
+    pub fn builder() -> HttpBuilder {
+        HttpBuilder::default()
+    }
+}
+
+impl std::fmt::Debug for HttpTransport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpTransport").field("bind", &self.bind).finish_non_exhaustive()
+    }
+}
+
+impl Transport for HttpTransport {
+    fn kind(&self) -> &'static str {
+        "http"
+    }
+
+    fn dial(&self, address: &Address) -> Result<Box<dyn Exchange>, TransportError> {
+        crate::place::check(self.kind(), address)?;
+        let (courier, known) = (Arc::clone(&self.courier), Arc::clone(&self.known));
+        Ok(Box::new(HttpInitiator::new(self.context.clone(), courier, known, address.clone())))
+    }
+
+    fn listen(&self) -> Result<Box<dyn Listener>, TransportError> {
+        let place = crate::place::to_bind(self.kind(), self.bind.as_deref())?;
+        let failed = |error: std::io::Error| crate::place::cannot_bind(self.kind(), place, &error);
+        let places: Vec<_> = place.to_socket_addrs().map_err(failed)?.collect();
+        let listener = TcpListener::bind(&places[..]).map_err(failed)?;
+        let local = listener.local_addr().map_err(failed)?;
+        let (queue, accepted) = pipe(limits::BACKLOG);
+        let service = Arc::new(Service::new(self.context.clone(), queue));
+        let server = self.runtime.serve(listener, service).map_err(failed)?;
+        let address = Address::http(&local.to_string()).with_key(self.context.key().public());
+        Ok(Box::new(HttpListener { address, accepted, _server: server }))
+    }
+}
+
+struct HttpListener {
+    address: Address,
+    accepted: Receiver<Box<dyn Exchange>>,
+    /// Ends the accepting and all connections when it goes.
+    _server: Box<dyn Send + Sync>,
+}
+
+impl Listener for HttpListener {
+    fn address(&self) -> Address {
+        self.address.clone()
+    }
+
+    fn poll_accept(
+        &mut self,
+        task: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<Box<dyn Exchange>, TransportError>> {
+        self.accepted.poll_receive(task).map(|exchange| {
+            exchange.ok_or_else(|| TransportError::CannotListen {
+                address: self.address.to_string(),
+                reason: "the server has ended".into(),
+            })
+        })
+    }
+}

@@ -1,0 +1,351 @@
+//! HTTP on plain threads: one for each connection of a server, one for each call of a client. No executor anywhere.
+//!
+//! The server is the same hyper as on an executor, over a socket whose polls block and then are ready. Since a blocked
+//! read hears no timer, deadlines are set on the socket itself.
+
+use std::{
+    collections::BTreeMap,
+    future::poll_fn,
+    io::{self, Read, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    thread,
+    time::{Duration, Instant},
+};
+
+use hyper::{body::Bytes, rt::ReadBufCursor, server::conn::http1, service::service_fn};
+use ureq::{Agent, Timeout};
+
+use super::{
+    POSTCARD, SIGNATURE_HEADER,
+    initiator::{Call, Courier, Event},
+    limits,
+    pace::Pace,
+    service::Service,
+};
+use crate::{
+    TransportError, park_on,
+    pipe::{NotSent, Receiver, Sender, pipe},
+};
+
+/// What a connection waits for, and until when.
+#[derive(Clone, Copy)]
+enum Waiting {
+    /// The first byte of a request.
+    Idle,
+    /// The rest of its head, or its body.
+    Until(Instant),
+}
+
+/// A pace that sets the deadline of the socket's reads.
+#[derive(Clone)]
+struct SocketPace(Arc<Mutex<Waiting>>);
+
+impl SocketPace {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long the next read may block.
+    fn left(&self) -> io::Result<Duration> {
+        match *self.lock() {
+            Waiting::Idle => Ok(limits::IDLE_TIME),
+            Waiting::Until(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+            }
+        }
+    }
+
+    /// Bytes came.
+    fn came(&self) {
+        let mut waiting = self.lock();
+        if matches!(*waiting, Waiting::Idle) {
+            *waiting = Waiting::Until(Instant::now() + limits::HEAD_TIME);
+        }
+    }
+}
+
+impl Pace for SocketPace {
+    async fn within<F: Future + Send>(&self, time: Duration, future: F) -> Option<F::Output> {
+        let deadline = Instant::now() + time;
+        *self.lock() = Waiting::Until(deadline);
+        let output = future.await;
+        *self.lock() = Waiting::Idle;
+        // A body that was too late ended in an error of the socket.
+        (Instant::now() < deadline).then_some(output)
+    }
+}
+
+/// A socket whose polls block.
+struct Blocking {
+    stream: TcpStream,
+    pace: SocketPace,
+    buffer: Box<[u8]>,
+}
+
+/// Bytes read at once.
+const READ: usize = 16 * 1024;
+
+impl hyper::rt::Read for Blocking {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _task: &mut Context<'_>,
+        mut room: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let wanted = this.buffer.len().min(room.remaining());
+        let read = loop {
+            this.stream.set_read_timeout(Some(this.pace.left()?))?;
+            match this.stream.read(&mut this.buffer[..wanted]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        if read > 0 {
+            this.pace.came();
+        }
+        room.put_slice(&this.buffer[..read]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl hyper::rt::Write for Blocking {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _task: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.stream.write(bytes))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        _task: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.stream.write_vectored(pieces))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.stream.shutdown(Shutdown::Write))
+    }
+}
+
+/// The open connections of a server, so that they can be ended from outside.
+#[derive(Default)]
+struct Connections {
+    open: Mutex<BTreeMap<u64, TcpStream>>,
+    ending: AtomicBool,
+}
+
+impl Connections {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, TcpStream>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A server; dropping it ends the accepting and all connections.
+pub(super) struct Server {
+    connections: Arc<Connections>,
+    local: SocketAddr,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.connections.ending.store(true, Ordering::Release);
+        // The accepting thread is blocked: a connection from here lets it look up.
+        let ip = match self.local.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        let _ = TcpStream::connect_timeout(&(ip, self.local.port()).into(), Duration::from_secs(1));
+        for stream in self.connections.lock().values() {
+            // It may be closed already.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// Begins to serve.
+pub(super) fn serve(listener: TcpListener, service: Arc<Service>) -> io::Result<Server> {
+    let connections = Arc::new(Connections::default());
+    let server = Server { connections: Arc::clone(&connections), local: listener.local_addr()? };
+    thread::Builder::new()
+        .name("pleach-accept".into())
+        .spawn(move || accept(&listener, &connections, &service))?;
+    Ok(server)
+}
+
+fn accept(listener: &TcpListener, connections: &Arc<Connections>, service: &Arc<Service>) {
+    for number in 0.. {
+        let accepted = listener.accept();
+        if connections.ending.load(Ordering::Acquire) {
+            return;
+        }
+        let Ok((stream, _)) = accepted else {
+            // Too many open files, most likely: connections that end make room.
+            thread::sleep(Duration::from_millis(100));
+            continue;
+        };
+        // A connection that cannot be set up is closed; its peer sees that.
+        let _ = begin(number, stream, connections, service);
+    }
+}
+
+fn begin(
+    number: u64,
+    stream: TcpStream,
+    connections: &Arc<Connections>,
+    service: &Arc<Service>,
+) -> io::Result<()> {
+    {
+        let mut open = connections.lock();
+        if open.len() >= limits::MAX_CONNECTIONS {
+            return Ok(());
+        }
+        open.insert(number, stream.try_clone()?);
+    }
+    let (connections, service) = (Arc::clone(connections), Arc::clone(service));
+    let again = Arc::clone(&connections);
+    let spawned = thread::Builder::new().name("pleach-http".into()).spawn(move || {
+        // The peer of a connection that fails sees that it is closed.
+        let _ = connection(stream, &service);
+        connections.lock().remove(&number);
+    });
+    if spawned.is_err() {
+        again.lock().remove(&number);
+    }
+    spawned.map(drop)
+}
+
+fn connection(stream: TcpStream, service: &Arc<Service>) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(limits::WRITE_TIME))?;
+    let pace = SocketPace(Arc::new(Mutex::new(Waiting::Idle)));
+    let socket = Blocking { stream, pace: pace.clone(), buffer: vec![0; READ].into() };
+    let service = service_fn(move |request| Arc::clone(service).answer(pace.clone(), request));
+    let connection = http1::Builder::new()
+        // Or a read would block while an answer is due.
+        .half_close(true)
+        // The socket keeps the time.
+        .header_read_timeout(None)
+        .max_buf_size(limits::MAX_HEAD)
+        .serve_connection(socket, service);
+    park_on(connection).map_err(io::Error::other)
+}
+
+/// Carries calls, each on a thread of its own, so that a caller may let go of one that blocks.
+pub(super) struct Client(Agent);
+
+impl Client {
+    pub(super) fn new() -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
+            .user_agent("")
+            .max_idle_connections_per_host(4)
+            // Less than any server waits, so that a request seldom meets a closed connection.
+            .max_idle_age(Duration::from_secs(5))
+            .max_response_header_size(limits::MAX_HEAD)
+            .timeout_connect(Some(limits::CONNECT_TIME))
+            .timeout_global(Some(limits::CALL_TIME))
+            .build();
+        Self(config.into())
+    }
+}
+
+impl Courier for Client {
+    fn send(&self, call: Call) -> Receiver<Event> {
+        let (events, receiver) = pipe(limits::PIECES);
+        let agent = self.0.clone();
+        // A thread that cannot begin drops the pipe, which the exchange reports as a cut.
+        let _ = thread::Builder::new().name("pleach-call".into()).spawn(move || {
+            if let Err(error) = carry(&agent, &call, &events) {
+                // Nobody waits for it any more: fine.
+                let _ = events.send_last(Event::Failed(error));
+            }
+        });
+        receiver
+    }
+}
+
+/// One call from its connection to the end of its response.
+fn carry(agent: &Agent, call: &Call, events: &Sender<Event>) -> Result<(), TransportError> {
+    let uri = format!("http://{}{}", call.place, call.path);
+    let sent = match &call.signature {
+        Some(signature) => agent
+            .post(&uri)
+            .header("accept", POSTCARD)
+            .header("content-type", POSTCARD)
+            .header(SIGNATURE_HEADER, signature)
+            .send(&call.body[..]),
+        None => agent.get(&uri).header("accept", POSTCARD).call(),
+    };
+    let response = sent.map_err(|error| not_sent(call, error))?;
+    let postcard = response.headers().get("content-type").is_some_and(|value| value == POSTCARD);
+    let status = response.status().as_u16();
+    if tell(events, Event::Status { status, postcard }).is_err() {
+        return Ok(());
+    }
+    let mut body = response.into_body().into_reader();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let read = match body.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(TransportError::Cut(error.to_string())),
+        };
+        if tell(events, Event::Bytes(Bytes::copy_from_slice(&buffer[..read]))).is_err() {
+            return Ok(());
+        }
+    }
+    drop(body);
+    // Nobody waits for it any more: fine.
+    let _ = tell(events, Event::End);
+    Ok(())
+}
+
+fn tell(events: &Sender<Event>, event: Event) -> Result<(), NotSent> {
+    park_on(poll_fn(|task| events.poll_room(task)))?;
+    events.try_send(event)
+}
+
+fn not_sent(call: &Call, error: ureq::Error) -> TransportError {
+    let address = call.place.clone();
+    match error {
+        ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
+            TransportError::Unreachable { address, reason: "no answer in time".into() }
+        }
+        ureq::Error::Timeout(_) => TransportError::TimedOut("the response"),
+        ureq::Error::Io(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::UnexpectedEof
+            ) =>
+        {
+            TransportError::Cut(error.to_string())
+        }
+        ureq::Error::Protocol(error) => TransportError::NotPleach { address, found: error.to_string() },
+        other => TransportError::Unreachable { address, reason: other.to_string() },
+    }
+}
