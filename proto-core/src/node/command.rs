@@ -1,0 +1,184 @@
+//! What callers ask of the node, and what they are told.
+
+use alloc::{string::String, vec::Vec};
+
+use crate::{
+    Id, Position, PublicKey, SecretKey,
+    document::Doc,
+    entry::{Permission, VerifiedEntry, Who},
+    storage::Put,
+    wire::Address,
+};
+
+/// Ties a command to its reply. The caller's choice; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandId(pub u64);
+
+/// What a caller asks for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Command {
+    /// Make a tree. Its root key is made here and kept in the node's metadata. Replies [`Reply::Created`].
+    Create {
+        /// Who becomes `Admin(0)`.
+        creator: PublicKey,
+        /// What the settings hold beside grants, such as `name`.
+        settings: Doc,
+        /// Grants that the root makes beside the creator's.
+        grants: Vec<(Who, Permission)>,
+    },
+    /// Write one entry on top of all tips. Replies [`Reply::Committed`] once it is durable.
+    Commit(Commit),
+    /// Take entries that were made elsewhere: an import, a restored copy. Replies [`Reply::Appended`].
+    Append {
+        /// The tree.
+        tree: Id,
+        /// The entries, parents first.
+        entries: Vec<VerifiedEntry>,
+    },
+    /// Forget a tree. Replies [`Reply::Done`].
+    Drop(Id),
+    /// Make a tree the same here and at a peer. A tree that is not held yet is fetched. Replies
+    /// [`Reply::Synced`].
+    Sync {
+        /// Where the peer is.
+        address: Address,
+        /// The tree.
+        tree: Id,
+    },
+    /// Ask a peer which trees it would let us read. Replies [`Reply::Trees`].
+    Discover(Address),
+    /// Keep a tree the same with a peer from now on: at once, after each commit, and from time to time. Replaces
+    /// what was said of the same pair before; no addresses end it. Replies [`Reply::Done`].
+    Track {
+        /// The tree.
+        tree: Id,
+        /// The peer.
+        peer: PublicKey,
+        /// Where it may be found.
+        addresses: Vec<Address>,
+        /// Milliseconds between two syncs when nothing else happens.
+        interval: u64,
+    },
+    /// Change the node's metadata: a value for a key, or nothing to remove it. Replies [`Reply::Done`].
+    Meta(Vec<(Vec<u8>, Option<Vec<u8>>)>),
+}
+
+/// One transaction of a caller.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// The tree.
+    pub tree: Id,
+    /// Who signs.
+    pub key: SecretKey,
+    /// Names and encoded data of the stores written, ascending.
+    pub stores: Vec<(String, Vec<u8>)>,
+    /// Store and path of everything written, for the entry's time.
+    pub paths: Vec<(String, String)>,
+}
+
+/// The good outcome of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// The tree's id.
+    Created(Id),
+    /// Where the new entry stands.
+    Committed(Position),
+    /// What became of the entries.
+    Appended(Put),
+    /// What an exchange did.
+    Synced(SyncReport),
+    /// What a peer lets us read.
+    Trees(Vec<TreeInfo>),
+    /// It is done.
+    Done,
+}
+
+/// What one exchange moved. Frames are counted where they enter and leave the session, as encoded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct SyncReport {
+    /// The tree.
+    pub tree: Id,
+    /// Whom with.
+    pub peer: Option<PublicKey>,
+    /// Entries that were new here.
+    pub entries_received: u64,
+    /// Entries sent to the peer.
+    pub entries_sent: u64,
+    /// Bytes of frames received.
+    pub bytes_received: u64,
+    /// Bytes of frames sent.
+    pub bytes_sent: u64,
+    /// Requests that were answered.
+    pub round_trips: u32,
+    /// Milliseconds from the first dial to equal tips.
+    pub millis: u64,
+}
+
+/// A tree that a peer offers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct TreeInfo {
+    /// The tree.
+    pub id: Id,
+    /// Its name, as the peer's settings have it.
+    pub name: String,
+    /// Entries that the peer holds.
+    pub entries: u64,
+    /// When its newest entry claims to have been written, wall milliseconds.
+    pub changed: u64,
+}
+
+/// What watchers are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notification {
+    /// Entries are new and durable.
+    Wrote {
+        /// The tree.
+        tree: Id,
+        /// Where they stand.
+        entries: Vec<Position>,
+        /// Where they came from.
+        origin: Origin,
+    },
+    /// An exchange moved on.
+    Progress(Progress),
+    /// A background sync of a tracked tree ended.
+    Tracked {
+        /// The tree.
+        tree: Id,
+        /// The peer.
+        peer: PublicKey,
+        /// How it went.
+        outcome: Result<SyncReport, super::NodeError>,
+    },
+}
+
+/// Where new entries came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// A commit or an append on this node.
+    Local,
+    /// A peer; its key if it has proven one.
+    Remote(Option<PublicKey>),
+}
+
+/// How far an exchange that this node opened has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Progress {
+    /// The command that asked for it, unless the background did.
+    pub command: Option<CommandId>,
+    /// The tree.
+    pub tree: Id,
+    /// Entries received and stored.
+    pub received: u64,
+    /// Entries that will have been received at the end, as far as is known.
+    pub to_receive: u64,
+    /// Entries sent.
+    pub sent: u64,
+    /// Entries that will have been sent at the end, as far as is known.
+    pub to_send: u64,
+}

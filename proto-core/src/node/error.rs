@@ -1,0 +1,59 @@
+//! Why a command failed, sorted by who is to blame.
+
+use alloc::string::String;
+
+use crate::{Id, access::Refusal, entry::EntryError, storage::StorageError};
+
+/// Why a command failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The caller named a tree that this node does not hold.
+    #[error("no database {0} here: create it, or fetch it from a peer with a ticket")]
+    UnknownTree(Id),
+    /// The entry could not be made.
+    #[error("the commit was not made: {0}")]
+    Build(#[from] crate::entry::BuildError),
+    /// The rules of access do not allow the entry.
+    #[error("the entry {0} was refused: {1}")]
+    Refused(Id, Refusal),
+    /// Entries to append lack their parents.
+    #[error("the parents of {0} entries are missing: append parents first")]
+    MissingParents(usize),
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The peer could not be reached, or the connection broke.
+    #[error("{0}")]
+    Transport(String),
+    /// The peer did not answer in time.
+    #[error("the peer did not answer within {0} seconds: check that it runs and is reachable, then try again")]
+    TimedOut(u64),
+    /// The peer knows no such tree, or does not let this node read it: it does not say which.
+    #[error("the peer does not offer database {0} to this node: check the id, and ask an administrator to grant access")]
+    NotOffered(Id),
+    /// The peer holds no permission to read the tree, so nothing is sent to it.
+    #[error("the peer may not read database {0}: grant its key a permission first")]
+    PeerMayNotRead(Id),
+    /// The peer is busy.
+    #[error("the peer is busy: try again in {0} milliseconds")]
+    Busy(u64),
+    /// The peer speaks another version.
+    #[error("the peer speaks another version of the protocol: {0}")]
+    Incompatible(String),
+    /// The peer refused an entry of ours.
+    #[error("the peer refused an entry: {0}")]
+    PeerRefused(String),
+    /// The peer broke the protocol.
+    #[error("the peer misbehaved: {0}: nothing that it sent against the rules was stored")]
+    Misbehaved(String),
+    /// The peer sent an entry that breaks a rule.
+    #[error("the peer sent an invalid entry: {0}")]
+    BadEntry(#[from] EntryError),
+    /// Too much is under way.
+    #[error("too many exchanges at once (limit {0}): try again later")]
+    TooMany(usize),
+    /// The node has been closed.
+    #[error("the instance is closed")]
+    Closed,
+}
