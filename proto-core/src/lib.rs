@@ -14,6 +14,7 @@
 //! | [`wire`] | what peers say to each other |
 //! | [`session`] | one exchange about one tree, without a heap |
 //! | [`node`] | the engine: commands, peers, sessions, timers |
+//! | [`instance`] | what the handles of every runtime are made of |
 //!
 //! A room imports only from rooms above it in this table.
 
@@ -30,6 +31,8 @@ pub mod canonical;
 pub mod document;
 pub mod entry;
 mod id;
+#[cfg(feature = "alloc")]
+pub mod instance;
 mod key;
 pub mod limits;
 #[cfg(feature = "alloc")]

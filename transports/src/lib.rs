@@ -29,6 +29,7 @@ mod place;
 mod pump;
 #[cfg(feature = "executor")]
 mod race;
+mod switchboard;
 mod transport;
 
 #[cfg(feature = "executor")]
@@ -38,4 +39,5 @@ pub use error::TransportError;
 pub use park::{park_on, park_until};
 pub use pleach_core::wire::Address;
 pub use pump::{Op, Outcome, pump};
+pub use switchboard::{Report, Spawn, Switchboard, Task};
 pub use transport::{Builder, Built, Exchange, Listener, Received, Transport};

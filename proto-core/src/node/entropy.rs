@@ -16,7 +16,10 @@ impl Entropy {
     /// The next bytes.
     pub fn draw<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
-        blake3::Hasher::new_keyed(&self.seed).update(&self.drawn.to_le_bytes()).finalize_xof().fill(&mut bytes);
+        blake3::Hasher::new_keyed(&self.seed)
+            .update(&self.drawn.to_le_bytes())
+            .finalize_xof()
+            .fill(&mut bytes);
         self.drawn = self.drawn.wrapping_add(1);
         bytes
     }

@@ -27,10 +27,14 @@ pub enum NodeError {
     #[error("{0}")]
     Transport(String),
     /// The peer did not answer in time.
-    #[error("the peer did not answer within {0} seconds: check that it runs and is reachable, then try again")]
+    #[error(
+        "the peer did not answer within {0} seconds: check that it runs and is reachable, then try again"
+    )]
     TimedOut(u64),
     /// The peer knows no such tree, or does not let this node read it: it does not say which.
-    #[error("the peer does not offer database {0} to this node: check the id, and ask an administrator to grant access")]
+    #[error(
+        "the peer does not offer database {0} to this node: check the id, and ask an administrator to grant access"
+    )]
     NotOffered(Id),
     /// The peer holds no permission to read the tree, so nothing is sent to it.
     #[error("the peer may not read database {0}: grant its key a permission first")]

@@ -1,0 +1,165 @@
+//! Everything that can go wrong in a runtime's interface, sorted by who is to blame.
+
+use alloc::string::String;
+
+use crate::{
+    Id, PublicKey,
+    node::{NodeError, Reply},
+    storage::StorageError,
+    wire::{AddressError, TicketError},
+};
+
+/// Why a call failed. The text says what to do; the `is_*` queries sort errors by what a program does about them.
+///
+/// ```
+/// # use pleach_core::{Id, instance::Error, node::NodeError};
+/// let error = Error::from(NodeError::NotOffered(Id::of(b"a tree")));
+/// assert!(error.is_permission_denied() && !error.is_retryable());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The engine could not do it.
+    #[error(transparent)]
+    Node(NodeError),
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// A value, a path or a store was used in a way that its kind does not allow.
+    #[error(transparent)]
+    Document(#[from] crate::document::DocumentError),
+    /// The ticket cannot be made or read.
+    #[error(transparent)]
+    Ticket(#[from] TicketError),
+    /// The address cannot be read.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// A transport could not be set up: a port in use, a name that does not resolve.
+    #[error("the transport {name} failed: {reason}")]
+    Transport {
+        /// The name that it is registered under.
+        name: String,
+        /// What happened and what to do.
+        reason: String,
+    },
+    /// No transport has this name.
+    #[error("no transport is registered as {0}: register one first")]
+    UnknownTransport(String),
+    /// No transport at all.
+    #[error("no transport is registered: register one first")]
+    NoTransport,
+    /// Nothing listens.
+    #[error("no server is running: call accept_connections first")]
+    NoServer,
+    /// Nobody is known to hold the database.
+    #[error("no peer is known for database {0}: name an address, or use a ticket")]
+    NoPeer(Id),
+    /// The ticket names no address, and no peer is known for its database.
+    #[error(
+        "the ticket for {0} names no address and no peer is known: ask for a ticket made while a server runs"
+    )]
+    NoAddress(Id),
+    /// The store belongs to another node key.
+    #[error(
+        "the store belongs to the node {held}, not to {given}: open it without a key, or use another store"
+    )]
+    AnotherKey {
+        /// The key in the store.
+        held: PublicKey,
+        /// The key given.
+        given: PublicKey,
+    },
+    /// The node answered another question: our bug.
+    #[error("the node answered something else than it was asked ({0}): please report this")]
+    Bug(String),
+    /// The node itself could not be started: no entropy, no thread.
+    #[error("the instance could not start: {0}")]
+    Start(String),
+}
+
+impl From<NodeError> for Error {
+    fn from(error: NodeError) -> Self {
+        match error {
+            NodeError::Storage(error) => Self::Storage(error),
+            error => Self::Node(error),
+        }
+    }
+}
+
+impl Error {
+    /// The instance is gone.
+    pub const CLOSED: Self = Self::Node(NodeError::Closed);
+
+    /// A transport that failed under a name.
+    pub fn transport(name: &str, reason: &dyn core::fmt::Display) -> Self {
+        Self::Transport { name: name.into(), reason: alloc::format!("{reason}") }
+    }
+
+    /// For a reply of another kind than the command's.
+    pub fn unexpected(reply: &Reply) -> Self {
+        Self::Bug(alloc::format!("{reply:?}"))
+    }
+
+    /// The instance is gone: open it again.
+    pub const fn is_closed(&self) -> bool {
+        matches!(self, Self::Node(NodeError::Closed))
+    }
+
+    /// The database is not here.
+    pub const fn is_not_found(&self) -> bool {
+        matches!(self, Self::Node(NodeError::UnknownTree(_)))
+    }
+
+    /// The rules of access are in the way: here, or at the peer, which does not say whether it holds the database.
+    pub const fn is_permission_denied(&self) -> bool {
+        matches!(
+            self,
+            Self::Node(
+                NodeError::Refused(..)
+                    | NodeError::NotOffered(_)
+                    | NodeError::PeerMayNotRead(_)
+                    | NodeError::PeerRefused(_)
+            )
+        )
+    }
+
+    /// The peer could not be reached, or the connection broke.
+    pub const fn is_network(&self) -> bool {
+        matches!(self, Self::Node(NodeError::Transport(_) | NodeError::TimedOut(_)) | Self::Transport { .. })
+    }
+
+    /// Time ran out.
+    pub const fn is_timeout(&self) -> bool {
+        matches!(self, Self::Node(NodeError::TimedOut(_)))
+    }
+
+    /// The peer did what no honest peer does.
+    pub const fn is_peer_fault(&self) -> bool {
+        matches!(self, Self::Node(NodeError::Misbehaved(_) | NodeError::BadEntry(_)))
+    }
+
+    /// The peer speaks another version.
+    pub const fn is_incompatible(&self) -> bool {
+        matches!(self, Self::Node(NodeError::Incompatible(_)))
+    }
+
+    /// The store failed: its disk is full, it is damaged or open elsewhere.
+    pub const fn is_storage(&self) -> bool {
+        matches!(self, Self::Storage(_))
+    }
+
+    /// The store is open in another process.
+    pub const fn is_locked(&self) -> bool {
+        matches!(self, Self::Storage(StorageError::Locked(_)))
+    }
+
+    /// The same call may succeed later without anything being changed.
+    pub const fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::Node(
+                NodeError::Transport(_) | NodeError::TimedOut(_) | NodeError::Busy(_) | NodeError::TooMany(_)
+            )
+        )
+    }
+}

@@ -1,0 +1,34 @@
+//! What the handles of every runtime are made of, as plain data and functions of a snapshot.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `error` | [`Error`]: everything that can go wrong, sorted by who is to blame |
+//! | `clock` | [`Clock`]: where a runtime asks what time it is |
+//! | `key` | [`DatabaseKey`]: whom a database is opened as |
+//! | `options` | [`Options`]: how an instance is opened
+//! | `prepare` | [`prepare`]: a store's node key and its `_sync` tree, when it is opened |
+//! | `sync_tree` | what the local tree `_sync` holds, [`SyncPeerInfo`] among it |
+//! | `stats` | [`DatabaseStats`]: counts, tips, the content hash |
+//! | `verify` | [`verify`]: the whole history again from the bytes; [`check`]: signatures on many cores |
+//! | `change` | [`Change`]: what watchers of a database are told |
+
+mod change;
+mod clock;
+mod error;
+mod key;
+mod options;
+mod prepare;
+mod replay;
+mod stats;
+pub mod sync_tree;
+mod verify;
+
+pub use change::Change;
+pub use clock::Clock;
+pub use error::Error;
+pub use key::DatabaseKey;
+pub use options::Options;
+pub use prepare::{Prepared, prepare};
+pub use stats::{DatabaseStats, databases, stats, tips};
+pub use sync_tree::SyncPeerInfo;
+pub use verify::{Checked, Fault, Verification, check, join_checked, verify};

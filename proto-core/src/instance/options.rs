@@ -1,0 +1,82 @@
+//! How an instance is opened.
+
+use alloc::{string::String, sync::Arc};
+use core::fmt;
+
+use crate::{SecretKey, instance::Clock};
+
+/// What an instance takes from its caller instead of from the operating system or the store.
+///
+/// ```
+/// # use pleach_core::{SecretKey, instance::Options};
+/// let options = Options::new().key(SecretKey::from_bytes([1; 32])).seed([2; 32]).display_name("laptop");
+/// # let _ = options;
+/// ```
+#[derive(Clone, Default)]
+pub struct Options {
+    clock: Option<Arc<dyn Clock>>,
+    seed: Option<[u8; 32]>,
+    key: Option<SecretKey>,
+    display_name: Option<String>,
+}
+
+impl Options {
+    /// The operating system's clock and entropy, the store's key.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Another clock than the operating system's.
+    #[must_use]
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock: Some(clock), ..self }
+    }
+
+    /// The seed of everything random, in place of the operating system's entropy: the same seed twice makes the same
+    /// nonces and keys, which only a test may want.
+    #[must_use]
+    pub fn seed(self, seed: [u8; 32]) -> Self {
+        Self { seed: Some(seed), ..self }
+    }
+
+    /// The node's key, for a store that has none yet. A store that has another one is refused.
+    #[must_use]
+    pub fn key(self, key: SecretKey) -> Self {
+        Self { key: Some(key), ..self }
+    }
+
+    /// How the node introduces itself to people.
+    #[must_use]
+    pub fn display_name(self, name: &str) -> Self {
+        Self { display_name: Some(name.into()), ..self }
+    }
+
+    /// The clock to use, or the runtime's own.
+    pub fn clock_or(&self, own: impl FnOnce() -> Arc<dyn Clock>) -> Arc<dyn Clock> {
+        self.clock.clone().unwrap_or_else(own)
+    }
+
+    /// The seed that was given.
+    pub fn given_seed(&self) -> Option<[u8; 32]> {
+        self.seed
+    }
+
+    /// The key that was given.
+    pub fn given_key(&self) -> Option<&SecretKey> {
+        self.key.as_ref()
+    }
+
+    /// The name that was given.
+    pub fn given_name(&self) -> Option<&str> {
+        self.display_name.as_deref()
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("key", &self.key)
+            .field("display_name", &self.display_name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,143 @@
+//! What the local tree `_sync` holds: with whom which database is kept the same, and what transports left to keep.
+//!
+//! It is an ordinary tree that is never offered to anybody: only the node's own key may read it.
+
+use alloc::{
+    format,
+    string::{String, ToString},
+    sync::Arc,
+    vec::Vec,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Id, PublicKey,
+    document::{Doc, DocStore, Draft, Scope, StoreType, Table},
+    entry::Value,
+    instance::Error,
+    node::Command,
+    path,
+    storage::Snapshot,
+    wire::Address,
+};
+
+/// The name of the tree, by which people recognise it.
+pub const NAME: &str = "_sync";
+
+/// Milliseconds between two syncs of a pair when nothing else happens: five minutes.
+pub const DEFAULT_INTERVAL: u64 = 5 * 60 * 1_000;
+
+/// The id of the tree, in the store's metadata.
+pub(super) const ID: &[u8] = b"instance/sync";
+
+/// Rows of [`SyncPeerInfo`].
+const PEERS: &str = "peers";
+
+/// State of transports, by their names.
+const TRANSPORTS: &str = "transports";
+
+/// A peer with whom a database is to be kept the same.
+///
+/// ```
+/// # use pleach_core::{Id, SecretKey, instance::SyncPeerInfo, wire::Address};
+/// let peer = SecretKey::from_bytes([1; 32]).public();
+/// let place = Address::http("192.0.2.7:8080").with_key(peer);
+/// let info = SyncPeerInfo::new(peer, Id::of(b"root"), vec![place]).interval(60_000).display_name("desk");
+/// assert_eq!(info.interval, 60_000);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SyncPeerInfo {
+    /// The peer's node key.
+    pub peer_pubkey: PublicKey,
+    /// The database.
+    pub tree_id: Id,
+    /// Where the peer may be found, best first.
+    pub addresses: Vec<Address>,
+    /// What people call the peer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// Milliseconds between two syncs when nothing else happens.
+    pub interval: u64,
+}
+
+impl SyncPeerInfo {
+    /// A pair with the default interval of five minutes.
+    pub fn new(peer_pubkey: PublicKey, tree_id: Id, addresses: Vec<Address>) -> Self {
+        Self { peer_pubkey, tree_id, addresses, display_name: None, interval: DEFAULT_INTERVAL }
+    }
+
+    /// Another interval, in milliseconds.
+    #[must_use]
+    pub fn interval(self, millis: u64) -> Self {
+        Self { interval: millis, ..self }
+    }
+
+    /// What people call the peer.
+    #[must_use]
+    pub fn display_name(self, name: &str) -> Self {
+        Self { display_name: Some(name.to_string()), ..self }
+    }
+
+    /// The command that tells the node of it.
+    pub fn track(&self) -> Command {
+        Command::Track {
+            tree: self.tree_id,
+            peer: self.peer_pubkey,
+            addresses: self.addresses.clone(),
+            interval: self.interval,
+        }
+    }
+}
+
+fn row_key(peer: &PublicKey, tree: &Id) -> String {
+    format!("{tree}-{peer}")
+}
+
+/// The settings of a new `_sync`.
+pub fn settings() -> Doc {
+    Doc::from(alloc::collections::BTreeMap::from([(String::from("name"), Value::from(NAME))]))
+}
+
+/// The change of metadata by which a store remembers its `_sync`.
+pub fn remember(tree: &Id) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+    Vec::from([(ID.to_vec(), Some(tree.as_bytes().to_vec()))])
+}
+
+/// All that is kept the same with somebody, ascending by database, then peer.
+pub fn peers(snapshot: Arc<dyn Snapshot>, tree: &Id) -> Result<Vec<SyncPeerInfo>, Error> {
+    let table = Table::<SyncPeerInfo>::open(Scope::of_snapshot(snapshot, *tree, PEERS)?)?;
+    Ok(table.search(|_| true)?.into_iter().map(|(_, info)| info).collect())
+}
+
+/// Writes a pair, in place of what was said of the same before.
+pub fn add_peer(draft: &Draft, info: &SyncPeerInfo) -> Result<(), Error> {
+    let table = draft.store::<Table<SyncPeerInfo>>(PEERS)?;
+    Ok(table.set(&row_key(&info.peer_pubkey, &info.tree_id), info)?)
+}
+
+/// Removes a pair.
+pub fn remove_peer(draft: &Draft, peer: &PublicKey, tree: &Id) -> Result<(), Error> {
+    draft.store::<Table<SyncPeerInfo>>(PEERS)?.delete(&row_key(peer, tree))?;
+    Ok(())
+}
+
+/// What the transport of this name left to keep.
+pub fn transport_state(snapshot: Arc<dyn Snapshot>, tree: &Id, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    let store = DocStore::open(Scope::of_snapshot(snapshot, *tree, TRANSPORTS)?)?;
+    Ok(match store.get(&transport_path(name)?)? {
+        Some(Value::Bytes(state)) => Some(state),
+        _ => None,
+    })
+}
+
+/// Keeps the state of a transport.
+pub fn keep_transport_state(draft: &Draft, name: &str, state: &[u8]) -> Result<(), Error> {
+    let store = draft.store::<DocStore>(TRANSPORTS)?;
+    Ok(store.set(&transport_path(name)?, Value::Bytes(state.to_vec()))?)
+}
+
+fn transport_path(name: &str) -> Result<String, Error> {
+    Ok(path::from_keys([name]).map_err(crate::document::DocumentError::from)?)
+}
