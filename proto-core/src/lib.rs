@@ -30,6 +30,9 @@ pub mod access;
 pub mod canonical;
 pub mod document;
 pub mod entry;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod id;
 #[cfg(feature = "alloc")]
 pub mod instance;

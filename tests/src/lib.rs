@@ -1,1 +1,5 @@
-//! (being written)
+//! What needs more than one crate to be tested, and the checks of the house itself: see `tests/tests/`.
+
+/// The examples in the pages at the root and in the book, compiled and run with the documentation tests.
+#[cfg(doctest)]
+mod pages {}

@@ -1,0 +1,139 @@
+//! What the fuzzers run, and the ordinary tests over a small corpus: one body for each reader of outside bytes.
+//!
+//! A body takes any bytes, and panics if a promise does not hold. What is refused is refused; what is accepted must
+//! read the same every time, and be exactly what the encoder would write. Private: for the tests of this project.
+
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a body reports by panicking, and only tests and fuzzers run it"
+)]
+
+use alloc::{vec, vec::Vec};
+use core::{fmt::Display, str::FromStr};
+
+use crate::{
+    Id, Position, PublicKey, SecretKey,
+    entry::{
+        Entry, EntryBuilder, EntryView, Origin, Permission, StoreData, Value, ValueView, VerifiedEntry, Who,
+    },
+    path,
+};
+
+/// A body: takes any bytes.
+pub type Body = fn(&[u8]);
+
+/// Every body by the name of its target and of the folder that holds its corpus.
+pub const BODIES: &[(&str, Body)] =
+    &[("entry", entry), ("store_data", store_data), ("value", value), ("text", text)];
+
+/// The bytes as an entry.
+pub fn entry(bytes: &[u8]) {
+    let Ok(view) = EntryView::read(bytes) else { return };
+    let entry = Entry::read(bytes).expect("the same bytes read the same");
+    assert_eq!(view.bytes(), bytes);
+    assert_eq!(entry.view(), view);
+    assert_eq!(entry.position(), view.position());
+    assert_eq!(view.parents().iter().count(), view.parents().len());
+    for store in &view.stores() {
+        store_data(store.data);
+        assert!(store.read().is_ok(), "what was checked once can be read again");
+    }
+    if let Some(last) = bytes.len().checked_sub(1) {
+        assert!(EntryView::read(&bytes[..last]).is_err(), "an entry cut short is none");
+    }
+    assert!(EntryView::read(&[bytes, &[0]].concat()).is_err(), "nothing follows an entry");
+    // Either outcome is right; it must only come.
+    let _ = view.verify();
+}
+
+/// The bytes as what an entry writes into one store, by itself and inside a signed entry.
+pub fn store_data(bytes: &[u8]) {
+    let Ok(data) = StoreData::read(bytes) else { return };
+    match data {
+        StoreData::Map(writes) => {
+            assert_eq!(writes.iter().count(), writes.len());
+            for write in &writes {
+                assert_eq!(path::check(write.path), Ok(()));
+                assert!(path::ancestors(write.path).all(|above| path::is_below(write.path, above)));
+                value(write.value.map_or(&[0], |value| value.encoded()));
+            }
+        }
+        StoreData::Log(appends) => assert_eq!(appends.iter().count(), appends.len()),
+        StoreData::Settings(settings) => {
+            assert_eq!(settings.writes.iter().count(), settings.writes.len());
+            assert_eq!(settings.grants.iter().count(), settings.grants.len());
+            assert_eq!(settings.revocations.iter().count(), settings.revocations.len());
+        }
+    }
+    let name = if matches!(data, StoreData::Settings(_)) { "_settings" } else { "main" };
+    let above = Position { height: 7, id: Id::MIN };
+    let mut builder = EntryBuilder::new(Origin::Tree(Id::MIN), 1);
+    builder.parent(above).expect("one parent is not too many");
+    let signed = VerifiedEntry::sign(&builder, &SecretKey::from_bytes([1; 32]), &[(name, bytes)]);
+    let signed = signed.expect("data that reads can be signed");
+    assert!(signed.view().verify().is_ok(), "what was signed here checks");
+    assert!(signed.view().check_height(Some(above.height)).is_ok());
+}
+
+/// The bytes as a value.
+pub fn value(bytes: &[u8]) {
+    let Ok(value) = Value::decode(bytes) else {
+        assert!(ValueView::from_encoded(bytes).check().is_err(), "what passes the check can be decoded");
+        return;
+    };
+    assert_eq!(value.encode().as_deref(), Ok(bytes), "one value, one encoding");
+    assert_eq!(Value::from_json(&value.to_json()), Ok(value), "JSON stands for the same value");
+}
+
+/// The bytes as everything that people type or paste.
+pub fn text(bytes: &[u8]) {
+    let Ok(text) = core::str::from_utf8(bytes) else { return };
+    reads_back::<Id>(&text.to_ascii_lowercase());
+    reads_back::<PublicKey>(&text.to_ascii_lowercase());
+    reads_back::<Who>(&text.to_ascii_lowercase());
+    if let Ok(permission) = text.parse::<Permission>() {
+        assert_eq!(alloc::format!("{permission}").parse(), Ok(permission));
+    }
+    if path::check(text).is_ok() {
+        assert!(path::ancestors(text).all(|above| path::check(above).is_ok()), "above a path are paths");
+    }
+}
+
+/// What is read prints as it was read.
+fn reads_back<T: FromStr + Display>(text: &str) {
+    if let Ok(read) = text.parse::<T>() {
+        assert_eq!(alloc::format!("{read}"), text);
+    }
+}
+
+/// Inputs that reach deep, from which the corpus is made: a name, the body's name, the bytes.
+pub fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
+    let key = SecretKey::from_bytes([1; 32]);
+    let settings: &[u8] = &[2, 0, 0, 0];
+    let root = EntryBuilder::new(Origin::Root { nonce: [7; 16] }, 1_700_000_000_000);
+    let root = VerifiedEntry::sign(&root, &key, &[("_settings", settings)]).expect("a root");
+    let json = serde_json::json!({"title": "first", "done": false, "n": [1, -2, 0.5, null], "b": {"$bytes": "AAE="}});
+    let nested = Value::from_json(&json).and_then(|value| value.encode()).expect("a value");
+    // One write: a count, a path with its length, `Some`, the value with its length.
+    let writes = [&[0, 1, 3][..], b"a.b", &[1, u8::try_from(nested.len()).expect("short")], &nested].concat();
+    let log: &[u8] = &[1, 2, 1, b'x', 0];
+    let mut child = EntryBuilder::new(Origin::Tree(root.id()), 1_700_000_000_001);
+    child.parent(root.position()).expect("one parent");
+    let child = VerifiedEntry::sign(&child, &key, &[("log", log), ("main", &writes)]).expect("a child");
+    vec![
+        ("root", "entry", root.bytes().into()),
+        ("child", "entry", child.bytes().into()),
+        ("settings", "store_data", settings.into()),
+        ("writes", "store_data", writes),
+        ("log", "store_data", log.into()),
+        ("nested", "value", nested),
+        ("key_of_bytes", "value", vec![8, 1, 6, b'$', b'b', b'y', b't', b'e', b's', 5, 1, b'x']),
+        ("id", "text", alloc::format!("{}", root.id()).into_bytes()),
+        ("everybody", "text", b"*".to_vec()),
+        ("permission", "text", b"write:100".to_vec()),
+        ("path", "text", br"a\.b.c\\".to_vec()),
+    ]
+}
