@@ -18,6 +18,19 @@ impl Position {
     pub const MIN: Self = Self { height: 0, id: Id::MIN };
     /// The position after every valid entry.
     pub const END: Self = Self { height: crate::limits::HEIGHT_END, id: Id::MIN };
+
+    /// The lowest position above this one.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        let mut id = *self.id.as_bytes();
+        for byte in id.iter_mut().rev() {
+            *byte = byte.wrapping_add(1);
+            if *byte != 0 {
+                return Self { height: self.height, id: Id::from_bytes(id) };
+            }
+        }
+        Self { height: self.height.saturating_add(1), id: Id::MIN }
+    }
 }
 
 /// The positions from `start` (included) to `end` (excluded).
@@ -41,5 +54,19 @@ impl Range {
     /// Whether no position lies inside.
     pub fn is_empty(&self) -> bool {
         self.start >= self.end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_lies_between_a_position_and_the_next() {
+        let low = Position { height: 3, id: Id::MIN };
+        let mut one = [0; 32];
+        one[31] = 1;
+        assert_eq!(low.next(), Position { height: 3, id: Id::from_bytes(one) });
+        assert_eq!(Position { height: 3, id: Id::MAX }.next(), Position { height: 4, id: Id::MIN });
     }
 }

@@ -219,6 +219,13 @@ impl<V: View> Snapshot for Reading<V> {
         })
     }
 
+    fn permission_in(&self, tree: &Id, view: ViewId, who: &Who) -> Result<Option<Permission>, StorageError> {
+        self.of(tree, |record| {
+            let facts = Tree { view: &self.view, id: *tree, record: Some(&record) };
+            permission_of(&facts, &facts.view(view)?, who)
+        })
+    }
+
     fn members(&self, tree: &Id) -> Result<Vec<Member>, StorageError> {
         self.of(tree, |record| {
             let facts = Tree { view: &self.view, id: *tree, record: Some(&record) };

@@ -14,6 +14,9 @@ pub enum NodeError {
     /// The entry could not be made.
     #[error("the commit was not made: {0}")]
     Build(#[from] crate::entry::BuildError),
+    /// The settings of a new tree, or what a commit writes, could not be encoded.
+    #[error(transparent)]
+    Document(#[from] crate::document::DocumentError),
     /// The rules of access do not allow the entry.
     #[error("the entry {0} was refused: {1}")]
     Refused(Id, Refusal),
@@ -54,6 +57,18 @@ pub enum NodeError {
     /// The peer sent an entry that breaks a rule.
     #[error("the peer sent an invalid entry: {0}")]
     BadEntry(#[from] EntryError),
+    /// The sets changed faster than they could be made the same.
+    #[error("database {0} still differs: it changed all the time, sync again")]
+    StillDiffers(Id),
+    /// The peer could not serve the request.
+    #[error("the peer failed to serve the request: look at its log, then try again")]
+    PeerFailed,
+    /// The address leads to this very node.
+    #[error("this address leads to this node itself: give a peer's address")]
+    OwnAddress,
+    /// A defect of this program.
+    #[error("a defect in pleach, please report it: {0}")]
+    Bug(String),
     /// Too much is under way.
     #[error("too many exchanges at once (limit {0}): try again later")]
     TooMany(usize),

@@ -10,18 +10,39 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `command` | what callers ask for and what they are told |
-//! | `action` | what a runtime carries out, and the events that answer |
+//! | `engine` | [`Node`]: where events go, and what follows from them |
+//! | `command`, `error` | what callers ask for, and what they are told |
+//! | `action`, `outbox` | what a runtime carries out, and the events that answer |
 //! | `read` | questions to a snapshot, and [`perform`], which answers them |
+//! | `create`, `compose` | how a tree is made, how commits become entries |
+//! | `writes` | the writes of one tree: one in flight, the others in line |
+//! | `exchanges` | all exchanges; `initiator`, `responder`: one of either kind; `ended`: who is told |
+//! | `talk`, `pipeline` | a session at work: its buffers, its snapshot, its frames |
+//! | `relations` | which tree is kept the same with which peer, and when to try next |
 
 mod action;
 mod command;
+mod compose;
+mod create;
+mod ended;
+mod engine;
 mod entropy;
 mod error;
+mod exchanges;
+mod host_session;
+mod initiator;
+mod outbox;
+mod pipeline;
 mod read;
+mod relations;
+mod responder;
+mod talk;
+mod writes;
 
 pub use action::{Action, Event, ExchangeEvent, ExchangeId, Number, Op, SnapshotId};
 pub use command::{Command, CommandId, Commit, Notification, Origin, Progress, Reply, SyncReport, TreeInfo};
+pub use create::ROOT_KEY_PREFIX;
+pub use engine::Node;
 pub use entropy::Entropy;
 pub use error::NodeError;
-pub use read::{CommitContext, Read, ReadReply, perform};
+pub use read::{Admission, CommitContext, Read, ReadReply, perform};

@@ -67,6 +67,9 @@ pub trait Snapshot: Send + Sync {
     /// What a key, or everybody, may do by the current settings; see [`crate::access::permission_of`].
     fn permission(&self, tree: &Id, who: &Who) -> Result<Option<Permission>, StorageError>;
 
+    /// What a name may do by the settings in a view of this tree; see [`Header::view`].
+    fn permission_in(&self, tree: &Id, view: ViewId, who: &Who) -> Result<Option<Permission>, StorageError>;
+
     /// Every name that holds a permission by the current settings, with the name it was given, ascending by whom.
     fn members(&self, tree: &Id) -> Result<Vec<Member>, StorageError>;
 

@@ -1,0 +1,39 @@
+//! Making a tree.
+
+use alloc::{vec, vec::Vec};
+
+use crate::{
+    Id, PublicKey, SecretKey,
+    access::GrantRecord,
+    document::{Doc, root_settings},
+    entry::{EntryBuilder, Origin, Permission, SETTINGS, VerifiedEntry, Who},
+    node::{Entropy, NodeError},
+};
+
+/// Where the metadata keeps the root key of a tree: this prefix and the tree's id.
+pub const ROOT_KEY_PREFIX: &[u8] = b"root-key/";
+
+/// A change of the store's metadata.
+pub(super) type Meta = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
+/// Makes the root of a tree, signed by a key of its own that grants the creator `Admin(0)`. Returns the tree's id,
+/// the root key's place in the metadata, and the root.
+pub(super) fn create_root(
+    entropy: &mut Entropy,
+    wall: u64,
+    creator: PublicKey,
+    settings: &Doc,
+    grants: &[(Who, Permission)],
+) -> Result<(Id, Meta, VerifiedEntry), NodeError> {
+    let key = SecretKey::from_bytes(entropy.draw());
+    let creators = (Who::Key(creator), Permission::Admin(0));
+    // The creator's own grant comes last: of two for one name, the last counts.
+    let grants = grants.iter().copied().chain([creators]);
+    let records = grants.map(|(who, permission)| GrantRecord { who, permission, name: None });
+    let data = root_settings(settings, records)?;
+    let builder = EntryBuilder::new(Origin::Root { nonce: entropy.draw() }, wall);
+    let root = VerifiedEntry::sign(&builder, &key, &[(SETTINGS, &data)])?;
+    let mut place = ROOT_KEY_PREFIX.to_vec();
+    place.extend_from_slice(root.id().as_bytes());
+    Ok((root.id(), vec![(place, Some(key.to_bytes().to_vec()))], root))
+}

@@ -1,0 +1,241 @@
+//! The node itself: where events go, and what follows from them.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use crate::{
+    Id, Now, Position, PublicKey, SecretKey,
+    node::{
+        Action, Command, CommandId, Commit, Entropy, Event, ExchangeId, NodeError, Notification, Number,
+        Origin, ReadReply, Reply,
+        create::create_root,
+        exchanges::Exchanges,
+        outbox::{Outbox, Waiting},
+        relations::Relations,
+        writes::{Job, Outcome, Writes},
+    },
+    storage::{StorageError, Write, Written},
+};
+
+/// The engine of a Pleach node, without IO.
+///
+/// Methods come in four kinds. *Commands* enter as [`Event::Command`]. [`Node::handle`] takes one event and the
+/// time; [`Node::poll_action`] gives what is to be done, and must be called until it returns nothing;
+/// [`Node::deadline`] says when to call [`Node::handle`] with [`Event::Tick`] if nothing else happens. Time must not
+/// run backwards; if it does, deadlines are late and nothing else breaks.
+///
+/// ```
+/// use pleach_core::{Now, SecretKey, node::{Action, Command, CommandId, Event, Node}};
+///
+/// let mut node = Node::new(SecretKey::from_bytes([1; 32]), [2; 32]);
+/// let creator = node.public_key();
+/// let create = Command::Create { creator, settings: Default::default(), grants: vec![] };
+/// node.handle(Now { monotonic: 0, wall: 1_700_000_000_000 }, Event::Command(CommandId(1), create));
+/// // The root key goes to the store before the root does.
+/// assert!(matches!(node.poll_action(), Some(Action::Write { .. })));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Node {
+    key: SecretKey,
+    entropy: Entropy,
+    now: Now,
+    out: Outbox,
+    writes: BTreeMap<Id, Writes>,
+    exchanges: Exchanges,
+    relations: Relations,
+    /// Trees in the making: their id, until the root is durable.
+    creating: BTreeMap<CommandId, Id>,
+}
+
+impl Node {
+    /// A node with a key of its own and 32 random bytes, from which it draws salts, nonces and root keys.
+    pub fn new(key: SecretKey, seed: [u8; 32]) -> Self {
+        Self {
+            exchanges: Exchanges::new(key.public()),
+            key,
+            entropy: Entropy::new(seed),
+            now: Now::default(),
+            out: Outbox::default(),
+            writes: BTreeMap::new(),
+            relations: Relations::default(),
+            creating: BTreeMap::new(),
+        }
+    }
+
+    /// The node key.
+    pub fn public_key(&self) -> PublicKey {
+        self.key.public()
+    }
+
+    /// What to do next, until it returns nothing.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.out.pop()
+    }
+
+    /// When to call [`Node::handle`] at the latest, in monotonic milliseconds.
+    pub fn deadline(&self) -> Option<u64> {
+        [self.relations.deadline(), self.exchanges.deadline()].into_iter().flatten().min()
+    }
+
+    /// Takes one event.
+    pub fn handle(&mut self, now: Now, event: Event) {
+        self.now = now;
+        match event {
+            Event::Command(id, command) => self.handle_command(id, command),
+            Event::Accepted { exchange, proven } => {
+                self.exchanges.accept(exchange, proven, now, &mut self.out);
+            }
+            Event::Exchange(id, event) => self.exchanges.event(id, event, now, &mut self.out),
+            Event::Read(number, reply) => self.handle_read(number, reply),
+            Event::Written(number, result) => self.handle_written(number, result),
+            Event::Verified(number, result) => {
+                if let Some(Waiting::Verify(id, frame)) = self.out.take(number) {
+                    self.exchanges.verified(id, frame, result, now, &mut self.out);
+                }
+            }
+            Event::Tick => self.exchanges.tick(now, &mut self.out),
+        }
+        self.settle();
+    }
+
+    /// Carries what one part has produced to the others, until nothing is left.
+    fn settle(&mut self) {
+        while let Some((exchange, tree, entries)) = self.exchanges.take_ingest() {
+            self.push(tree, Job::Ingest(exchange, entries));
+        }
+        while let Some(ended) = self.exchanges.take_ended() {
+            if let Some((tree, peer, success)) = ended.relation() {
+                self.relations.ended(tree, peer, success, self.now.monotonic, &mut self.entropy);
+            }
+            ended.report(&mut self.out);
+        }
+        while let Some((tree, peer, address)) = self.relations.due(self.now.monotonic) {
+            let salt = self.entropy.draw();
+            match self.exchanges.open_tracked(tree, peer, address, salt, self.now, &mut self.out) {
+                Some(exchange) => self.relations.started(tree, peer, exchange),
+                None => {
+                    self.relations.ended(tree, peer, false, self.now.monotonic, &mut self.entropy);
+                }
+            }
+        }
+    }
+
+    fn handle_command(&mut self, id: CommandId, command: Command) {
+        match command {
+            Command::Create { creator, settings, grants } => {
+                match create_root(&mut self.entropy, self.now.wall, creator, &settings, &grants) {
+                    Ok((tree, meta, root)) => {
+                        self.out.write(Waiting::Nobody, Write::Meta(meta));
+                        self.creating.insert(id, tree);
+                        self.push(tree, Job::Create(id, root));
+                    }
+                    Err(error) => self.out.reply(id, Err(error)),
+                }
+            }
+            Command::Commit(commit) => self.commit(id, commit),
+            Command::Append { tree, entries } => self.push(tree, Job::Append(id, entries)),
+            Command::Drop(tree) => {
+                self.relations.forget(&tree);
+                self.push(tree, Job::Drop(id));
+            }
+            Command::Sync { address, tree } => {
+                let salt = self.entropy.draw();
+                self.exchanges.open_sync(id, tree, address, salt, self.now, &mut self.out);
+            }
+            Command::Discover(address) => {
+                self.exchanges.open_discovery(id, address, self.now, &mut self.out);
+            }
+            Command::Track { tree, peer, addresses, interval } => {
+                self.relations.set(tree, peer, addresses, interval, self.now.monotonic);
+                self.out.reply(id, Ok(Reply::Done));
+            }
+            Command::Meta(changes) => self.out.write(Waiting::Meta(id), Write::Meta(changes)),
+        }
+    }
+
+    fn commit(&mut self, id: CommandId, commit: Commit) {
+        self.push(commit.tree, Job::Commit(id, commit));
+    }
+
+    fn push(&mut self, tree: Id, job: Job) {
+        self.writes.entry(tree).or_insert_with(|| Writes::new(tree)).push(job, &mut self.out);
+    }
+
+    fn handle_read(&mut self, number: Number, reply: Result<ReadReply, StorageError>) {
+        match self.out.take(number) {
+            Some(Waiting::Commit(tree)) => {
+                let reply = reply.map(|reply| match reply {
+                    ReadReply::Commit(context) => context,
+                    _ => None,
+                });
+                let Some(writes) = self.writes.get_mut(&tree) else { return };
+                let outcomes = writes.context(reply, self.now.wall, &mut self.out);
+                self.conclude(tree, outcomes);
+            }
+            Some(Waiting::Exchange(id)) => self.exchanges.read(id, reply, self.now, &mut self.out),
+            _ => {}
+        }
+    }
+
+    fn handle_written(&mut self, number: Number, result: Result<Written, StorageError>) {
+        match self.out.take(number) {
+            Some(Waiting::Write(tree)) => {
+                let Some(writes) = self.writes.get_mut(&tree) else { return };
+                let outcomes = writes.written(result, &mut self.out);
+                self.conclude(tree, outcomes);
+            }
+            Some(Waiting::Meta(id)) => {
+                self.out.reply(id, result.map(|_| Reply::Done).map_err(NodeError::from));
+            }
+            _ => {}
+        }
+    }
+
+    fn conclude(&mut self, tree: Id, outcomes: Vec<Outcome>) {
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Committed { command, result } => {
+                    self.out.reply(command, result.map(Reply::Committed));
+                }
+                Outcome::Created { command, result } => {
+                    let id = self.creating.remove(&command).unwrap_or(tree);
+                    self.out.reply(command, result.map(|()| Reply::Created(id)));
+                }
+                Outcome::Appended { command, result } => {
+                    self.out.reply(command, result.map(Reply::Appended));
+                }
+                Outcome::Dropped { command, result } => {
+                    self.out.reply(command, result.map(|()| Reply::Done));
+                }
+                Outcome::Wrote(entries) => self.wrote(tree, entries, Origin::Local),
+                Outcome::Ingested { exchange, frames, result } => {
+                    let peer = self.exchanges.peer(exchange);
+                    if let Ok(put) = &result {
+                        self.wrote(tree, put.stored.clone(), Origin::Remote(peer));
+                    }
+                    self.exchanges.ingested(exchange, frames, result, self.now, &mut self.out);
+                }
+            }
+        }
+        if self.writes.get(&tree).is_some_and(Writes::is_idle) {
+            self.writes.remove(&tree);
+        }
+    }
+
+    /// Tells watchers and peers of entries that are durable now.
+    fn wrote(&mut self, tree: Id, entries: Vec<Position>, origin: Origin) {
+        if entries.is_empty() {
+            return;
+        }
+        let from = match origin {
+            Origin::Local => None,
+            Origin::Remote(peer) => peer,
+        };
+        self.relations.news(tree, from, self.now.monotonic);
+        self.out.notify(Notification::Wrote { tree, entries, origin });
+    }
+
+    /// Ids of exchanges under way, for a runtime that shuts down.
+    pub fn exchanges(&self) -> impl Iterator<Item = ExchangeId> {
+        self.exchanges.ids()
+    }
+}

@@ -1,0 +1,298 @@
+//! The exchanges under way: those that this node opened, and those that peers did.
+
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    string::String,
+    vec::Vec,
+};
+
+use crate::{
+    Id, Now, PublicKey,
+    entry::{EntryError, VerifiedEntry},
+    node::{
+        CommandId, ExchangeEvent, ExchangeId, NodeError, Op, ReadReply,
+        ended::Ended,
+        initiator::{Initiator, Purpose},
+        outbox::Outbox,
+        responder::Responder,
+    },
+    storage::{Put, StorageError},
+    wire::{Address, Salt},
+};
+
+/// Exchanges that peers may have open with this node at once, idle ones included: each costs two buffers of 64 KiB
+/// and at most four frames.
+pub(super) const MAX_ACCEPTED: usize = 256;
+
+/// Exchanges that this node has open at once.
+const MAX_OPENED: usize = 64;
+
+/// Milliseconds without a sign of life from the peer, while it is its turn, after which an exchange ends.
+const PATIENCE: u64 = 30_000;
+
+/// Milliseconds that an accepted exchange may rest between two requests.
+const REST: u64 = 120_000;
+
+/// All exchanges.
+#[derive(Clone, Debug)]
+pub(super) struct Exchanges {
+    own: PublicKey,
+    all: BTreeMap<ExchangeId, Exchange>,
+    opened: u64,
+    ended: VecDeque<Ended>,
+}
+
+#[derive(Clone, Debug)]
+struct Exchange {
+    role: Role,
+    /// Operations of the transport under way: only then the peer is waited for.
+    operations: usize,
+    /// When something last happened, monotonic milliseconds.
+    heard: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Role {
+    Initiator(Initiator),
+    Responder(Responder),
+}
+
+/// What becomes of an exchange after an event.
+#[derive(Clone, Debug)]
+pub(super) enum Next {
+    /// It goes on.
+    On,
+    /// A responder's is over: let go of it.
+    Close,
+    /// An initiator's is over.
+    End(Ended),
+}
+
+impl Exchanges {
+    pub(super) const fn new(own: PublicKey) -> Self {
+        Self { own, all: BTreeMap::new(), opened: 0, ended: VecDeque::new() }
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = ExchangeId> {
+        self.all.keys().copied()
+    }
+
+    /// The key that the peer of an exchange has proven.
+    pub(super) fn peer(&self, id: ExchangeId) -> Option<PublicKey> {
+        match &self.all.get(&id)?.role {
+            Role::Initiator(initiator) => initiator.peer(),
+            Role::Responder(responder) => responder.proven(),
+        }
+    }
+
+    /// A peer opened an exchange.
+    pub(super) fn accept(&mut self, id: ExchangeId, proven: Option<PublicKey>, now: Now, out: &mut Outbox) {
+        let accepted = self.all.values().filter(|e| matches!(e.role, Role::Responder(_))).count();
+        if accepted >= MAX_ACCEPTED || proven == Some(self.own) || self.all.contains_key(&id) {
+            out.exchange(id, Op::Close);
+            return;
+        }
+        self.insert(id, Role::Responder(Responder::new(id, proven, out)), now, out);
+    }
+
+    /// Opens an exchange on behalf of a caller.
+    pub(super) fn open_sync(
+        &mut self,
+        command: CommandId,
+        tree: Id,
+        address: Address,
+        salt: [u8; 8],
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        self.open(Purpose::Sync { command, tree, salt: Salt(salt) }, address, now, out);
+    }
+
+    /// Asks a peer what it offers, on behalf of a caller.
+    pub(super) fn open_discovery(
+        &mut self,
+        command: CommandId,
+        address: Address,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        self.open(Purpose::Discover { command }, address, now, out);
+    }
+
+    /// Opens an exchange that keeps a tracked tree the same; nothing if too many are open.
+    pub(super) fn open_tracked(
+        &mut self,
+        tree: Id,
+        peer: PublicKey,
+        address: Address,
+        salt: [u8; 8],
+        now: Now,
+        out: &mut Outbox,
+    ) -> Option<ExchangeId> {
+        let address = address.with_key(peer);
+        self.open(Purpose::Track { tree, peer, salt: Salt(salt) }, address, now, out)
+    }
+
+    fn open(&mut self, purpose: Purpose, address: Address, now: Now, out: &mut Outbox) -> Option<ExchangeId> {
+        let open = self.all.values().filter(|e| matches!(e.role, Role::Initiator(_))).count();
+        if open >= MAX_OPENED {
+            // A relation is told by the missing id; a command needs an answer.
+            if !matches!(purpose, Purpose::Track { .. }) {
+                self.ended.push_back(Ended::failed(purpose, NodeError::TooMany(MAX_OPENED)));
+            }
+            return None;
+        }
+        self.opened = self.opened.wrapping_add(1);
+        let id = ExchangeId::opened(self.opened);
+        out.exchange(id, Op::Open(address));
+        let initiator = Initiator::new(id, purpose, self.own, now);
+        self.insert(id, Role::Initiator(initiator), now, out);
+        Some(id)
+    }
+
+    fn insert(&mut self, id: ExchangeId, role: Role, now: Now, out: &mut Outbox) {
+        let operations = out.take_operations(id);
+        self.all.insert(id, Exchange { role, operations, heard: now.monotonic });
+    }
+
+    /// The transport answers.
+    pub(super) fn event(&mut self, id: ExchangeId, event: ExchangeEvent, now: Now, out: &mut Outbox) {
+        self.with(id, now, out, |exchange, out| {
+            exchange.operations = exchange.operations.saturating_sub(1);
+            match &mut exchange.role {
+                Role::Initiator(initiator) => initiator.event(event, out),
+                Role::Responder(responder) => responder.event(event, out),
+            }
+        });
+    }
+
+    /// The store answers.
+    pub(super) fn read(
+        &mut self,
+        id: ExchangeId,
+        reply: Result<ReadReply, StorageError>,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        self.with(id, now, out, |exchange, out| match &mut exchange.role {
+            Role::Initiator(initiator) => initiator.read(reply, out),
+            Role::Responder(responder) => responder.read(reply, out),
+        });
+    }
+
+    /// Signatures were checked.
+    pub(super) fn verified(
+        &mut self,
+        id: ExchangeId,
+        frame: u64,
+        result: Result<Vec<VerifiedEntry>, (Vec<VerifiedEntry>, EntryError)>,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        self.with(id, now, out, |exchange, out| match &mut exchange.role {
+            Role::Initiator(initiator) => initiator.verified(frame, result),
+            Role::Responder(responder) => responder.verified(frame, result, out),
+        });
+    }
+
+    /// Frames of an exchange were written.
+    pub(super) fn ingested(
+        &mut self,
+        id: ExchangeId,
+        frames: usize,
+        result: Result<Put, StorageError>,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        self.with(id, now, out, |exchange, out| match &mut exchange.role {
+            Role::Initiator(initiator) => initiator.ingested(frames, result, out),
+            Role::Responder(responder) => responder.ingested(frames, result, out),
+        });
+    }
+
+    /// Runs a step of an exchange and draws the conclusions.
+    fn with(
+        &mut self,
+        id: ExchangeId,
+        now: Now,
+        out: &mut Outbox,
+        step: impl FnOnce(&mut Exchange, &mut Outbox) -> Next,
+    ) {
+        let Some(exchange) = self.all.get_mut(&id) else { return };
+        exchange.heard = now.monotonic;
+        let next = step(exchange, out);
+        exchange.operations = exchange.operations.saturating_add(out.take_operations(id));
+        match next {
+            Next::On => {}
+            Next::Close => self.close(id, out),
+            Next::End(ended) => {
+                self.close(id, out);
+                self.ended.push_back(ended.at(now));
+            }
+        }
+    }
+
+    fn close(&mut self, id: ExchangeId, out: &mut Outbox) {
+        let Some(mut exchange) = self.all.remove(&id) else { return };
+        match &mut exchange.role {
+            Role::Initiator(initiator) => initiator.release(out),
+            Role::Responder(responder) => responder.release(out),
+        }
+        out.exchange(id, Op::Close);
+        out.take_operations(id);
+    }
+
+    /// Entries of an exchange that are ready to be written.
+    pub(super) fn take_ingest(&mut self) -> Option<(ExchangeId, Id, Vec<VerifiedEntry>)> {
+        self.all.iter_mut().find_map(|(id, exchange)| {
+            let (tree, entries) = match &mut exchange.role {
+                Role::Initiator(initiator) => initiator.next_write(),
+                Role::Responder(responder) => responder.next_write(),
+            }?;
+            Some((*id, tree, entries))
+        })
+    }
+
+    /// An exchange of this node's that has ended.
+    pub(super) fn take_ended(&mut self) -> Option<Ended> {
+        self.ended.pop_front()
+    }
+
+    /// When the first exchange runs out of patience.
+    pub(super) fn deadline(&self) -> Option<u64> {
+        self.all.values().filter_map(Exchange::deadline).min()
+    }
+
+    /// Ends what has been silent for too long.
+    pub(super) fn tick(&mut self, now: Now, out: &mut Outbox) {
+        let late = |exchange: &Exchange| exchange.deadline().is_some_and(|at| at <= now.monotonic);
+        let silent: Vec<ExchangeId> =
+            self.all.iter().filter(|(_, exchange)| late(exchange)).map(|(id, _)| *id).collect();
+        for id in silent {
+            self.with(id, now, out, |exchange, _| match &mut exchange.role {
+                Role::Initiator(initiator) => initiator.fail(NodeError::TimedOut(PATIENCE / 1_000)),
+                Role::Responder(_) => Next::Close,
+            });
+        }
+    }
+}
+
+impl Exchange {
+    fn deadline(&self) -> Option<u64> {
+        let patience = match &self.role {
+            Role::Responder(responder) if responder.rests() => REST,
+            _ if self.operations > 0 => PATIENCE,
+            _ => return None,
+        };
+        Some(self.heard.saturating_add(patience))
+    }
+}
+
+/// The text of an error of the transport, bounded.
+pub(super) fn bounded(text: String) -> String {
+    const MAX: usize = 1_024;
+    match text.char_indices().nth(MAX) {
+        Some((at, _)) => text.get(..at).unwrap_or_default().into(),
+        None => text,
+    }
+}

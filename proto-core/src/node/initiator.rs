@@ -1,0 +1,323 @@
+//! An exchange that this node opened.
+
+use alloc::{
+    boxed::Box,
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+
+use crate::{
+    Id, Now, PublicKey,
+    entry::{EntryError, VerifiedEntry},
+    node::{
+        CommandId, ExchangeEvent, ExchangeId, NodeError, Notification, Op, Progress, Read, ReadReply,
+        TreeInfo,
+        ended::Ended,
+        exchanges::{Next, bounded},
+        outbox::{Outbox, Waiting},
+        pipeline::MAX_FRAMES,
+        read::Admission,
+        talk::{self, Counts, Talk},
+    },
+    session::{Blame, Config, Fault, Outcome},
+    storage::{Put, StorageError},
+    wire::{Frame, Kind, Refusal, Salt, TreesRequest, Versions, write},
+};
+
+/// Bytes of a request for trees at most.
+const TREES_REQUEST: usize = 64;
+
+/// Trees that one discovery collects at most.
+const MAX_TREES: usize = 65_536;
+
+/// What an exchange is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A caller wants a tree to be the same.
+    Sync { command: CommandId, tree: Id, salt: Salt },
+    /// A tracked tree.
+    Track { tree: Id, peer: PublicKey, salt: Salt },
+    /// A caller wants to know what the peer offers.
+    Discover { command: CommandId },
+}
+
+impl Purpose {
+    const fn command(&self) -> Option<CommandId> {
+        match self {
+            Self::Sync { command, .. } | Self::Discover { command } => Some(*command),
+            Self::Track { .. } => None,
+        }
+    }
+}
+
+/// An exchange that this node opened.
+#[derive(Clone, Debug)]
+pub(super) struct Initiator {
+    id: ExchangeId,
+    own: PublicKey,
+    purpose: Purpose,
+    peer: Option<PublicKey>,
+    phase: Phase,
+    /// Monotonic milliseconds.
+    began: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Phase {
+    /// Until the transport has reached the peer.
+    Opening,
+    /// Until the store has said whether the tree is held and the peer may read it.
+    Admitting,
+    Talking(Box<Talk>),
+    /// Collecting what the peer offers.
+    Listing {
+        trees: Vec<TreeInfo>,
+        more: bool,
+    },
+}
+
+impl Initiator {
+    pub(super) const fn new(id: ExchangeId, purpose: Purpose, own: PublicKey, now: Now) -> Self {
+        Self { id, own, purpose, peer: None, phase: Phase::Opening, began: now.monotonic }
+    }
+
+    pub(super) const fn peer(&self) -> Option<PublicKey> {
+        self.peer
+    }
+
+    pub(super) fn release(&mut self, out: &mut Outbox) {
+        if let Phase::Talking(talk) = &mut self.phase {
+            talk.release(out);
+        }
+    }
+
+    pub(super) fn fail(&self, error: NodeError) -> Next {
+        Next::End(Ended::failed(self.purpose.clone(), error))
+    }
+
+    fn misbehaved(&self, how: &str) -> Next {
+        self.fail(NodeError::Misbehaved(how.into()))
+    }
+
+    pub(super) fn event(&mut self, event: ExchangeEvent, out: &mut Outbox) -> Next {
+        match event {
+            ExchangeEvent::Opened { peer } => self.opened(peer, out),
+            ExchangeEvent::Failed(text) => self.fail(NodeError::Transport(bounded(text))),
+            ExchangeEvent::Closed => {
+                self.fail(NodeError::Transport("the peer closed the connection: try again".into()))
+            }
+            ExchangeEvent::Received(frame) => match &mut self.phase {
+                Phase::Talking(talk) => {
+                    let result = talk.received(frame, out);
+                    self.conclude(result, out)
+                }
+                Phase::Listing { .. } => self.listed(&frame, out),
+                _ => self.misbehaved("it sent a frame before it was asked"),
+            },
+            ExchangeEvent::End => match &mut self.phase {
+                Phase::Talking(talk) => {
+                    let result = talk.ended(out);
+                    self.conclude(result, out)
+                }
+                Phase::Listing { trees, more } => {
+                    let (trees, more) = (core::mem::take(trees), *more);
+                    self.listing_ended(trees, more, out)
+                }
+                _ => self.misbehaved("it ended a message before it began one"),
+            },
+            ExchangeEvent::Sent => match &mut self.phase {
+                Phase::Talking(talk) => {
+                    let result = talk.sent(out);
+                    self.conclude(result, out)
+                }
+                _ => Next::On,
+            },
+            ExchangeEvent::Finished => Next::On,
+        }
+    }
+
+    fn opened(&mut self, peer: Option<PublicKey>, out: &mut Outbox) -> Next {
+        if peer == Some(self.own) {
+            return self.fail(NodeError::OwnAddress);
+        }
+        self.peer = peer;
+        match &self.purpose {
+            Purpose::Sync { tree, .. } | Purpose::Track { tree, .. } => {
+                let read = Read::Admit { tree: *tree, proven: peer };
+                out.read_once(Waiting::Exchange(self.id), read);
+                self.phase = Phase::Admitting;
+            }
+            Purpose::Discover { .. } => {
+                self.phase = Phase::Listing { trees: Vec::new(), more: false };
+                self.ask_for_trees(None, out);
+            }
+        }
+        Next::On
+    }
+
+    fn admitted(&mut self, admission: Admission, out: &mut Outbox) -> Next {
+        let (Purpose::Sync { tree, salt, .. } | Purpose::Track { tree, salt, .. }) = self.purpose else {
+            return Next::On;
+        };
+        // What is not held yet is fetched; who may not read it gets nothing of it, but may give.
+        let may_upload = admission != Admission::Denied;
+        let mut config = Config::host(tree, salt);
+        config.pipeline = MAX_FRAMES;
+        let mut talk = Talk::initiator(self.id, config, may_upload);
+        let result = talk.drive(out);
+        self.phase = Phase::Talking(Box::new(talk));
+        self.conclude(result, out)
+    }
+
+    pub(super) fn read(&mut self, reply: Result<ReadReply, StorageError>, out: &mut Outbox) -> Next {
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(error) => return self.fail(error.into()),
+        };
+        match (&mut self.phase, reply) {
+            (Phase::Admitting, ReadReply::Admit(admission)) => self.admitted(admission, out),
+            (Phase::Talking(talk), reply) => {
+                let result = talk.answer(reply, out);
+                self.conclude(result, out)
+            }
+            _ => Next::On,
+        }
+    }
+
+    pub(super) fn verified(
+        &mut self,
+        frame: u64,
+        result: Result<Vec<VerifiedEntry>, (Vec<VerifiedEntry>, EntryError)>,
+    ) -> Next {
+        match &mut self.phase {
+            Phase::Talking(talk) => match talk.verified(frame, result) {
+                Ok(()) => Next::On,
+                Err(ended) => self.over(ended),
+            },
+            _ => Next::On,
+        }
+    }
+
+    pub(super) fn next_write(&mut self) -> Option<(Id, talk::Ingest)> {
+        let Phase::Talking(talk) = &mut self.phase else { return None };
+        Some((talk.tree(), talk.next_write()?))
+    }
+
+    pub(super) fn ingested(
+        &mut self,
+        frames: usize,
+        result: Result<Put, StorageError>,
+        out: &mut Outbox,
+    ) -> Next {
+        let Phase::Talking(talk) = &mut self.phase else { return Next::On };
+        match result {
+            Ok(put) => {
+                let result = talk.ingested(frames, &put, out);
+                self.conclude(result, out)
+            }
+            Err(error) => self.fail(error.into()),
+        }
+    }
+
+    fn conclude(&mut self, result: Result<(), talk::Ended>, out: &mut Outbox) -> Next {
+        if let Phase::Talking(talk) = &mut self.phase
+            && let Some(progress) = talk.take_progress()
+        {
+            let command = self.purpose.command();
+            out.notify(Notification::Progress(Progress { command, ..progress }));
+        }
+        match result {
+            Ok(()) => Next::On,
+            Err(ended) => self.over(ended),
+        }
+    }
+
+    fn over(&mut self, ended: talk::Ended) -> Next {
+        let (tree, counts) = match &self.phase {
+            Phase::Talking(talk) => (talk.tree(), talk.counts),
+            _ => (Id::MIN, Counts::default()),
+        };
+        let error = match ended {
+            talk::Ended::Session(Outcome::Equal(_)) => {
+                return Next::End(Ended::synced(self.purpose.clone(), tree, self.peer, counts, self.began));
+            }
+            talk::Ended::Session(Outcome::Refused(refusal)) => refused(tree, refusal),
+            talk::Ended::Session(_) => NodeError::StillDiffers(tree),
+            talk::Ended::Fault(fault) => faulted(&fault),
+            talk::Ended::BadEntry(error) => NodeError::BadEntry(error),
+            talk::Ended::MayNotUpload => NodeError::PeerMayNotRead(tree),
+        };
+        self.fail(error)
+    }
+
+    fn ask_for_trees(&self, after: Option<Id>, out: &mut Outbox) {
+        let mut room = [0; TREES_REQUEST];
+        let request = TreesRequest { versions: Versions::OURS, after };
+        let length = write(Kind::Trees, &request, core::iter::empty::<()>(), &mut room).unwrap_or(0);
+        out.exchange(self.id, Op::Send(room.get(..length).unwrap_or_default().into()));
+        out.exchange(self.id, Op::Finish);
+        out.exchange(self.id, Op::Receive);
+    }
+
+    fn listed(&mut self, frame: &[u8], out: &mut Outbox) -> Next {
+        let Phase::Listing { trees, more } = &mut self.phase else { return Next::On };
+        match Frame::read(frame) {
+            Ok(Frame::TreeList(reply, lines)) => {
+                *more = reply.more;
+                trees.extend(lines.iter().map(|line| TreeInfo {
+                    id: line.tree,
+                    name: line.name.as_str().into(),
+                    entries: line.count,
+                    changed: line.changed,
+                }));
+                if trees.len() > MAX_TREES {
+                    return self.misbehaved("it offers more databases than anybody holds");
+                }
+                out.exchange(self.id, Op::Receive);
+                Next::On
+            }
+            Ok(Frame::Refusal(refusal)) => self.fail(refused(Id::MIN, refusal)),
+            Ok(_) => self.misbehaved("it answered something else than was asked"),
+            Err(error) => self.misbehaved(&error.to_string()),
+        }
+    }
+
+    fn listing_ended(&mut self, trees: Vec<TreeInfo>, more: bool, out: &mut Outbox) -> Next {
+        match trees.last() {
+            Some(last) if more => {
+                self.ask_for_trees(Some(last.id), out);
+                self.phase = Phase::Listing { trees, more: false };
+                Next::On
+            }
+            _ => Next::End(Ended::trees(self.purpose.clone(), trees)),
+        }
+    }
+}
+
+/// What a refusal means for the caller.
+fn refused(tree: Id, refusal: Refusal) -> NodeError {
+    match refusal {
+        Refusal::Unknown => NodeError::NotOffered(tree),
+        Refusal::Busy { delay } => NodeError::Busy(u64::from(delay)),
+        Refusal::Incompatible { versions, .. } => NodeError::Incompatible(format!(
+            "it speaks versions {} to {}, this program {} to {}: update the older of the two",
+            versions.oldest,
+            versions.newest,
+            Versions::OURS.oldest,
+            Versions::OURS.newest
+        )),
+        Refusal::Refused { id, rule } => NodeError::PeerRefused(format!("{id}: {rule}")),
+        Refusal::Malformed { rule } => NodeError::PeerRefused(String::from(rule.as_str())),
+        Refusal::Failed => NodeError::PeerFailed,
+    }
+}
+
+fn faulted(fault: &Fault) -> NodeError {
+    match fault.blame() {
+        Blame::Peer => NodeError::Misbehaved(fault.to_string()),
+        Blame::Line => NodeError::Transport(fault.to_string()),
+        Blame::Incompatible => NodeError::Incompatible(fault.to_string()),
+        Blame::Caller => NodeError::Bug(fault.to_string()),
+    }
+}

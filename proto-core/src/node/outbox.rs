@@ -1,0 +1,111 @@
+//! The actions that wait to be carried out, and what each answer is for.
+
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    vec::Vec,
+};
+
+use crate::{
+    Id,
+    entry::Entry,
+    node::{Action, CommandId, ExchangeId, NodeError, Notification, Number, Op, Read, Reply, SnapshotId},
+    storage::Write,
+};
+
+/// Where an answer belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Waiting {
+    /// The next commits of a tree wait for what they need to know.
+    Commit(Id),
+    /// The write in flight of a tree.
+    Write(Id),
+    /// A write whose outcome shows in a later one.
+    Nobody,
+    /// A change of metadata.
+    Meta(CommandId),
+    /// A question of an exchange.
+    Exchange(ExchangeId),
+    /// Signatures of a frame, by the number that the exchange's pipeline gave it.
+    Verify(ExchangeId, u64),
+}
+
+/// Actions in order, and the numbers that tie them to their answers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outbox {
+    actions: VecDeque<Action>,
+    waiting: BTreeMap<Number, Waiting>,
+    numbers: u64,
+    /// Operations asked of an exchange and not counted by it yet.
+    operations: BTreeMap<ExchangeId, usize>,
+}
+
+impl Outbox {
+    pub(super) fn pop(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// What the answer with this number is for; nothing if it was not asked for, or answered before.
+    pub(super) fn take(&mut self, number: Number) -> Option<Waiting> {
+        self.waiting.remove(&number)
+    }
+
+    pub(super) fn exchange(&mut self, id: ExchangeId, op: Op) {
+        let count = self.operations.entry(id).or_default();
+        *count = count.saturating_add(1);
+        self.actions.push_back(Action::Exchange(id, op));
+    }
+
+    /// How many operations were asked of an exchange since the last call.
+    pub(super) fn take_operations(&mut self, id: ExchangeId) -> usize {
+        self.operations.remove(&id).unwrap_or(0)
+    }
+
+    pub(super) fn read(&mut self, waiting: Waiting, snapshot: SnapshotId, read: Read) {
+        let number = self.number(waiting);
+        self.actions.push_back(Action::Read { number, snapshot, read });
+    }
+
+    /// Asks one question of a snapshot of its own.
+    pub(super) fn read_once(&mut self, waiting: Waiting, read: Read) {
+        let snapshot = self.snapshot();
+        self.read(waiting, snapshot, read);
+        self.release(snapshot);
+    }
+
+    pub(super) fn snapshot(&mut self) -> SnapshotId {
+        SnapshotId(self.next())
+    }
+
+    pub(super) fn release(&mut self, snapshot: SnapshotId) {
+        self.actions.push_back(Action::Release(snapshot));
+    }
+
+    pub(super) fn write(&mut self, waiting: Waiting, write: Write) {
+        let number = self.number(waiting);
+        self.actions.push_back(Action::Write { number, write });
+    }
+
+    pub(super) fn verify(&mut self, exchange: ExchangeId, frame: u64, entries: Vec<Entry>) {
+        let number = self.number(Waiting::Verify(exchange, frame));
+        self.actions.push_back(Action::Verify { number, entries });
+    }
+
+    pub(super) fn reply(&mut self, command: CommandId, result: Result<Reply, NodeError>) {
+        self.actions.push_back(Action::Reply(command, result));
+    }
+
+    pub(super) fn notify(&mut self, notification: Notification) {
+        self.actions.push_back(Action::Notify(notification));
+    }
+
+    fn number(&mut self, waiting: Waiting) -> Number {
+        let number = Number(self.next());
+        self.waiting.insert(number, waiting);
+        number
+    }
+
+    pub(super) fn next(&mut self) -> u64 {
+        self.numbers = self.numbers.wrapping_add(1);
+        self.numbers
+    }
+}

@@ -1,0 +1,231 @@
+//! An exchange that a peer opened: requests that are answered one after the other.
+
+use alloc::{boxed::Box, string::ToString, vec, vec::Vec};
+
+use crate::{
+    Id, PublicKey,
+    entry::{EntryError, VerifiedEntry},
+    limits::MAX_FRAME,
+    node::{
+        ExchangeEvent, ExchangeId, Op, Read, ReadReply,
+        exchanges::Next,
+        outbox::{Outbox, Waiting},
+        pipeline::MAX_FRAMES,
+        read::Admission,
+        talk::{self, Talk},
+    },
+    session::{Config, Fault},
+    storage::{Put, StorageError},
+    wire::{Frame, Kind, Refusal, Rule, Salt, TreeLine, TreesReply, VERSION, Versions, write},
+};
+
+/// Bytes of a refusal at most.
+const REFUSAL: usize = 256;
+
+/// An exchange that a peer opened. Between requests it knows nothing but who the peer is.
+#[derive(Clone, Debug)]
+pub(super) struct Responder {
+    id: ExchangeId,
+    proven: Option<PublicKey>,
+    phase: Phase,
+}
+
+#[derive(Clone, Debug)]
+enum Phase {
+    /// No request is under way.
+    Resting,
+    /// The first frame waits until the store has said whether the peer may read the tree.
+    Admitting {
+        tree: Id,
+        frame: Vec<u8>,
+    },
+    Talking(Box<Talk>),
+    /// The store looks for what the peer may read.
+    Listing,
+    /// The answer is on its way; then the next request may come, or the exchange ends.
+    Finishing {
+        last: bool,
+    },
+}
+
+impl Responder {
+    pub(super) fn new(id: ExchangeId, proven: Option<PublicKey>, out: &mut Outbox) -> Self {
+        out.exchange(id, Op::Receive);
+        Self { id, proven, phase: Phase::Resting }
+    }
+
+    pub(super) const fn proven(&self) -> Option<PublicKey> {
+        self.proven
+    }
+
+    /// Whether the peer owes nothing.
+    pub(super) const fn rests(&self) -> bool {
+        matches!(self.phase, Phase::Resting)
+    }
+
+    pub(super) fn release(&mut self, out: &mut Outbox) {
+        if let Phase::Talking(talk) = &mut self.phase {
+            talk.release(out);
+        }
+    }
+
+    pub(super) fn event(&mut self, event: ExchangeEvent, out: &mut Outbox) -> Next {
+        match (event, &mut self.phase) {
+            (ExchangeEvent::Received(frame), Phase::Resting) => self.request(frame, out),
+            (ExchangeEvent::Received(frame), Phase::Talking(talk)) => {
+                let result = talk.received(frame, out);
+                self.conclude(result, out)
+            }
+            (ExchangeEvent::End, Phase::Talking(talk)) => {
+                let result = talk.ended(out);
+                self.conclude(result, out)
+            }
+            (ExchangeEvent::Sent, Phase::Talking(talk)) => {
+                let result = talk.sent(out);
+                self.conclude(result, out)
+            }
+            // An empty request; or more of one that was refused in its middle.
+            (ExchangeEvent::End, Phase::Resting) => Next::Close,
+            (ExchangeEvent::Finished, Phase::Finishing { last: false }) => {
+                self.phase = Phase::Resting;
+                out.exchange(self.id, Op::Receive);
+                Next::On
+            }
+            (ExchangeEvent::Finished, Phase::Finishing { last: true })
+            | (ExchangeEvent::Closed | ExchangeEvent::Failed(_), _) => Next::Close,
+            _ => Next::On,
+        }
+    }
+
+    /// The first frame of a request.
+    fn request(&mut self, bytes: Vec<u8>, out: &mut Outbox) -> Next {
+        match Frame::read(&bytes) {
+            Ok(Frame::Sync(hello, _)) => {
+                let tree = hello.tree;
+                out.read_once(Waiting::Exchange(self.id), Read::Admit { tree, proven: self.proven });
+                self.phase = Phase::Admitting { tree, frame: bytes };
+            }
+            Ok(Frame::Trees(request)) if request.versions.agree(Versions::OURS).is_some() => {
+                let read = Read::Trees { proven: self.proven, after: request.after };
+                out.read_once(Waiting::Exchange(self.id), read);
+                self.phase = Phase::Listing;
+            }
+            Ok(Frame::Trees(request)) => {
+                let fault = Fault::Incompatible { theirs: request.versions, ours: Versions::OURS };
+                self.refuse(&fault.reply(), out);
+            }
+            Ok(_) => self.refuse(&Fault::OutOfPlace.reply(), out),
+            Err(error) => self.refuse(&Fault::Frame(error).reply(), out),
+        }
+        Next::On
+    }
+
+    /// Answers with a refusal; nothing more is read of the request.
+    fn refuse(&mut self, refusal: &Refusal, out: &mut Outbox) {
+        self.release(out);
+        let mut room = [0; REFUSAL];
+        let length = write(Kind::Refusal, refusal, core::iter::empty::<()>(), &mut room).unwrap_or(0);
+        out.exchange(self.id, Op::Send(room.get(..length).unwrap_or_default().into()));
+        self.finish(true, out);
+    }
+
+    fn finish(&mut self, last: bool, out: &mut Outbox) {
+        out.exchange(self.id, Op::Finish);
+        self.phase = Phase::Finishing { last };
+    }
+
+    pub(super) fn read(&mut self, reply: Result<ReadReply, StorageError>, out: &mut Outbox) -> Next {
+        let Ok(reply) = reply else {
+            self.refuse(&Refusal::Failed, out);
+            return Next::On;
+        };
+        match (&mut self.phase, reply) {
+            (Phase::Admitting { tree, frame }, ReadReply::Admit(admission)) => {
+                let (tree, frame) = (*tree, core::mem::take(frame));
+                self.admitted(admission, tree, frame, out)
+            }
+            (Phase::Listing, ReadReply::Trees { lines, more }) => {
+                self.list(&lines, more, out);
+                Next::On
+            }
+            (Phase::Talking(talk), reply) => {
+                let result = talk.answer(reply, out);
+                self.conclude(result, out)
+            }
+            _ => Next::On,
+        }
+    }
+
+    fn admitted(&mut self, admission: Admission, tree: Id, frame: Vec<u8>, out: &mut Outbox) -> Next {
+        if admission != Admission::Granted {
+            self.refuse(&Refusal::Unknown, out);
+            return Next::On;
+        }
+        // The salt is the initiator's; a responder takes it from the request.
+        let mut config = Config::host(tree, Salt::default());
+        config.pipeline = MAX_FRAMES;
+        let mut talk = Talk::responder(self.id, config);
+        // The session asks for the frame that is here already.
+        let result = talk.begin(frame, out);
+        self.phase = Phase::Talking(Box::new(talk));
+        self.conclude(result, out)
+    }
+
+    fn list(&mut self, lines: &[TreeLine], more: bool, out: &mut Outbox) {
+        let mut room = vec![0; MAX_FRAME];
+        let reply = TreesReply { version: VERSION, more };
+        let length = write(Kind::TreeList, &reply, lines, &mut room).unwrap_or(0);
+        out.exchange(self.id, Op::Send(room.get(..length).unwrap_or_default().into()));
+        self.finish(false, out);
+    }
+
+    pub(super) fn verified(
+        &mut self,
+        frame: u64,
+        result: Result<Vec<VerifiedEntry>, (Vec<VerifiedEntry>, EntryError)>,
+        out: &mut Outbox,
+    ) -> Next {
+        let Phase::Talking(talk) = &mut self.phase else { return Next::On };
+        let result = talk.verified(frame, result);
+        self.conclude(result, out)
+    }
+
+    pub(super) fn next_write(&mut self) -> Option<(Id, talk::Ingest)> {
+        let Phase::Talking(talk) = &mut self.phase else { return None };
+        Some((talk.tree(), talk.next_write()?))
+    }
+
+    pub(super) fn ingested(
+        &mut self,
+        frames: usize,
+        result: Result<Put, StorageError>,
+        out: &mut Outbox,
+    ) -> Next {
+        let Phase::Talking(talk) = &mut self.phase else { return Next::On };
+        let Ok(put) = result else {
+            self.refuse(&Refusal::Failed, out);
+            return Next::On;
+        };
+        let result = talk.ingested(frames, &put, out);
+        self.conclude(result, out)
+    }
+
+    fn conclude(&mut self, result: Result<(), talk::Ended>, out: &mut Outbox) -> Next {
+        match result {
+            Ok(()) => {}
+            Err(talk::Ended::Session(_)) => {
+                // The session has finished its message itself.
+                self.release(out);
+                self.phase = Phase::Finishing { last: false };
+            }
+            Err(talk::Ended::Fault(fault)) => self.refuse(&fault.reply(), out),
+            Err(talk::Ended::BadEntry(error)) => {
+                let mut rule = Rule::new();
+                let _ = error.to_string().chars().try_for_each(|character| rule.push(character));
+                self.refuse(&Refusal::Malformed { rule }, out);
+            }
+            Err(talk::Ended::MayNotUpload) => self.refuse(&Refusal::Unknown, out),
+        }
+        Next::On
+    }
+}

@@ -1,0 +1,355 @@
+//! A session at work: its buffers, its snapshot, its frames on their way in and out.
+
+use alloc::{collections::VecDeque, string::ToString, sync::Arc, vec, vec::Vec};
+
+use crate::{
+    Id, Position, Range,
+    entry::{EntryError, VerifiedEntry},
+    node::{
+        ExchangeId, Op, Progress, Read, ReadReply, SnapshotId,
+        host_session::HostSession,
+        outbox::{Outbox, Waiting},
+        pipeline::Pipeline,
+    },
+    session::{Answer, Config, Fault, Ingested, Input, Load, Loaded, Outcome as SessionOutcome, Output},
+    storage::Put,
+    wire::{EntriesWriter, Frame},
+};
+
+/// Bytes of the buffer in which a session writes a control frame.
+const CONTROL_FRAME: usize = 64 * 1024;
+
+/// Frames of entries handed to the transport and not yet sent.
+const MAX_UNSENT: usize = 2;
+
+/// A session, and what it needs to talk.
+#[derive(Clone, Debug)]
+pub(super) struct Talk {
+    id: ExchangeId,
+    tree: Id,
+    session: HostSession,
+    incoming: Vec<u8>,
+    outgoing: Vec<u8>,
+    snapshot: Option<SnapshotId>,
+    /// What each frame that was handed to the transport is.
+    sending: VecDeque<Sending>,
+    loading: Option<Loading>,
+    pipeline: Pipeline,
+    /// The session asked for a frame that the pipeline has no room for yet.
+    wants_frame: bool,
+    /// The first frame of a request, until the session asks for it.
+    first: Option<Vec<u8>>,
+    may_upload: bool,
+    /// Something has moved since watchers were told.
+    moved: bool,
+    pub(super) counts: Counts,
+}
+
+/// What moved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Counts {
+    pub(super) entries_received: u64,
+    pub(super) entries_sent: u64,
+    pub(super) bytes_received: u64,
+    pub(super) bytes_sent: u64,
+    pub(super) round_trips: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Sending {
+    Control,
+    Entries,
+}
+
+/// Entries being read and sent.
+#[derive(Clone, Debug)]
+struct Loading {
+    ranges: VecDeque<Range>,
+    budget: usize,
+    frame: usize,
+    reading: bool,
+    unsent: usize,
+    entries: u64,
+    bytes: u64,
+    /// All was read, or the budget is used up: what follows it.
+    end: Option<Option<Position>>,
+}
+
+/// Why a talk ended.
+#[derive(Clone, Debug)]
+pub(super) enum Ended {
+    Session(SessionOutcome),
+    Fault(Fault),
+    BadEntry(EntryError),
+    /// The peer lacks the permission to read what would be sent to it.
+    MayNotUpload,
+}
+
+/// What a talk hands to the rest of the node.
+pub(super) type Ingest = Vec<VerifiedEntry>;
+
+impl Talk {
+    pub(super) fn initiator(id: ExchangeId, config: Config, may_upload: bool) -> Self {
+        Self::new(id, config.tree, HostSession::initiator(config), Pipeline::new(true), may_upload)
+    }
+
+    pub(super) fn responder(id: ExchangeId, config: Config) -> Self {
+        Self::new(id, config.tree, HostSession::responder(config), Pipeline::new(false), true)
+    }
+
+    fn new(id: ExchangeId, tree: Id, session: HostSession, pipeline: Pipeline, may_upload: bool) -> Self {
+        Self {
+            id,
+            tree,
+            session,
+            incoming: Vec::new(),
+            outgoing: vec![0; CONTROL_FRAME],
+            snapshot: None,
+            sending: VecDeque::new(),
+            loading: None,
+            pipeline,
+            wants_frame: false,
+            first: None,
+            may_upload,
+            moved: false,
+            counts: Counts::default(),
+        }
+    }
+
+    pub(super) const fn tree(&self) -> Id {
+        self.tree
+    }
+
+    /// Lets the session say what it wants, until it waits for something.
+    pub(super) fn drive(&mut self, out: &mut Outbox) -> Result<(), Ended> {
+        while let Some(output) = self.session.poll() {
+            match output {
+                Output::Query(query) => self.read(Read::Session { tree: self.tree, query }, out),
+                Output::Renew => self.release(out),
+                Output::Send(length) => {
+                    let frame = self.outgoing.get(..length).unwrap_or_default().into();
+                    self.send(Sending::Control, frame, out);
+                }
+                Output::Load(load) => self.start_load(load, out)?,
+                Output::Finish => out.exchange(self.id, Op::Finish),
+                Output::Receive => {
+                    self.incoming = Vec::new();
+                    self.wants_frame = true;
+                }
+                Output::Ingest => self.ingest(out)?,
+                Output::Done(outcome) => return Err(Ended::Session(outcome)),
+            }
+        }
+        if self.wants_frame && self.pipeline.has_room() {
+            self.wants_frame = false;
+            match self.first.take() {
+                Some(frame) => return self.received(frame, out),
+                None => out.exchange(self.id, Op::Receive),
+            }
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, input: Input<'_>, out: &mut Outbox) -> Result<(), Ended> {
+        self.session.handle(input, &self.incoming, &mut self.outgoing).map_err(Ended::Fault)?;
+        self.drive(out)
+    }
+
+    /// Begins with the first frame of a request, which was read before the session was made.
+    pub(super) fn begin(&mut self, frame: Vec<u8>, out: &mut Outbox) -> Result<(), Ended> {
+        self.first = Some(frame);
+        self.drive(out)
+    }
+
+    /// A frame of the peer's message.
+    pub(super) fn received(&mut self, frame: Vec<u8>, out: &mut Outbox) -> Result<(), Ended> {
+        self.counts.bytes_received = self.counts.bytes_received.saturating_add(frame.len() as u64);
+        self.incoming = frame;
+        self.handle(Input::Frame, out)
+    }
+
+    /// The peer's message is over.
+    pub(super) fn ended(&mut self, out: &mut Outbox) -> Result<(), Ended> {
+        self.counts.round_trips = self.counts.round_trips.saturating_add(1);
+        self.handle(Input::End, out)
+    }
+
+    /// The oldest frame has left.
+    pub(super) fn sent(&mut self, out: &mut Outbox) -> Result<(), Ended> {
+        match self.sending.pop_front() {
+            Some(Sending::Control) => self.handle(Input::Sent, out),
+            Some(Sending::Entries) => {
+                if let Some(loading) = &mut self.loading {
+                    loading.unsent = loading.unsent.saturating_sub(1);
+                }
+                self.load_on(out)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn send(&mut self, what: Sending, frame: Arc<[u8]>, out: &mut Outbox) {
+        self.counts.bytes_sent = self.counts.bytes_sent.saturating_add(frame.len() as u64);
+        self.sending.push_back(what);
+        out.exchange(self.id, Op::Send(frame));
+    }
+
+    fn read(&mut self, read: Read, out: &mut Outbox) {
+        let snapshot = *self.snapshot.get_or_insert_with(|| out.snapshot());
+        out.read(Waiting::Exchange(self.id), snapshot, read);
+    }
+
+    /// Drops the snapshot: the next read opens another.
+    pub(super) fn release(&mut self, out: &mut Outbox) {
+        if let Some(snapshot) = self.snapshot.take() {
+            out.release(snapshot);
+        }
+    }
+
+    /// What the snapshot holds.
+    pub(super) fn answer(&mut self, reply: ReadReply, out: &mut Outbox) -> Result<(), Ended> {
+        match reply {
+            ReadReply::Summary(summary) => self.handle(Input::Answer(Answer::Summary(summary)), out),
+            ReadReply::Measures(measures) => self.handle(Input::Answer(Answer::Measures(&measures)), out),
+            ReadReply::Parts(parts) => self.handle(Input::Answer(Answer::Parts(&parts)), out),
+            ReadReply::Positions(positions) => self.handle(Input::Answer(Answer::Positions(&positions)), out),
+            ReadReply::Load { entries, next } => self.loaded(&entries, next, out),
+            _ => Ok(()),
+        }
+    }
+
+    fn start_load(&mut self, load: Load, out: &mut Outbox) -> Result<(), Ended> {
+        if !self.may_upload {
+            return Err(Ended::MayNotUpload);
+        }
+        self.loading = Some(Loading {
+            ranges: load.ranges.into_iter().collect(),
+            budget: load.budget,
+            frame: load.frame,
+            reading: false,
+            unsent: 0,
+            entries: 0,
+            bytes: 0,
+            end: None,
+        });
+        self.load_on(out)
+    }
+
+    /// Reads the next entries while what was read before is on its way.
+    fn load_on(&mut self, out: &mut Outbox) -> Result<(), Ended> {
+        let Some(loading) = &mut self.loading else { return Ok(()) };
+        if let Some(next) = loading.end {
+            if loading.unsent > 0 {
+                return Ok(());
+            }
+            let loaded = Loaded { entries: loading.entries, bytes: loading.bytes, next };
+            self.loading = None;
+            return self.handle(Input::Loaded(loaded), out);
+        }
+        if loading.reading || loading.unsent >= MAX_UNSENT {
+            return Ok(());
+        }
+        loading.reading = true;
+        // One byte of a frame is its kind.
+        let bytes = loading.budget.min(loading.frame).saturating_sub(1);
+        let ranges = loading.ranges.iter().copied().collect();
+        self.read(Read::Load { tree: self.tree, ranges, bytes }, out);
+        Ok(())
+    }
+
+    fn loaded(
+        &mut self,
+        entries: &[crate::entry::Entry],
+        next: Option<Position>,
+        out: &mut Outbox,
+    ) -> Result<(), Ended> {
+        let Some(loading) = &mut self.loading else { return Ok(()) };
+        loading.reading = false;
+        match next {
+            Some(next) if !entries.is_empty() => {
+                while loading.ranges.front().is_some_and(|range| range.end <= next) {
+                    loading.ranges.pop_front();
+                }
+                if let Some(range) = loading.ranges.front_mut() {
+                    range.start = range.start.max(next);
+                }
+            }
+            // Nothing fits any more, or everything was read.
+            next => loading.end = Some(next),
+        }
+        if !entries.is_empty() {
+            let mut room = vec![0; loading.frame];
+            let mut writer = EntriesWriter::new(&mut room);
+            for entry in entries {
+                if writer.push(entry.bytes()) {
+                    loading.entries = loading.entries.saturating_add(1);
+                    loading.bytes = loading.bytes.saturating_add(entry.bytes().len() as u64);
+                }
+            }
+            let frame: Arc<[u8]> = writer.finish().into();
+            loading.budget = loading.budget.saturating_sub(frame.len());
+            loading.unsent = loading.unsent.saturating_add(1);
+            self.counts.entries_sent = self.counts.entries_sent.saturating_add(entries.len() as u64);
+            self.moved = true;
+            self.send(Sending::Entries, frame, out);
+        }
+        self.load_on(out)
+    }
+
+    /// The frame that came holds entries: on with them.
+    fn ingest(&mut self, out: &mut Outbox) -> Result<(), Ended> {
+        let frame = core::mem::take(&mut self.incoming);
+        let Ok(Frame::Entries(entries)) = Frame::read(&frame) else { return Ok(()) };
+        let (number, entries) = self.pipeline.take(entries).map_err(Ended::BadEntry)?;
+        out.verify(self.id, number, entries);
+        Ok(())
+    }
+
+    /// The signatures of a frame were checked.
+    pub(super) fn verified(
+        &mut self,
+        number: u64,
+        result: Result<Vec<VerifiedEntry>, (Vec<VerifiedEntry>, EntryError)>,
+    ) -> Result<(), Ended> {
+        let entries = result.map_err(|(_, error)| Ended::BadEntry(error))?;
+        self.pipeline.verified(number, entries);
+        Ok(())
+    }
+
+    /// How far it has come, if that has changed since the last call.
+    pub(super) fn take_progress(&mut self) -> Option<Progress> {
+        core::mem::take(&mut self.moved).then(|| Progress {
+            command: None,
+            tree: self.tree,
+            received: self.counts.entries_received,
+            to_receive: self.counts.entries_received,
+            sent: self.counts.entries_sent,
+            to_send: self.counts.entries_sent,
+        })
+    }
+
+    /// The next entries to write.
+    pub(super) fn next_write(&mut self) -> Option<Ingest> {
+        self.pipeline.next_write()
+    }
+
+    /// The oldest frames are durable, as far as they were let in.
+    pub(super) fn ingested(&mut self, frames: usize, put: &Put, out: &mut Outbox) -> Result<(), Ended> {
+        let settled = self.pipeline.settled(frames, put);
+        self.counts.entries_received = self.counts.entries_received.saturating_add(settled.stored);
+        self.moved = true;
+        let refused = put.refused.as_ref().map(|(id, refusal)| (*id, refusal.to_string()));
+        let ingested = Ingested {
+            stored: settled.stored,
+            known: settled.known,
+            missing: &settled.missing,
+            dropped: settled.dropped,
+            refused: refused.as_ref().map(|(id, text)| (*id, text.as_str())),
+        };
+        self.handle(Input::Ingested(ingested), out)?;
+        for _ in 1..frames {
+            self.handle(Input::Ingested(Ingested::default()), out)?;
+        }
+        Ok(())
+    }
+}

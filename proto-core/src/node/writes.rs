@@ -1,0 +1,325 @@
+//! The writes of one tree: one in flight, the others in line. Commits that wait together become one write.
+
+use alloc::{collections::VecDeque, vec::Vec};
+
+use crate::{
+    Id, Position,
+    entry::VerifiedEntry,
+    limits::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES},
+    node::{
+        CommandId, Commit, CommitContext, ExchangeId, NodeError, Read,
+        compose::{Composer, newest_of},
+        outbox::{Outbox, Waiting},
+    },
+    storage::{Put, StorageError, Write, Written},
+};
+
+/// Something that changes a tree.
+#[derive(Clone, Debug)]
+pub(super) enum Job {
+    Commit(CommandId, Commit),
+    /// A new tree's first entry.
+    Create(CommandId, VerifiedEntry),
+    Append(CommandId, Vec<VerifiedEntry>),
+    /// Entries from a peer, as they came in one frame.
+    Ingest(ExchangeId, Vec<VerifiedEntry>),
+    Drop(CommandId),
+}
+
+/// What the write in flight is for.
+#[derive(Clone, Debug)]
+enum Flight {
+    Nothing,
+    /// These commits wait for their context.
+    Reading(Vec<(CommandId, Commit)>),
+    /// These commits, each with the number of entries in the write up to and with its own.
+    Commits(Vec<Composed>),
+    Create(CommandId),
+    Append(CommandId),
+    /// This many frames of an exchange.
+    Ingest(ExchangeId, usize),
+    Drop(CommandId),
+}
+
+/// A commit whose entry is in the write in flight.
+#[derive(Clone, Debug)]
+struct Composed {
+    command: CommandId,
+    commit: Commit,
+    position: Position,
+    entries: usize,
+}
+
+/// What came of a write, for the rest of the node.
+#[derive(Clone, Debug)]
+pub(super) enum Outcome {
+    Committed {
+        command: CommandId,
+        result: Result<Position, NodeError>,
+    },
+    Created {
+        command: CommandId,
+        result: Result<(), NodeError>,
+    },
+    Appended {
+        command: CommandId,
+        result: Result<Put, NodeError>,
+    },
+    Ingested {
+        exchange: ExchangeId,
+        frames: usize,
+        result: Result<Put, StorageError>,
+    },
+    Dropped {
+        command: CommandId,
+        result: Result<(), NodeError>,
+    },
+    /// New entries of this node's own.
+    Wrote(Vec<Position>),
+}
+
+/// The writes of one tree.
+#[derive(Clone, Debug)]
+pub(super) struct Writes {
+    tree: Id,
+    line: VecDeque<Job>,
+    flight: Flight,
+}
+
+impl Writes {
+    pub(super) const fn new(tree: Id) -> Self {
+        Self { tree, line: VecDeque::new(), flight: Flight::Nothing }
+    }
+
+    pub(super) fn push(&mut self, job: Job, out: &mut Outbox) {
+        self.line.push_back(job);
+        self.start(out);
+    }
+
+    /// Whether nothing is in flight or in line.
+    pub(super) fn is_idle(&self) -> bool {
+        self.line.is_empty() && matches!(self.flight, Flight::Nothing)
+    }
+
+    fn start(&mut self, out: &mut Outbox) {
+        if !matches!(self.flight, Flight::Nothing) {
+            return;
+        }
+        let Some(job) = self.line.pop_front() else { return };
+        let tree = self.tree;
+        self.flight = match job {
+            Job::Commit(command, commit) => self.start_commits(command, commit, out),
+            Job::Create(command, root) => {
+                out.write(Waiting::Write(tree), Write::Put { tree, entries: alloc::vec![root] });
+                Flight::Create(command)
+            }
+            Job::Append(command, entries) => {
+                out.write(Waiting::Write(tree), Write::Put { tree, entries });
+                Flight::Append(command)
+            }
+            Job::Ingest(exchange, entries) => self.start_ingest(exchange, entries, out),
+            Job::Drop(command) => {
+                out.write(Waiting::Write(tree), Write::Drop { tree });
+                Flight::Drop(command)
+            }
+        };
+    }
+
+    fn start_commits(&mut self, command: CommandId, commit: Commit, out: &mut Outbox) -> Flight {
+        let mut bytes = size(&commit);
+        let author = commit.key.public();
+        let mut commits = alloc::vec![(command, commit)];
+        while let Some(Job::Commit(_, next)) = self.line.front() {
+            bytes = bytes.saturating_add(size(next));
+            if commits.len() >= MAX_BATCH_ENTRIES / 2 || bytes > MAX_BATCH_BYTES {
+                break;
+            }
+            if let Some(Job::Commit(command, commit)) = self.line.pop_front() {
+                commits.push((command, commit));
+            }
+        }
+        let paths = commits.iter().flat_map(|(_, commit)| commit.paths.iter().cloned()).collect();
+        out.read_once(Waiting::Commit(self.tree), Read::Commit { tree: self.tree, author, paths });
+        Flight::Reading(commits)
+    }
+
+    /// Frames of one exchange that wait in line are written together.
+    fn start_ingest(
+        &mut self,
+        exchange: ExchangeId,
+        entries: Vec<VerifiedEntry>,
+        out: &mut Outbox,
+    ) -> Flight {
+        let mut all = entries;
+        let mut bytes: usize = all.iter().map(|entry| entry.bytes().len()).sum();
+        let mut frames = 1_usize;
+        while let Some(Job::Ingest(other, next)) = self.line.front() {
+            bytes = bytes.saturating_add(next.iter().map(|entry| entry.bytes().len()).sum());
+            let count = all.len().saturating_add(next.len());
+            if *other != exchange || count > MAX_BATCH_ENTRIES || bytes > MAX_BATCH_BYTES {
+                break;
+            }
+            if let Some(Job::Ingest(_, mut next)) = self.line.pop_front() {
+                all.append(&mut next);
+                frames = frames.saturating_add(1);
+            }
+        }
+        out.write(Waiting::Write(self.tree), Write::Put { tree: self.tree, entries: all });
+        Flight::Ingest(exchange, frames)
+    }
+
+    /// The commits that waited have what they need: compose them and write.
+    pub(super) fn context(
+        &mut self,
+        reply: Result<Option<CommitContext>, StorageError>,
+        wall: u64,
+        out: &mut Outbox,
+    ) -> Vec<Outcome> {
+        let flight = core::mem::replace(&mut self.flight, Flight::Nothing);
+        let Flight::Reading(commits) = flight else {
+            self.flight = flight;
+            return Vec::new();
+        };
+        let context = match reply {
+            Ok(Some(context)) => context,
+            Ok(None) => return self.fail_all(commits, &NodeError::UnknownTree(self.tree), out),
+            Err(error) => return self.fail_all(commits, &error.into(), out),
+        };
+        let mut outcomes = Vec::new();
+        let mut flight = Vec::new();
+        let mut composer = Composer::new(self.tree, wall, context.tips.clone());
+        let newest: Vec<&[u64]> = newest_of(&context, commits.iter().map(|(_, commit)| commit)).collect();
+        for ((command, commit), newest) in commits.iter().zip(newest) {
+            let command = *command;
+            match composer.add(commit, newest) {
+                Ok(position) => flight.push(Composed {
+                    command,
+                    commit: commit.clone(),
+                    position,
+                    entries: composer.entries(),
+                }),
+                Err(error) => outcomes.push(Outcome::Committed { command, result: Err(error.into()) }),
+            }
+        }
+        if flight.is_empty() {
+            self.start(out);
+        } else {
+            let write = Write::Put { tree: self.tree, entries: composer.into_entries() };
+            out.write(Waiting::Write(self.tree), write);
+            self.flight = Flight::Commits(flight);
+        }
+        outcomes
+    }
+
+    fn fail_all(
+        &mut self,
+        commits: Vec<(CommandId, Commit)>,
+        error: &NodeError,
+        out: &mut Outbox,
+    ) -> Vec<Outcome> {
+        self.start(out);
+        let fail = |(command, _)| Outcome::Committed { command, result: Err(error.clone()) };
+        commits.into_iter().map(fail).collect()
+    }
+
+    /// The write in flight has returned.
+    pub(super) fn written(
+        &mut self,
+        result: Result<Written, StorageError>,
+        out: &mut Outbox,
+    ) -> Vec<Outcome> {
+        let put = match result {
+            Ok(Written::Put(put)) => Ok(put),
+            Ok(Written::Done) => Ok(Put::default()),
+            Err(error) => Err(error),
+        };
+        let outcomes = match core::mem::replace(&mut self.flight, Flight::Nothing) {
+            Flight::Commits(commits) => self.committed(commits, put),
+            Flight::Create(command) => created(command, put),
+            Flight::Append(command) => appended(command, put),
+            Flight::Ingest(exchange, frames) => {
+                alloc::vec![Outcome::Ingested { exchange, frames, result: put }]
+            }
+            Flight::Drop(command) => {
+                alloc::vec![Outcome::Dropped { command, result: put.map(|_| ()).map_err(NodeError::from) }]
+            }
+            flight @ (Flight::Nothing | Flight::Reading(_)) => {
+                self.flight = flight;
+                return Vec::new();
+            }
+        };
+        self.start(out);
+        outcomes
+    }
+
+    /// Commits stand one on top of the other: all before a refused one are durable, those after it are composed
+    /// again without it.
+    fn committed(&mut self, commits: Vec<Composed>, put: Result<Put, StorageError>) -> Vec<Outcome> {
+        let put = match put {
+            Ok(put) => put,
+            Err(error) => {
+                let fail = |commit: Composed| Outcome::Committed {
+                    command: commit.command,
+                    result: Err(error.clone().into()),
+                };
+                return commits.into_iter().map(fail).collect();
+            }
+        };
+        let durable = put.stored.len().saturating_add(put.known);
+        let mut outcomes = alloc::vec![Outcome::Wrote(put.stored)];
+        let Some((id, refusal)) = put.refused else {
+            let done = |commit: Composed| Outcome::Committed {
+                command: commit.command,
+                result: Ok(commit.position),
+            };
+            outcomes.extend(commits.into_iter().map(done));
+            return outcomes;
+        };
+        let mut refused = Some(NodeError::Refused(id, refusal));
+        let mut again = Vec::new();
+        for commit in commits {
+            let command = commit.command;
+            if commit.entries <= durable {
+                outcomes.push(Outcome::Committed { command, result: Ok(commit.position) });
+            } else if let Some(error) = refused.take() {
+                outcomes.push(Outcome::Committed { command, result: Err(error) });
+            } else {
+                again.push(Job::Commit(command, commit.commit));
+            }
+        }
+        for job in again.into_iter().rev() {
+            self.line.push_front(job);
+        }
+        outcomes
+    }
+}
+
+fn created(command: CommandId, put: Result<Put, StorageError>) -> Vec<Outcome> {
+    match put {
+        Ok(Put { refused: Some((id, refusal)), .. }) => {
+            alloc::vec![Outcome::Created { command, result: Err(NodeError::Refused(id, refusal)) }]
+        }
+        Ok(put) => alloc::vec![Outcome::Wrote(put.stored), Outcome::Created { command, result: Ok(()) }],
+        Err(error) => alloc::vec![Outcome::Created { command, result: Err(error.into()) }],
+    }
+}
+
+fn appended(command: CommandId, put: Result<Put, StorageError>) -> Vec<Outcome> {
+    match put {
+        Ok(put) => {
+            let mut outcomes = alloc::vec![Outcome::Wrote(put.stored.clone())];
+            let result = match (&put.refused, put.held.len()) {
+                (Some((id, refusal)), _) => Err(NodeError::Refused(*id, refusal.clone())),
+                (None, 0) => Ok(put),
+                (None, held) => Err(NodeError::MissingParents(held)),
+            };
+            outcomes.push(Outcome::Appended { command, result });
+            outcomes
+        }
+        Err(error) => alloc::vec![Outcome::Appended { command, result: Err(error.into()) }],
+    }
+}
+
+fn size(commit: &Commit) -> usize {
+    commit.stores.iter().map(|(name, data)| name.len().saturating_add(data.len())).sum()
+}
