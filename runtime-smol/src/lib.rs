@@ -1,1 +1,60 @@
-//! (being written)
+//! Pleach for async programs: databases that are the same on every device that holds them.
+//!
+//! Futures of this crate only wait for the threads of an [`Instance`], so that they run on any executor: smol, tokio,
+//! a bare `block_on`. The same names without `async` are in the crate `pleach-blocking`.
+//!
+//! ```
+//! # smol::block_on(async {
+//! use pleach_smol::{Database, DatabaseKey, Doc, DocStore, Instance, Memory};
+//! let instance = Instance::open(Memory::new()).await?;
+//! let db = Database::create(&instance, DatabaseKey::Device, Doc::new()).await?;
+//! let txn = db.new_transaction()?;
+//! txn.get_store::<DocStore>("notes")?.set("title", "Pleaching")?;
+//! txn.commit().await?;
+//! # Ok::<(), pleach_smol::Error>(())
+//! # }).unwrap();
+//! ```
+//!
+//! | file | holds |
+//! |---|---|
+//! | `instance` | [`Instance`]: a node over a store |
+//! | `database`, `transaction` | [`Database`], [`Transaction`]: reading and writing |
+//! | `sync` | [`Sync`]: transports, servers, exchanges with peers |
+//! | `driver` | the loop that carries out what the node wants |
+//!
+//! # Features
+//!
+//! `http`, `quic` and `redb` are on by default and bring the transport or the store of that name.
+
+mod database;
+mod driver;
+mod instance;
+mod sync;
+mod transaction;
+
+pub use database::Database;
+pub use instance::{Instance, WeakInstance};
+pub use pleach_core::{
+    Id, Now, Position, PublicKey, SecretKey,
+    document::{Doc, DocStore, DocumentError, Log, Registry, SettingsStore, StoreType, Table},
+    entry::{Entry, EntryBuilder, Permission, Value, VerifiedEntry, Who},
+    instance::{
+        Change, Clock, DatabaseKey, DatabaseStats, Error, Error as SyncError, Fault, Options, SyncPeerInfo,
+        Verification,
+    },
+    node::{NodeError, Notification, Origin, Progress, SyncReport, TreeInfo},
+    storage::{Put, Snapshot, StorageError, Store},
+    wire::{Address, DatabaseTicket, TicketError},
+};
+pub use pleach_storage::Memory;
+#[cfg(feature = "redb")]
+pub use pleach_storage::Redb;
+pub use pleach_transports::host::{Callback, Watch};
+#[cfg(feature = "http")]
+pub use pleach_transports::http::HttpTransport;
+pub use pleach_transports::memory::MemoryNetwork;
+#[cfg(feature = "quic")]
+pub use pleach_transports::quic::QuicTransport;
+pub use pleach_transports::{Builder, Built, Context, Exchange, Listener, Transport, TransportError};
+pub use sync::Sync;
+pub use transaction::Transaction;

@@ -10,6 +10,8 @@
 //! | [`memory`] | the process's memory, with faults on demand |
 //! | `http` | HTTP/1.1, signed both ways; on an executor or on plain threads |
 //! | `quic` | QUIC, keys proven in TLS; on an executor or on a thread of its own |
+//!
+//! [`host`] is what every runtime shares to use them.
 
 #![forbid(unsafe_code)]
 
@@ -19,6 +21,7 @@ mod context;
 mod error;
 #[cfg(any(all(feature = "http", any(feature = "smol", feature = "threads")), feature = "quic"))]
 mod framing;
+pub mod host;
 #[cfg(all(feature = "http", any(feature = "smol", feature = "threads")))]
 pub mod http;
 pub mod memory;
@@ -29,7 +32,6 @@ mod place;
 mod pump;
 #[cfg(feature = "executor")]
 mod race;
-mod switchboard;
 mod transport;
 
 #[cfg(feature = "executor")]
@@ -39,5 +41,4 @@ pub use error::TransportError;
 pub use park::{park_on, park_until};
 pub use pleach_core::wire::Address;
 pub use pump::{Op, Outcome, pump};
-pub use switchboard::{Report, Spawn, Switchboard, Task};
 pub use transport::{Builder, Built, Exchange, Listener, Received, Transport};

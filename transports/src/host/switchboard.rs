@@ -30,7 +30,8 @@ pub type Report = Arc<dyn Fn(Event) + Send + Sync>;
 /// ```
 /// # use std::sync::Arc;
 /// # use pleach_core::SecretKey;
-/// # use pleach_transports::{Context, Spawn, Switchboard, Task, TransportError, memory::MemoryNetwork, park_on};
+/// # use pleach_transports::{Context, TransportError, memory::MemoryNetwork, park_on};
+/// # use pleach_transports::host::{Spawn, Switchboard, Task};
 /// struct Threads;
 /// impl Spawn for Threads {
 ///     fn spawn(&self, name: &str, task: Task) -> Result<(), TransportError> {

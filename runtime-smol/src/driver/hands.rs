@@ -1,0 +1,65 @@
+//! How each action is carried out: most of them are handed to whoever does them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_channel::Sender;
+use pleach_core::{
+    node::{Action, CommandId, NodeError, Number, Reply},
+    storage::Write,
+};
+use pleach_transports::host::{Switchboard, Watchers};
+
+use super::{Verifier, threads::ReadJob};
+
+/// Where actions go.
+pub(crate) struct Hands {
+    pub(crate) writer: Sender<(Number, Write)>,
+    pub(crate) reader: Sender<ReadJob>,
+    pub(crate) verifier: Verifier,
+    pub(crate) board: Switchboard,
+    pub(crate) watchers: Arc<Watchers>,
+    pub(crate) callers: Callers,
+}
+
+/// Who waits for which command.
+#[derive(Default)]
+pub(crate) struct Callers {
+    next: u64,
+    waiting: BTreeMap<CommandId, Sender<Result<Reply, NodeError>>>,
+}
+
+impl Hands {
+    /// Notes who waits for the next command.
+    pub(crate) fn await_reply(&mut self, caller: Sender<Result<Reply, NodeError>>) -> CommandId {
+        let id = CommandId(self.callers.next);
+        self.callers.next = self.callers.next.wrapping_add(1);
+        self.callers.waiting.insert(id, caller);
+        id
+    }
+
+    /// Carries out an action, or hands it to the thread or task that does. Sending fails only when that has ended,
+    /// which it does after the loop.
+    pub(crate) fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Exchange(id, op) => self.board.carry_out(id, op),
+            Action::Read { number, snapshot, read } => {
+                let _ = self.reader.try_send(ReadJob::Read(number, snapshot, read));
+            }
+            Action::Release(snapshot) => {
+                let _ = self.reader.try_send(ReadJob::Release(snapshot));
+            }
+            Action::Write { number, write } => {
+                let _ = self.writer.try_send((number, write));
+            }
+            Action::Verify { number, entries } => self.verifier.verify(number, entries),
+            Action::Reply(command, result) => {
+                if let Some(caller) = self.callers.waiting.remove(&command) {
+                    // A caller that no longer waits has lost nothing: what was done stays done.
+                    let _ = caller.try_send(result);
+                }
+            }
+            Action::Notify(notification) => self.watchers.tell(&notification),
+            action => tracing::error!(?action, "an action that this runtime does not know"),
+        }
+    }
+}

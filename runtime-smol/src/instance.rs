@@ -1,0 +1,267 @@
+//! An instance: one node over one store, with its threads.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak,
+    atomic::{AtomicBool, Ordering},
+};
+
+use async_channel::Receiver;
+use async_executor::Executor;
+use pleach_core::{
+    Id, PublicKey, SecretKey,
+    instance::{Error, Options, Prepared, databases, prepare},
+    node::{Command, Entropy, Node, Reply},
+    storage::{Snapshot, Store},
+};
+use pleach_transports::{
+    Context,
+    host::{Switchboard, SystemClock, Watchers, lend, system_entropy},
+};
+
+use crate::{
+    driver::{self, Callers, Feed, Hands, OnExecutor, Threads},
+    sync::Sync,
+};
+
+/// A node over a store: databases, and sync once it is enabled. A cheap clone of a handle.
+///
+/// The node runs on threads of its own, whose names begin with `pleach-`; futures of this crate only wait for them,
+/// so that they run on any executor. When the last clone is gone, its databases' handles included, the threads end,
+/// ports are closed and the store is let go. (The last drop waits for that, some milliseconds.)
+///
+/// ```
+/// # smol::block_on(async {
+/// use pleach_smol::{Database, DatabaseKey, Doc, Instance, Memory};
+/// let instance = Instance::open(Memory::new()).await?;
+/// let db = Database::create(&instance, DatabaseKey::Device, Doc::new()).await?;
+/// assert_eq!(instance.databases()?, [(db.root_id(), String::new())]);
+/// instance.close().await;
+/// assert!(instance.databases().unwrap_err().is_closed());
+/// # Ok::<(), pleach_smol::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Instance(Arc<Inner>);
+
+/// A handle that does not keep the instance alive, for work in the background.
+///
+/// ```
+/// # smol::block_on(async {
+/// use pleach_smol::{Instance, Memory};
+/// let instance = Instance::open(Memory::new()).await?;
+/// let weak = instance.downgrade();
+/// assert!(weak.upgrade().is_some());
+/// drop(instance);
+/// assert!(weak.upgrade().is_none());
+/// # Ok::<(), pleach_smol::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct WeakInstance(Weak<Inner>);
+
+pub(crate) struct Inner {
+    key: SecretKey,
+    display_name: Option<String>,
+    live: RwLock<Option<Live>>,
+    feed: Feed,
+    watchers: Arc<Watchers>,
+    board: Switchboard,
+    sync_tree: OnceLock<Id>,
+    sync_enabled: AtomicBool,
+    threads: Mutex<Threads>,
+    ended: Receiver<()>,
+}
+
+/// What is let go at the end, whoever still holds a handle.
+struct Live {
+    store: Arc<dyn Store>,
+    context: Context,
+}
+
+impl Instance {
+    /// Opens a store with the operating system's clock and entropy. On first open the node's key is made.
+    pub async fn open(store: impl Store + 'static) -> Result<Self, Error> {
+        Self::open_with(store, Options::new()).await
+    }
+
+    /// Opens a store with options.
+    pub async fn open_with(store: impl Store + 'static, options: Options) -> Result<Self, Error> {
+        let clock = options.clock_or(|| Arc::new(SystemClock::new()));
+        let mut entropy = Entropy::new(match options.given_seed() {
+            Some(seed) => seed,
+            None => system_entropy()?,
+        });
+        let (feed, inputs) = Feed::new();
+        let store: Arc<dyn Store> = Arc::new(store);
+        let mut threads = Threads::default();
+        let Prepared { key, sync_tree } = {
+            let (store, key, fresh) = (Arc::clone(&store), options.given_key().cloned(), entropy.draw());
+            threads.call(move || prepare(&*store, key, fresh)).await??
+        };
+
+        let executor = Arc::new(Executor::new());
+        let board = {
+            let feed = feed.clone();
+            Switchboard::new(Arc::new(OnExecutor::new(&executor)), Arc::new(move |event| feed.event(event)))
+        };
+        let watchers = Arc::new(Watchers::default());
+        let hands = Hands {
+            writer: threads.writer(Arc::clone(&store), feed.clone())?,
+            reader: threads.reader(Arc::clone(&store), feed.clone())?,
+            verifier: threads.verifier(&feed)?,
+            board: board.clone(),
+            watchers: Arc::clone(&watchers),
+            callers: Callers::default(),
+        };
+        let (end, ended) = async_channel::bounded(1);
+        let node = Node::new(key.clone(), entropy.draw());
+        let context = lend(&key, &clock, entropy).with_executor(Arc::clone(&executor));
+        threads.spawn("pleach-node", move || {
+            driver::run(node, &inputs, hands, &*clock, &executor);
+            drop(end);
+        })?;
+        let inner = Inner {
+            key,
+            display_name: options.given_name().map(str::to_owned),
+            live: RwLock::new(Some(Live { store, context })),
+            feed,
+            watchers,
+            board,
+            sync_tree: sync_tree.map(OnceLock::from).unwrap_or_default(),
+            sync_enabled: AtomicBool::new(false),
+            threads: Mutex::new(threads),
+            ended,
+        };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Makes sync possible: creates the local `_sync` tree if there is none, and takes up what it says about peers.
+    /// Nothing is listened on before [`Sync::accept_connections`].
+    pub async fn enable_sync(&self) -> Result<(), Error> {
+        Sync::enable(self).await
+    }
+
+    /// Sync, once it is enabled.
+    pub fn sync(&self) -> Option<Sync> {
+        self.0.sync_enabled.load(Ordering::Acquire).then(|| Sync::of(self))
+    }
+
+    /// The node's public key.
+    pub fn device_key(&self) -> PublicKey {
+        self.0.key.public()
+    }
+
+    /// The node's public key as text: its name among nodes.
+    pub fn device_id(&self) -> String {
+        self.device_key().to_string()
+    }
+
+    /// How the node introduces itself to people.
+    pub fn display_name(&self) -> Option<&str> {
+        self.0.display_name.as_deref()
+    }
+
+    /// The databases held, ids and names, ascending by id.
+    pub fn databases(&self) -> Result<Vec<(Id, String)>, Error> {
+        databases(&*self.snapshot()?)
+    }
+
+    /// Forgets a database with all that belongs to it.
+    pub async fn drop_database(&self, id: Id) -> Result<(), Error> {
+        self.ask(Command::Drop(id)).await.map(drop)
+    }
+
+    /// What the store holds now, unchanging.
+    pub fn snapshot(&self) -> Result<Arc<dyn Snapshot>, Error> {
+        let live = self.0.live.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(live.as_ref().ok_or(Error::CLOSED)?.store.snapshot()?)
+    }
+
+    /// A handle that does not keep the instance alive.
+    pub fn downgrade(&self) -> WeakInstance {
+        WeakInstance(Arc::downgrade(&self.0))
+    }
+
+    /// Ends everything now, whoever else holds a handle, and lets the store go: their calls fail from here on.
+    pub async fn close(&self) {
+        self.0.feed.stop();
+        // The loop sends nothing: its end closes the channel.
+        let _ = self.0.ended.recv().await;
+        self.0.end();
+    }
+
+    /// The node's secret key, which signs for [`crate::DatabaseKey::Device`].
+    pub(crate) fn secret_key(&self) -> &SecretKey {
+        &self.0.key
+    }
+
+    /// The local `_sync` tree, if there is one.
+    pub(crate) fn sync_tree(&self) -> Option<Id> {
+        self.0.sync_tree.get().copied()
+    }
+
+    /// Notes that sync is on, and over which tree.
+    pub(crate) fn sync_enabled(&self, tree: Id) {
+        let _ = self.0.sync_tree.set(tree);
+        self.0.sync_enabled.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn watchers(&self) -> &Watchers {
+        &self.0.watchers
+    }
+
+    pub(crate) fn board(&self) -> &Switchboard {
+        &self.0.board
+    }
+
+    /// What transports are built with.
+    pub(crate) fn context(&self) -> Result<Context, Error> {
+        let live = self.0.live.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(live.as_ref().ok_or(Error::CLOSED)?.context.clone())
+    }
+
+    pub(crate) async fn ask(&self, command: Command) -> Result<Reply, Error> {
+        self.0.feed.ask(command).await
+    }
+}
+
+impl WeakInstance {
+    /// The instance, if anybody still holds it.
+    pub fn upgrade(&self) -> Option<Instance> {
+        self.0.upgrade().map(Instance)
+    }
+}
+
+impl Inner {
+    fn threads(&self) -> MutexGuard<'_, Threads> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the threads and lets the store go.
+    fn end(&self) {
+        let callbacks = self.watchers.close();
+        let mut threads = std::mem::take(&mut *self.threads());
+        threads.extend(callbacks);
+        threads.join();
+        self.live.write().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.feed.stop();
+        self.end();
+    }
+}
+
+impl std::fmt::Debug for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Instance").field("key", &self.device_key()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for WeakInstance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("WeakInstance").finish_non_exhaustive()
+    }
+}
