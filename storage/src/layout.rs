@@ -114,7 +114,9 @@ impl TreeNumber {
     pub(crate) fn key(self, parts: &[&[u8]]) -> Vec<u8> {
         let mut key = Vec::with_capacity(4 + parts.iter().map(|part| part.len()).sum::<usize>());
         key.extend_from_slice(&self.0.to_be_bytes());
-        parts.iter().for_each(|part| key.extend_from_slice(part));
+        for part in parts {
+            key.extend_from_slice(part);
+        }
         key
     }
 

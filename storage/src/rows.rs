@@ -187,7 +187,8 @@ fn last_of_paths(
         {
             *last = read(&key, &value)?;
         }
-        span.start = long.end;
+        let Some(end) = long.end else { break };
+        span.start = end;
     }
     rows.truncate(limit);
     Ok(rows)
@@ -207,8 +208,9 @@ pub(crate) fn stores(view: &impl View, tree: TreeNumber) -> Result<Vec<(String, 
             _ => return Err(bad()),
         };
         let name = named.get(..end).and_then(|name| std::str::from_utf8(name).ok()).ok_or_else(bad)?;
-        span.start = Span::prefix(&prefix(tree, name, kind)).end;
         stores.push((name.to_owned(), kind));
+        let Some(end) = Span::prefix(&prefix(tree, name, kind)).end else { break };
+        span.start = end;
     }
     Ok(stores)
 }

@@ -5,7 +5,7 @@ use pleach_core::{
     access::{Facts, ViewId, members, permission_of},
     entry::{Entry, Permission, SETTINGS, Value, Who},
     storage::{
-        Audit, Header, Measure, Member, OfPath, Paths, Row, RowKind, RowQuery, Snapshot, StorageError,
+        Audit, Header, Measure, Member, Meta, OfPath, Paths, Row, RowKind, RowQuery, Snapshot, StorageError,
         TreeSummary,
     },
 };
@@ -237,12 +237,7 @@ impl<V: View> Snapshot for Reading<V> {
         self.view.get(Table::Meta, key)
     }
 
-    fn metas(
-        &self,
-        prefix: &[u8],
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StorageError> {
+    fn metas(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Meta>, StorageError> {
         let mut span = Span::prefix(prefix);
         if let Some(after) = after {
             span = span.behind(after);

@@ -41,24 +41,21 @@ impl<T: Tables> Kept<T> {
     /// Takes tables that hold a store of this format, or nothing.
     pub(crate) fn open(tables: T) -> Result<Self, StorageError> {
         let view = tables.view()?;
-        let salt = match view.get(Table::Store, FORMAT_KEY)? {
-            Some(format) => {
-                let found = decode("the format", &format)?;
-                if found != FORMAT {
-                    return Err(StorageError::Format { found, known: FORMAT });
-                }
-                let salt = view.get(Table::Store, SALT_KEY)?;
-                let salt = salt.and_then(|salt| salt.try_into().ok());
-                salt.ok_or_else(|| damaged("the store", "its salt is missing"))?
+        let salt = if let Some(format) = view.get(Table::Store, FORMAT_KEY)? {
+            let found = decode("the format", &format)?;
+            if found != FORMAT {
+                return Err(StorageError::Format { found, known: FORMAT });
             }
-            None => {
-                let salt = random_salt();
-                let mut changes = Changes::default();
-                changes.put(Table::Store, FORMAT_KEY, encode(&FORMAT));
-                changes.put(Table::Store, SALT_KEY, salt.to_vec());
-                tables.apply(changes)?;
-                salt
-            }
+            let salt = view.get(Table::Store, SALT_KEY)?;
+            let salt = salt.and_then(|salt| salt.try_into().ok());
+            salt.ok_or_else(|| damaged("the store", "its salt is missing"))?
+        } else {
+            let salt = random_salt();
+            let mut changes = Changes::default();
+            changes.put(Table::Store, FORMAT_KEY, encode(&FORMAT));
+            changes.put(Table::Store, SALT_KEY, salt.to_vec());
+            tables.apply(changes)?;
+            salt
         };
         Ok(Self { tables, salt, writing: Mutex::new(None) })
     }

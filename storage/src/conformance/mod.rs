@@ -1,5 +1,99 @@
 //! The suite that every store passes, and a maker of entries for tests.
+//!
+//! Each function of [`writing`], [`reading`] and [`rows`] takes a fresh store and panics where the store fails;
+//! [`conformance!`](crate::conformance!) makes a test of each of them.
 
 mod maker;
+pub mod reading;
+pub mod rows;
+pub mod writing;
 
 pub use maker::Maker;
+use pleach_core::{
+    Position,
+    storage::{Put, Store, Write, Written},
+};
+
+/// Makes a test of every function of the suite. The argument gives a fresh store, and what must live as long as it.
+///
+/// ```ignore
+/// pleach_storage::conformance!(|| (pleach_storage::Memory::new(), ()));
+/// ```
+#[macro_export]
+macro_rules! conformance {
+    ($make:expr) => {
+        $crate::conformance!($make; writing:
+            an_entry_waits_for_its_parents
+            what_is_there_already_is_known
+            a_refused_entry_keeps_what_came_before_it
+            an_entry_of_another_tree_is_refused
+            a_height_that_does_not_fit_is_refused
+            a_write_of_too_many_entries_stores_nothing
+            a_dropped_tree_leaves_nothing_and_no_other_tree_suffers
+            the_nodes_metadata_changes_and_is_listed
+            grants_and_revocations_decide_who_may_write
+            settings_made_apart_come_together
+        );
+        $crate::conformance!($make; reading:
+            measures_and_places_are_those_of_the_sorted_set
+            ten_thousand_entries_at_one_height_are_measured
+            a_tree_grown_in_any_order_measures_the_same
+            tips_are_the_entries_without_children
+            a_snapshot_never_changes
+            entries_come_within_their_limits
+            headers_are_given_in_the_order_asked
+            arrivals_are_in_order_of_arrival
+            of_a_tree_that_is_not_held_all_is_empty
+            an_audit_of_an_intact_tree_finds_nothing
+        );
+        $crate::conformance!($make; rows:
+            the_value_of_a_path_is_its_last_row
+            the_history_of_a_path_is_in_order_of_stamp
+            the_last_of_a_long_history_is_found
+            rows_below_a_path_are_read_page_by_page
+            a_log_is_in_order_of_position_then_number
+            stores_are_listed_with_their_kinds
+        );
+    };
+    ($make:expr; $part:ident: $($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                let (store, _lives_as_long) = $make();
+                $crate::conformance::$part::$name(&store);
+            }
+        )*
+    };
+}
+
+/// Puts entries and tells what became of them.
+pub fn put<'a>(
+    store: &dyn Store,
+    maker: &Maker,
+    entries: impl IntoIterator<Item = &'a pleach_core::entry::VerifiedEntry>,
+) -> Put {
+    written(store, &maker.put(entries))
+}
+
+fn written(store: &dyn Store, write: &Write) -> Put {
+    match store.write(write) {
+        Ok(Written::Put(put)) => put,
+        other => panic!("a put gives {other:?}"),
+    }
+}
+
+/// Puts entries of which all must be stored, in as many writes as it takes.
+pub fn store_all<'a>(
+    store: &dyn Store,
+    maker: &Maker,
+    entries: impl IntoIterator<Item = &'a pleach_core::entry::VerifiedEntry>,
+) -> Vec<Position> {
+    let entries: Vec<_> = entries.into_iter().collect();
+    let mut stored = Vec::new();
+    for batch in entries.chunks(1_000) {
+        let put = put(store, maker, batch.iter().copied());
+        assert_eq!(put.stored.len(), batch.len(), "all are stored, got {put:?}");
+        stored.extend(put.stored);
+    }
+    stored
+}

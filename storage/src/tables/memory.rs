@@ -1,9 +1,6 @@
 //! Tables in memory: persistent maps, so that a view costs nothing and never changes.
 
-use std::{
-    ops::Bound,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use imbl::OrdMap;
 use pleach_core::storage::StorageError;
@@ -36,12 +33,14 @@ impl Tables for MemoryTables {
         let mut next = self.view()?;
         for (table, span) in changes.cleared() {
             let map = &mut next.0[*table as usize];
-            let (before, at, rest) = map.split_lookup(span.start.as_slice());
-            let (_, at_end, behind) = rest.split_lookup(span.end.as_slice());
-            drop(at);
-            *map = before.union(behind);
-            if let Some(value) = at_end {
-                map.insert(span.end.as_slice().into(), value);
+            let (before, _, rest) = map.split_lookup(span.start.as_slice());
+            *map = before;
+            if let Some(end) = &span.end {
+                let (_, at_end, behind) = rest.split_lookup(end.as_slice());
+                *map = std::mem::take(map).union(behind);
+                if let Some(value) = at_end {
+                    map.insert(end.as_slice().into(), value);
+                }
             }
         }
         for (table, changes) in changes.into_tables() {
@@ -73,8 +72,7 @@ impl View for MemoryView {
         if span.is_empty() {
             return Ok(());
         }
-        let bounds = (Bound::Included(span.start.as_slice()), Bound::Excluded(span.end.as_slice()));
-        let mut pairs = self.0[table as usize].range::<_, [u8]>(bounds);
+        let mut pairs = self.0[table as usize].range::<_, [u8]>(span.bounds());
         loop {
             let pair = match order {
                 Order::Ascending => pairs.next(),

@@ -3,7 +3,7 @@
 //! A write gathers its [`Changes`] over an unchanging [`View`] (see [`Overlay`]) and hands them over at once, so an
 //! implementation knows nothing of transactions in progress: it shows what was applied, and applies all or nothing.
 
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 
 use pleach_core::storage::StorageError;
 
@@ -23,6 +23,9 @@ use crate::layout::Table;
 /// Whether a scan goes on behind the pair that it just showed.
 pub(crate) type Flow = ControlFlow<()>;
 
+/// A key and its value.
+pub(crate) type Pair = (Vec<u8>, Vec<u8>);
+
 /// Sees the pairs of a scan one by one.
 pub(crate) type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<Flow, StorageError> + 'a;
 
@@ -33,25 +36,30 @@ pub(crate) enum Order {
     Descending,
 }
 
-/// The keys from `start` (included) to `end` (excluded).
+/// The keys from `start` (included) to `end` (excluded; nothing for no end).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) start: Vec<u8>,
-    pub(crate) end: Vec<u8>,
+    pub(crate) end: Option<Vec<u8>>,
 }
 
 impl Span {
     pub(crate) fn new(start: impl Into<Vec<u8>>, end: impl Into<Vec<u8>>) -> Self {
-        Self { start: start.into(), end: end.into() }
+        Self { start: start.into(), end: Some(end.into()) }
     }
 
-    /// All keys that start with this prefix, which is neither empty nor all of 0xff.
+    /// All keys that start with this prefix.
     pub(crate) fn prefix(prefix: &[u8]) -> Self {
-        Self::new(prefix, successor(prefix))
+        Self { start: prefix.to_vec(), end: successor(prefix) }
+    }
+
+    pub(crate) fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+        let end = self.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        (Bound::Included(self.start.as_slice()), end)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.start >= self.end
+        self.end.as_ref().is_some_and(|end| self.start >= *end)
     }
 
     /// The part behind this key.
@@ -63,14 +71,12 @@ impl Span {
     }
 }
 
-/// The first key behind all that start with this prefix.
-fn successor(prefix: &[u8]) -> Vec<u8> {
-    let kept = prefix.iter().rposition(|byte| *byte != u8::MAX).map_or(0, |at| at + 1);
-    let mut next = prefix.get(..kept).unwrap_or_default().to_vec();
-    if let Some(last) = next.last_mut() {
-        *last += 1;
-    }
-    next
+/// The first key behind all that start with this prefix; nothing if there is none, as for the empty prefix.
+fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut next = prefix.get(..=last)?.to_vec();
+    *next.last_mut()? += 1;
+    Some(next)
 }
 
 /// An unchanging state of all tables.
@@ -86,12 +92,7 @@ pub(crate) trait View: Send + Sync {
     ) -> Result<(), StorageError>;
 
     /// The first pair of a scan.
-    fn first(
-        &self,
-        table: Table,
-        span: &Span,
-        order: Order,
-    ) -> Result<Option<(Vec<u8>, Vec<u8>)>, StorageError> {
+    fn first(&self, table: Table, span: &Span, order: Order) -> Result<Option<Pair>, StorageError> {
         let mut first = None;
         self.scan(table, span, order, &mut |key, value| {
             first = Some((key.to_vec(), value.to_vec()));
@@ -124,8 +125,10 @@ mod tests {
     #[test]
     fn a_prefix_spans_exactly_the_keys_that_start_with_it() {
         let span = Span::prefix(&[1, 0xff, 0xff]);
-        assert_eq!(span.end, [2]);
-        assert_eq!(Span::prefix(&[1, 2]).end, [1, 3]);
+        assert_eq!(span.end, Some(vec![2]));
+        assert_eq!(Span::prefix(&[]).end, None);
+        assert_eq!(Span::prefix(&[0xff]).end, None);
+        assert_eq!(Span::prefix(&[1, 2]).end, Some(vec![1, 3]));
         assert_eq!(Span::prefix(b"a.").behind(b"a.b").start, b"a.b\0");
         assert_eq!(Span::prefix(b"b").behind(b"a").start, b"b");
     }

@@ -1,7 +1,5 @@
 //! A view with changes on top: what a write sees of its own work.
 
-use std::ops::Bound;
-
 use pleach_core::storage::StorageError;
 
 use crate::{
@@ -40,8 +38,7 @@ impl<V: View> View for Overlay<V> {
         if span.is_empty() {
             return Ok(());
         }
-        let bounds = (Bound::Included(span.start.as_slice()), Bound::Excluded(span.end.as_slice()));
-        let changed = self.changes.of(table).range::<[u8], _>(bounds);
+        let changed = self.changes.of(table).range::<[u8], _>(span.bounds());
         match order {
             Order::Ascending => self.merge(table, span, order, changed, visit),
             Order::Descending => self.merge(table, span, order, changed.rev(), visit),

@@ -49,7 +49,7 @@ impl RedbTables {
     /// Opens the file, or makes it, for its owner alone to read.
     pub(crate) fn open(path: &Path, cache_bytes: usize) -> Result<Self, StorageError> {
         let shown = path.display().to_string();
-        let failed = |error: io::Error| failure(&shown, error);
+        let failed = |error: io::Error| failure(&shown, &error);
         let file = locked(path, &shown)?;
         let is_new = file.metadata().map_err(failed)?.len() == 0;
         let file = Arc::new(FileBackend::new(file).map_err(|error| opening(&shown, error))?);
@@ -114,7 +114,7 @@ impl Tables for RedbTables {
             for (table, span) in changes.cleared() {
                 transaction
                     .open_table(definition(*table))?
-                    .retain_in(span.start.as_slice()..span.end.as_slice(), |_, _| false)?;
+                    .retain_in::<&[u8], _>(span.bounds(), |_, _| false)?;
             }
             for (table, changes) in changes.into_tables() {
                 let mut table = transaction.open_table(definition(table))?;
@@ -155,7 +155,7 @@ impl View for RedbView {
             return Ok(());
         }
         guarded("the file", || {
-            let mut pairs = table.range(span.start.as_slice()..span.end.as_slice())?;
+            let mut pairs = table.range::<&[u8]>(span.bounds())?;
             loop {
                 let pair = match order {
                     Order::Ascending => pairs.next(),
@@ -187,11 +187,11 @@ fn locked(path: &Path, shown: &str) -> Result<File, StorageError> {
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path).map_err(|error| failure(shown, error))?;
+    let file = options.open(path).map_err(|error| failure(shown, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StorageError::Locked(shown.to_owned())),
-        Err(TryLockError::Error(error)) => Err(failure(shown, error)),
+        Err(TryLockError::Error(error)) => Err(failure(shown, &error)),
     }
 }
 
@@ -232,13 +232,13 @@ fn opening(path: &str, error: DatabaseError) -> StorageError {
 
 fn explained(path: &str, error: Error) -> StorageError {
     match error {
-        Error::Io(error) => failure(path, error),
+        Error::Io(error) => failure(path, &error),
         Error::Corrupted(what) => StorageError::Damaged(format!("{path}: {what}")),
         error => StorageError::Failed(format!("{path}: {error}")),
     }
 }
 
-fn failure(path: &str, error: io::Error) -> StorageError {
+fn failure(path: &str, error: &io::Error) -> StorageError {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StorageError::Full,
         // A page that the file should have lies beyond its end.

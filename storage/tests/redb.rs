@@ -1,0 +1,179 @@
+//! The store in a file passes the suite, and keeps what it promises across processes.
+
+#![cfg(feature = "redb")]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write as _},
+    process::{Command, Stdio},
+};
+
+use pleach_core::{
+    limits::MAX_ENTRY,
+    storage::{Snapshot, StorageError, Store},
+};
+use pleach_storage::{
+    Options, Redb, conformance,
+    conformance::{Maker, store_all},
+};
+
+conformance!(|| {
+    let folder = tempfile::tempdir().unwrap();
+    (Redb::open(folder.path().join("store")).unwrap(), folder)
+});
+
+fn audited(snapshot: &dyn Snapshot, maker: &Maker) -> usize {
+    let (mut after, mut count) = (None, 0);
+    loop {
+        let page = snapshot.audit(&maker.tree(), after, 1_000).unwrap();
+        assert_eq!(page.faults, []);
+        count += page.entries.len();
+        after = page.next;
+        if after.is_none() {
+            return count;
+        }
+    }
+}
+
+#[test]
+fn what_was_written_is_there_when_the_file_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let maker = Maker::new(1);
+    let root = maker.root();
+    let chain = maker.chain(root.position(), 500);
+    let large = maker.entry(&[root.position()], "large", &"x".repeat(MAX_ENTRY - 1_000));
+    let store = Redb::open(&path).unwrap();
+    store_all(&store, &maker, [&root, &large].into_iter().chain(&chain[..250]));
+    let before = store.snapshot().unwrap().summary(&maker.tree()).unwrap();
+    drop(store);
+    let store = Redb::open_with(&path, Options { cache_bytes: 1 << 20 }).unwrap();
+    assert_eq!(store.snapshot().unwrap().summary(&maker.tree()).unwrap(), before);
+    store_all(&store, &maker, &chain[250..]);
+    assert_eq!(audited(&*store.snapshot().unwrap(), &maker), 502);
+}
+
+#[test]
+fn a_file_that_is_open_elsewhere_is_locked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = Redb::open(&path).unwrap();
+    let shown = path.display().to_string();
+    assert_eq!(Redb::open(&path).err(), Some(StorageError::Locked(shown)));
+    // A snapshot alone keeps nobody out.
+    let snapshot = store.snapshot().unwrap();
+    drop(store);
+    drop(snapshot);
+    Redb::open(&path).unwrap();
+}
+
+#[test]
+fn a_file_of_another_program_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("letter.txt");
+    let text = "Dear Ada, ".repeat(2_000);
+    fs::write(&path, &text).unwrap();
+    assert!(matches!(Redb::open(&path), Err(StorageError::NotAStore(_))));
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    fs::write(&path, "x").unwrap();
+    assert!(Redb::open(&path).is_err());
+    assert_eq!(fs::read_to_string(&path).unwrap(), "x");
+    let folder_itself = Redb::open(folder.path());
+    assert!(matches!(folder_itself, Err(StorageError::Failed(_))), "{folder_itself:?}");
+    assert!(Redb::open(folder.path().join("no/such/folder")).is_err());
+}
+
+#[test]
+fn a_damaged_file_gives_errors_and_never_wrong_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let maker = Maker::new(1);
+    let root = maker.root();
+    let chain = maker.chain(root.position(), 300);
+    let store = Redb::open(&path).unwrap();
+    store_all(&store, &maker, [&root].into_iter().chain(&chain));
+    drop(store);
+    let intact = fs::read(&path).unwrap();
+    let mut told = 0;
+    for cut in 0..24_usize {
+        let mut bytes = intact.clone();
+        if cut % 3 == 0 {
+            bytes.truncate(intact.len() * cut / 24);
+        } else {
+            // A stretch of the file reads as something else.
+            let start = intact.len() * cut / 24;
+            bytes[start..].iter_mut().take(3_000).for_each(|byte| *byte ^= 0x5a);
+        }
+        fs::write(&path, &bytes).unwrap();
+        let Ok(store) = Redb::open(&path) else {
+            told += 1;
+            continue;
+        };
+        let Ok(snapshot) = store.snapshot() else {
+            told += 1;
+            continue;
+        };
+        for entry in &chain {
+            match snapshot.entry(&maker.tree(), &entry.id()) {
+                Ok(Some(read)) => assert_eq!(read, *entry.entry()),
+                Ok(None) => {}
+                Err(StorageError::Damaged(_) | StorageError::Failed(_)) => told += 1,
+                Err(other) => panic!("damage is reported as {other:?}"),
+            }
+        }
+    }
+    assert!(told > 0, "some of the damage must have hit something");
+}
+
+#[cfg(unix)]
+#[test]
+fn only_its_owner_can_read_a_new_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    Redb::open(&path).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+/// Where the child of the next test writes; set, it makes the test the child.
+const CHILD: &str = "PLEACH_STORAGE_TEST_CHILD";
+
+#[test]
+fn a_process_killed_in_the_middle_of_a_write_loses_nothing_that_it_was_told() {
+    let maker = Maker::new(1);
+    if let Ok(path) = std::env::var(CHILD) {
+        return write_until_killed(&path, &maker);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    for kill_after in [1, 4, 9] {
+        let name = "a_process_killed_in_the_middle_of_a_write_loses_nothing_that_it_was_told";
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([name, "--exact", "--nocapture"])
+            .env(CHILD, &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let acknowledged = lines.filter_map(|line| line.strip_prefix("held ")?.parse::<usize>().ok());
+        let told = acknowledged.take(kill_after).last().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let store = Redb::open(&path).unwrap();
+        let held = audited(&*store.snapshot().unwrap(), &maker);
+        assert!(held >= told, "{told} were acknowledged, {held} are there");
+    }
+}
+
+/// Grows the chain from where it stands, and says after every write how long it is.
+fn write_until_killed(path: &str, maker: &Maker) {
+    let store = Redb::open(path).unwrap();
+    let tips = store.snapshot().unwrap().tips(&maker.tree(), None, 1).unwrap();
+    let mut last = tips.first().copied().unwrap_or_else(|| store_all(&store, maker, [&maker.root()])[0]);
+    loop {
+        let chain = maker.chain(last, 300);
+        last = *store_all(&store, maker, &chain).last().unwrap();
+        println!("held {}", last.height + 1);
+        std::io::stdout().flush().unwrap();
+    }
+}
