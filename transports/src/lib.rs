@@ -30,6 +30,8 @@ mod pipe;
 #[cfg(any(all(feature = "http", any(feature = "smol", feature = "threads")), feature = "quic"))]
 mod place;
 mod pump;
+#[cfg(feature = "quic")]
+pub mod quic;
 #[cfg(feature = "executor")]
 mod race;
 mod transport;

@@ -93,6 +93,13 @@ impl<T> Sender<T> {
         Poll::Pending
     }
 
+    /// Whether an item would be taken now.
+    #[cfg(feature = "quic")]
+    pub(crate) fn has_room(&self) -> bool {
+        let state = self.0.lock();
+        !state.closed && state.queue.len() < state.room
+    }
+
     /// Waits until there is room for one item, or the other end is gone.
     pub(crate) fn poll_room(&self, task: &mut Context<'_>) -> Poll<Result<(), NotSent>> {
         let mut state = self.0.lock();

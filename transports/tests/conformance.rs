@@ -1,33 +1,18 @@
 //! The suite over every transport of this crate.
 #![cfg(feature = "conformance")]
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{SystemTime, UNIX_EPOCH},
-};
+mod node;
 
+use node::context;
+#[cfg(feature = "executor")]
+use node::executed;
+#[cfg(feature = "quic")]
+use pleach_transports::Context;
 use pleach_transports::{
-    Address, Context,
-    conformance::{Subject, check, key},
+    Address,
+    conformance::{Subject, check},
     memory::MemoryNetwork,
 };
-
-/// A context whose random bytes never repeat, which is all that these tests need of them.
-fn context(seed: u8) -> Context {
-    static DRAWN: AtomicU64 = AtomicU64::new(0);
-    let clock = || {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-        u64::try_from(now.as_millis()).expect("before the year 500,000,000")
-    };
-    let random = |bytes: &mut [u8]| {
-        let drawn = DRAWN.fetch_add(1, Ordering::Relaxed).to_le_bytes();
-        bytes.iter_mut().zip(drawn.into_iter().cycle()).for_each(|(byte, drawn)| *byte = drawn);
-    };
-    Context::new(key(seed), Arc::new(clock), Arc::new(random))
-}
 
 #[test]
 fn memory_conforms() {
@@ -45,8 +30,8 @@ fn memory_conforms() {
 
 #[cfg(feature = "http")]
 mod http {
-    use super::{Address, Context, Subject, check, context};
-    use pleach_transports::{Transport, http::HttpTransport};
+    use super::{Address, Subject, check, context};
+    use pleach_transports::{Context, Transport, http::HttpTransport};
 
     type Make = fn(u8) -> Context;
 
@@ -91,17 +76,29 @@ mod http {
     }
 }
 
-/// A context that lends an executor, which one thread runs for all of these tests.
-#[cfg(feature = "executor")]
-fn executed(seed: u8) -> Context {
-    use pleach_transports::Executor;
-    use std::{sync::OnceLock, thread};
-    static EXECUTOR: OnceLock<Executor> = OnceLock::new();
-    let executor = EXECUTOR.get_or_init(|| {
-        let executor = Executor::default();
-        let running = Arc::clone(&executor);
-        thread::spawn(move || async_io::block_on(running.run(std::future::pending::<()>())));
-        executor
-    });
-    context(seed).with_executor(Arc::clone(executor))
+#[cfg(feature = "quic")]
+fn quic(make: fn(u8) -> Context) -> Subject {
+    use pleach_transports::quic::QuicTransport;
+    Subject {
+        bound: Box::new(move |seed, place| {
+            let place = place.map_or("127.0.0.1:0", |address| &address.address);
+            Box::new(QuicTransport::builder().bind(place).transport(make(seed)).expect("it can be made"))
+        }),
+        unbound: Box::new(move |seed| {
+            Box::new(QuicTransport::builder().transport(make(seed)).expect("it can be made"))
+        }),
+        nowhere: Address::quic("127.0.0.1:9"),
+    }
+}
+
+#[cfg(feature = "quic")]
+#[test]
+fn quic_on_an_executor_conforms() {
+    check(&quic(executed));
+}
+
+#[cfg(feature = "quic")]
+#[test]
+fn quic_on_a_thread_of_its_own_conforms() {
+    check(&quic(context));
 }

@@ -1,0 +1,159 @@
+//! Connections to other nodes: made when an exchange needs one, kept for the next.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_io::Timer;
+use pleach_core::PublicKey;
+use quinn::{
+    ClientConfig, Connection, ConnectionError, Endpoint, EndpointConfig, TransportErrorCode,
+    crypto::rustls::QuicClientConfig,
+};
+
+use super::{
+    OWN_KEY, WRONG_KEY, drive::Drive, exchange::Stream, limits, peer_of, setup, tls, transport_config,
+};
+use crate::{Address, Context, TransportError, place, race::race};
+
+/// The name that TLS wants; keys say who is who here.
+const SERVER_NAME: &str = "pleach";
+
+/// Dials, and remembers connections by place.
+pub(super) struct Dialler {
+    own: PublicKey,
+    config: ClientConfig,
+    drive: Drive,
+    /// Made at the first dial.
+    endpoint: Mutex<Option<Endpoint>>,
+    kept: Mutex<BTreeMap<String, (Connection, PublicKey)>>,
+}
+
+impl Dialler {
+    pub(super) fn new(context: &Context, drive: Drive) -> Result<Self, TransportError> {
+        let tls = tls::client(context.key()).map_err(|error| setup(&error))?;
+        let crypto = QuicClientConfig::try_from(tls).map_err(|error| setup(&error))?;
+        let mut config = ClientConfig::new(Arc::new(crypto));
+        let mut transport = transport_config();
+        transport.keep_alive_interval(Some(limits::KEEP_ALIVE));
+        config.transport_config(Arc::new(transport));
+        let own = context.key().public();
+        Ok(Self { own, config, drive, endpoint: Mutex::default(), kept: Mutex::default() })
+    }
+
+    /// A stream to the node at an address, on a connection that is there or a new one.
+    pub(super) async fn stream(&self, address: &Address) -> Result<Stream, TransportError> {
+        if let Some((connection, peer)) = self.kept(address)
+            && let Ok((sending, receiving)) = connection.open_bi().await
+        {
+            return Ok(Stream { peer, sending, receiving });
+        }
+        let (connection, peer) = race(self.connect(address), async {
+            Timer::after(limits::CONNECT_TIME).await;
+            Err(unreachable(address, "no answer in time".into()))
+        })
+        .await?;
+        let (sending, receiving) =
+            connection.open_bi().await.map_err(|error| TransportError::Cut(error.to_string()))?;
+        self.keep(address, connection, peer);
+        Ok(Stream { peer, sending, receiving })
+    }
+
+    /// A connection that is there, whose peer is not another than the address names.
+    fn kept(&self, address: &Address) -> Option<(Connection, PublicKey)> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let (connection, peer) = kept.get(&address.address)?;
+        let good = connection.close_reason().is_none() && address.key.is_none_or(|key| key == *peer);
+        good.then(|| (connection.clone(), *peer))
+    }
+
+    fn keep(&self, address: &Address, connection: Connection, peer: PublicKey) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= limits::MAX_KEPT {
+            kept.retain(|_, (connection, _)| connection.close_reason().is_none());
+        }
+        if kept.len() < limits::MAX_KEPT {
+            kept.insert(address.address.clone(), (connection, peer));
+        }
+    }
+
+    /// A new connection, with the keys checked.
+    async fn connect(&self, address: &Address) -> Result<(Connection, PublicKey), TransportError> {
+        let failed = |error: io::Error| unreachable(address, error.to_string());
+        let endpoint = self.endpoint().map_err(failed)?;
+        let mut last = unreachable(address, "the name has no address".into());
+        for place in place::resolve(&address.address).await.map_err(failed)? {
+            let connecting = match endpoint.connect_with(self.config.clone(), place, SERVER_NAME) {
+                Ok(connecting) => connecting,
+                Err(error) => {
+                    last = unreachable(address, error.to_string());
+                    continue;
+                }
+            };
+            match connecting.await {
+                Ok(connection) => return self.check(address, connection),
+                Err(error) => last = not_connected(address, error),
+            }
+        }
+        Err(last)
+    }
+
+    fn check(
+        &self,
+        address: &Address,
+        connection: Connection,
+    ) -> Result<(Connection, PublicKey), TransportError> {
+        let Some(found) = peer_of(&connection) else {
+            return Err(TransportError::Misbehaved("it showed no key".into()));
+        };
+        if found == self.own {
+            connection.close(OWN_KEY, b"the initiator's own key");
+            return Err(TransportError::OwnKey);
+        }
+        match address.key {
+            Some(expected) if expected != found => {
+                connection.close(WRONG_KEY, b"another key than expected");
+                Err(TransportError::WrongKey { expected, found })
+            }
+            _ => Ok((connection, found)),
+        }
+    }
+
+    fn endpoint(&self) -> io::Result<Endpoint> {
+        let mut endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(endpoint) = &*endpoint {
+            return Ok(endpoint.clone());
+        }
+        // One socket for both families where the system has both.
+        let any =
+            [SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)), SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))];
+        let socket = UdpSocket::bind(&any[..])?;
+        let made = Endpoint::new(EndpointConfig::default(), None, socket, self.drive.runtime())?;
+        *endpoint = Some(made.clone());
+        Ok(made)
+    }
+}
+
+fn unreachable(address: &Address, reason: String) -> TransportError {
+    TransportError::Unreachable { address: address.to_string(), reason }
+}
+
+fn not_connected(address: &Address, error: ConnectionError) -> TransportError {
+    match error {
+        ConnectionError::ConnectionClosed(close)
+            if close.error_code == TransportErrorCode::CONNECTION_REFUSED =>
+        {
+            TransportError::Busy
+        }
+        ConnectionError::TimedOut => unreachable(address, "no answer in time".into()),
+        ConnectionError::TransportError(_)
+        | ConnectionError::ConnectionClosed(_)
+        | ConnectionError::VersionMismatch => {
+            TransportError::NotPleach { address: address.to_string(), found: error.to_string() }
+        }
+        other => unreachable(address, other.to_string()),
+    }
+}
