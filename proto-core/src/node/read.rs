@@ -1,6 +1,7 @@
 //! Questions that the node asks of a snapshot.
 
 use alloc::{
+    boxed::Box,
     string::{String, ToString},
     sync::Arc,
     vec::Vec,
@@ -46,7 +47,7 @@ pub enum Read {
         /// The tree.
         tree: Id,
         /// The question.
-        query: Query,
+        query: Box<Query>,
     },
     /// Entries of ranges, for a frame.
     Load {

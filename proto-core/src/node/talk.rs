@@ -1,6 +1,6 @@
 //! A session at work: its buffers, its snapshot, its frames on their way in and out.
 
-use alloc::{collections::VecDeque, string::ToString, sync::Arc, vec, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, string::ToString, sync::Arc, vec, vec::Vec};
 
 use crate::{
     Id, Position, Range,
@@ -124,7 +124,9 @@ impl Talk {
     pub(super) fn drive(&mut self, out: &mut Outbox) -> Result<(), Ended> {
         while let Some(output) = self.session.poll() {
             match output {
-                Output::Query(query) => self.read(Read::Session { tree: self.tree, query }, out),
+                Output::Query(query) => {
+                    self.read(Read::Session { tree: self.tree, query: Box::new(query) }, out);
+                }
                 Output::Renew => self.release(out),
                 Output::Send(length) => {
                     let frame = self.outgoing.get(..length).unwrap_or_default().into();

@@ -1,0 +1,472 @@
+//! Whole networks of nodes in one process: real nodes over real stores, a wire and a clock that the test holds.
+//!
+//! ```
+//! use pleach_tests::world::World;
+//!
+//! let mut world = World::new(1);
+//! let alice = world.host();
+//! let tree = world.create(alice, "notes");
+//! world.write(alice, tree, "greeting", "hello").unwrap();
+//! assert_eq!(world.value(alice, tree, "greeting").as_deref(), Some("hello"));
+//! ```
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use pleach_core::{
+    Id, Now, Position, PublicKey, SecretKey,
+    document::{Doc, DocStore, Draft, Scope, StoreType, content_hash},
+    entry::{Permission, Value, Who},
+    node::{
+        Action, Command, CommandId, Commit, Entropy, Event, ExchangeEvent, ExchangeId, Node, NodeError,
+        Notification, Op, Reply, SnapshotId, SyncReport, perform,
+    },
+    storage::{Snapshot, StorageError, Store},
+    wire::Address,
+};
+use pleach_storage::Memory;
+
+/// When every world begins, in wall milliseconds.
+const BEGIN: u64 = 1_700_000_000_000;
+
+/// The store in which [`World::write`] writes.
+pub const STORE: &str = "main";
+
+/// A host of a [`World`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostId(usize);
+
+/// What a fault does to a frame on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It arrives.
+    Arrive,
+    /// The exchange breaks instead.
+    Cut,
+    /// It arrives with one bit flipped.
+    Flip,
+}
+
+/// Nodes, stores, and the wire between them. One seed gives one history.
+pub struct World {
+    hosts: Vec<Host>,
+    wires: BTreeMap<u64, Wire>,
+    next_wire: u64,
+    /// Events that are due, in no order: one is drawn at a time.
+    due: Vec<(usize, Event)>,
+    clock: u64,
+    entropy: Entropy,
+    fate: Box<dyn FnMut(&[u8]) -> Fate>,
+    /// Frames that arrived.
+    pub frames: u64,
+}
+
+struct Host {
+    node: Node,
+    key: SecretKey,
+    store: Arc<dyn Store>,
+    snapshots: BTreeMap<SnapshotId, Arc<dyn Snapshot>>,
+    ends: BTreeMap<ExchangeId, End>,
+    replies: BTreeMap<CommandId, Result<Reply, NodeError>>,
+    notes: Vec<Notification>,
+    commands: u64,
+    accepted: u64,
+    /// What the disk answers to writes instead of carrying them out.
+    disk: Option<StorageError>,
+}
+
+/// One side of a wire.
+struct End {
+    wire: u64,
+    side: usize,
+    /// Operations in order; the first is under way.
+    ops: VecDeque<Op>,
+}
+
+#[derive(Default)]
+struct Wire {
+    ends: Vec<(usize, ExchangeId)>,
+    /// What waits to be received, by side.
+    inbox: [VecDeque<Part>; 2],
+    broken: bool,
+}
+
+enum Part {
+    Frame(Vec<u8>),
+    End,
+    Closed,
+}
+
+impl World {
+    /// A world without hosts.
+    pub fn new(seed: u64) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        Self {
+            hosts: Vec::new(),
+            wires: BTreeMap::new(),
+            next_wire: 0,
+            due: Vec::new(),
+            clock: 0,
+            entropy: Entropy::new(bytes),
+            fate: Box::new(|_| Fate::Arrive),
+            frames: 0,
+        }
+    }
+
+    /// Adds a host with an empty store in memory.
+    pub fn host(&mut self) -> HostId {
+        self.host_over(Arc::new(Memory::new()))
+    }
+
+    /// Adds a host over a store.
+    pub fn host_over(&mut self, store: Arc<dyn Store>) -> HostId {
+        let key = SecretKey::from_bytes(self.entropy.draw());
+        let node = Node::new(key.clone(), self.entropy.draw());
+        self.hosts.push(Host {
+            node,
+            key,
+            store,
+            snapshots: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            replies: BTreeMap::new(),
+            notes: Vec::new(),
+            commands: 0,
+            accepted: 0,
+            disk: None,
+        });
+        HostId(self.hosts.len() - 1)
+    }
+
+    /// Kills a host's process and starts it again over the same store: all that was under way is gone.
+    pub fn restart(&mut self, host: HostId) {
+        let seed = self.entropy.draw();
+        let (index, host) = (host.0, &mut self.hosts[host.0]);
+        host.node = Node::new(host.key.clone(), seed);
+        host.snapshots.clear();
+        let ends: Vec<u64> = std::mem::take(&mut host.ends).into_values().map(|end| end.wire).collect();
+        self.due.retain(|(of, _)| *of != index);
+        for wire in ends {
+            self.cut(wire);
+        }
+    }
+
+    /// What happens to each frame from now on.
+    pub fn fate(&mut self, fate: impl FnMut(&[u8]) -> Fate + 'static) {
+        self.fate = Box::new(fate);
+    }
+
+    /// What a host's disk answers to writes from now on; nothing to work again.
+    pub fn disk(&mut self, host: HostId, error: Option<StorageError>) {
+        self.hosts[host.0].disk = error;
+    }
+
+    /// A host's key.
+    pub fn key(&self, host: HostId) -> PublicKey {
+        self.hosts[host.0].key.public()
+    }
+
+    /// Where a host is found.
+    pub fn address(&self, host: HostId) -> Address {
+        Address::new("world", &host.0.to_string()).with_key(self.key(host))
+    }
+
+    /// A host's store as it is now.
+    pub fn snapshot(&self, host: HostId) -> Arc<dyn Snapshot> {
+        self.hosts[host.0].store.snapshot().expect("a snapshot")
+    }
+
+    /// What a host's watchers were told since the last call.
+    pub fn notes(&mut self, host: HostId) -> Vec<Notification> {
+        std::mem::take(&mut self.hosts[host.0].notes)
+    }
+
+    /// Gives a command without waiting for its outcome.
+    pub fn command(&mut self, host: HostId, command: Command) -> CommandId {
+        let number = &mut self.hosts[host.0].commands;
+        *number += 1;
+        let id = CommandId(*number);
+        self.due.push((host.0, Event::Command(id, command)));
+        id
+    }
+
+    /// The outcome of a command, once.
+    pub fn outcome(&mut self, host: HostId, id: CommandId) -> Option<Result<Reply, NodeError>> {
+        self.hosts[host.0].replies.remove(&id)
+    }
+
+    /// Gives a command and runs the world until it is answered.
+    pub fn run(&mut self, host: HostId, command: Command) -> Result<Reply, NodeError> {
+        let id = self.command(host, command);
+        for _ in 0..1_000_000 {
+            if let Some(outcome) = self.outcome(host, id) {
+                return outcome;
+            }
+            if !self.step() {
+                self.pass();
+            }
+        }
+        panic!("the command is never answered");
+    }
+
+    /// Runs until nothing is left to do at this moment.
+    pub fn settle(&mut self) {
+        while self.step() {}
+    }
+
+    /// Lets time pass until the next deadline of a node.
+    pub fn pass(&mut self) {
+        let next = self.hosts.iter().filter_map(|host| host.node.deadline()).min();
+        self.clock = next.unwrap_or(self.clock + 1_000).max(self.clock + 1);
+        for host in 0..self.hosts.len() {
+            self.due.push((host, Event::Tick));
+        }
+    }
+
+    /// Lets one thing happen, drawn from all that is due. Says whether there was one.
+    pub fn step(&mut self) -> bool {
+        if self.due.is_empty() {
+            return false;
+        }
+        let [low, high] = self.entropy.draw();
+        let drawn = usize::from(u16::from_le_bytes([low, high])) % self.due.len();
+        // Events of one host stay in order; hosts take turns at random.
+        let host = self.due[drawn].0;
+        let first = self.due.iter().position(|(of, _)| *of == host).expect("the one drawn");
+        let (host, event) = self.due.remove(first);
+        let now = Now { monotonic: self.clock, wall: BEGIN + self.clock };
+        self.hosts[host].node.handle(now, event);
+        while let Some(action) = self.hosts[host].node.poll_action() {
+            self.carry_out(host, action);
+        }
+        true
+    }
+
+    fn carry_out(&mut self, index: usize, action: Action) {
+        let host = &mut self.hosts[index];
+        match action {
+            Action::Exchange(id, op) => self.op(index, id, op),
+            Action::Read { number, snapshot, read } => {
+                let store = &host.store;
+                let snapshot =
+                    host.snapshots.entry(snapshot).or_insert_with(|| store.snapshot().expect("a snapshot"));
+                self.due.push((index, Event::Read(number, perform(snapshot, &read))));
+            }
+            Action::Release(snapshot) => {
+                host.snapshots.remove(&snapshot);
+            }
+            Action::Write { number, write } => {
+                let result = host.disk.clone().map_or_else(|| host.store.write(&write), Err);
+                self.due.push((index, Event::Written(number, result)));
+            }
+            Action::Verify { number, entries } => {
+                let mut good = Vec::new();
+                let result = entries.into_iter().try_for_each(|entry| {
+                    good.push(entry.verify()?);
+                    Ok(())
+                });
+                let result = match result {
+                    Ok(()) => Ok(good),
+                    Err(error) => Err((good, error)),
+                };
+                self.due.push((index, Event::Verified(number, result)));
+            }
+            Action::Reply(id, result) => {
+                host.replies.insert(id, result);
+            }
+            Action::Notify(notification) => host.notes.push(notification),
+            other => panic!("an action that this world does not know: {other:?}"),
+        }
+    }
+
+    fn op(&mut self, index: usize, id: ExchangeId, op: Op) {
+        match op {
+            Op::Open(address) => self.open(index, id, &address),
+            Op::Close => {
+                if let Some(end) = self.hosts[index].ends.remove(&id) {
+                    let other = 1 - end.side;
+                    if let Some(wire) = self.wires.get_mut(&end.wire) {
+                        wire.inbox[other].push_back(Part::Closed);
+                        self.advance(end.wire);
+                    }
+                }
+            }
+            op => {
+                let Some(end) = self.hosts[index].ends.get_mut(&id) else {
+                    let failed = ExchangeEvent::Failed("the exchange is gone".into());
+                    self.due.push((index, Event::Exchange(id, failed)));
+                    return;
+                };
+                end.ops.push_back(op);
+                let wire = end.wire;
+                self.advance(wire);
+            }
+        }
+    }
+
+    fn open(&mut self, index: usize, id: ExchangeId, address: &Address) {
+        let target = address.address.parse::<usize>().ok().filter(|target| *target < self.hosts.len());
+        let Some(target) = target else {
+            let failed = ExchangeEvent::Failed("nobody answers there".into());
+            self.due.push((index, Event::Exchange(id, failed)));
+            return;
+        };
+        self.next_wire += 1;
+        let wire = self.next_wire;
+        let (mine, theirs) = (self.hosts[index].key.public(), self.hosts[target].key.public());
+        let peer = &mut self.hosts[target];
+        peer.accepted += 1;
+        let accepted = ExchangeId::accepted(peer.accepted);
+        peer.ends.insert(accepted, End { wire, side: 1, ops: VecDeque::new() });
+        self.hosts[index].ends.insert(id, End { wire, side: 0, ops: VecDeque::new() });
+        self.wires.insert(wire, Wire { ends: vec![(index, id), (target, accepted)], ..Wire::default() });
+        self.due.push((index, Event::Exchange(id, ExchangeEvent::Opened { peer: Some(theirs) })));
+        self.due.push((target, Event::Accepted { exchange: accepted, proven: Some(mine) }));
+    }
+
+    /// Carries out what both sides of a wire have in line, as far as it goes.
+    fn advance(&mut self, number: u64) {
+        loop {
+            let Some(wire) = self.wires.get(&number) else { return };
+            if wire.broken {
+                return;
+            }
+            let sides: Vec<(usize, ExchangeId)> = wire.ends.clone();
+            if !sides.iter().any(|(host, id)| self.advance_side(number, *host, *id)) {
+                return;
+            }
+        }
+    }
+
+    /// One operation of one side. Says whether there was one.
+    fn advance_side(&mut self, number: u64, host: usize, id: ExchangeId) -> bool {
+        let Some(end) = self.hosts[host].ends.get_mut(&id) else { return false };
+        let Some(wire) = self.wires.get_mut(&number) else { return false };
+        let (mine, other) = (end.side, 1 - end.side);
+        let event = match end.ops.front() {
+            Some(Op::Send(frame)) => {
+                let mut frame = frame.to_vec();
+                self.frames += 1;
+                match (self.fate)(&frame) {
+                    Fate::Arrive => {}
+                    Fate::Cut => {
+                        self.cut(number);
+                        return false;
+                    }
+                    Fate::Flip => {
+                        let bit = self.frames as usize * 7 % (frame.len() * 8);
+                        frame[bit / 8] ^= 1 << (bit % 8);
+                    }
+                }
+                wire.inbox[other].push_back(Part::Frame(frame));
+                ExchangeEvent::Sent
+            }
+            Some(Op::Finish) => {
+                wire.inbox[other].push_back(Part::End);
+                ExchangeEvent::Finished
+            }
+            Some(Op::Receive) => match wire.inbox[mine].pop_front() {
+                Some(Part::Frame(frame)) => ExchangeEvent::Received(frame),
+                Some(Part::End) => ExchangeEvent::End,
+                Some(Part::Closed) => ExchangeEvent::Closed,
+                None => return false,
+            },
+            _ => return false,
+        };
+        end.ops.pop_front();
+        self.due.push((host, Event::Exchange(id, event)));
+        true
+    }
+
+    /// Breaks a wire: both sides are told, what is under way is lost.
+    fn cut(&mut self, number: u64) {
+        let Some(wire) = self.wires.get_mut(&number) else { return };
+        wire.broken = true;
+        for (host, id) in wire.ends.clone() {
+            if self.hosts[host].ends.remove(&id).is_some() {
+                let failed = ExchangeEvent::Failed("the connection was cut".into());
+                self.due.push((host, Event::Exchange(id, failed)));
+            }
+        }
+    }
+}
+
+/// What tests ask for again and again.
+impl World {
+    /// Makes a tree that only the host may read.
+    pub fn create(&mut self, host: HostId, name: &str) -> Id {
+        self.create_with(host, name, Vec::new())
+    }
+
+    /// Makes a tree with grants beside the host's own.
+    pub fn create_with(&mut self, host: HostId, name: &str, grants: Vec<(Who, Permission)>) -> Id {
+        let mut settings = Doc::new();
+        settings.set("name", name).expect("a name");
+        let creator = self.key(host);
+        match self.run(host, Command::Create { creator, settings, grants }) {
+            Ok(Reply::Created(tree)) => tree,
+            other => panic!("no tree was made: {other:?}"),
+        }
+    }
+
+    /// A commit of one value to [`STORE`], signed by the host's key.
+    pub fn commit(&self, host: HostId, tree: Id, path: &str, value: impl Into<Value>) -> Command {
+        let host = &self.hosts[host.0];
+        let snapshot = host.store.snapshot().expect("a snapshot");
+        let draft = Draft::new(snapshot, tree, host.key.public(), [0; 32]);
+        draft.store::<DocStore>(STORE).expect("a store").set(path, value).expect("a write");
+        let changes = draft.finish().expect("changes");
+        let (stores, paths) = (changes.stores, changes.touched);
+        Command::Commit(Commit { tree, key: host.key.clone(), stores, paths })
+    }
+
+    /// Writes one value and waits until it is durable.
+    pub fn write(
+        &mut self,
+        host: HostId,
+        tree: Id,
+        path: &str,
+        value: impl Into<Value>,
+    ) -> Result<Position, NodeError> {
+        let command = self.commit(host, tree, path, value);
+        match self.run(host, command)? {
+            Reply::Committed(position) => Ok(position),
+            other => panic!("not the reply to a commit: {other:?}"),
+        }
+    }
+
+    /// Syncs a tree of one host with another.
+    pub fn sync(&mut self, host: HostId, with: HostId, tree: Id) -> Result<SyncReport, NodeError> {
+        let address = self.address(with);
+        match self.run(host, Command::Sync { address, tree })? {
+            Reply::Synced(report) => Ok(report),
+            other => panic!("not the reply to a sync: {other:?}"),
+        }
+    }
+
+    /// The text at a path of [`STORE`].
+    pub fn value(&self, host: HostId, tree: Id, path: &str) -> Option<String> {
+        let scope = Scope::of_snapshot(self.snapshot(host), tree, STORE).expect("a scope");
+        match DocStore::open(scope).expect("a store").get(path).expect("a value")? {
+            Value::Text(text) => Some(text),
+            other => Some(format!("{other:?}")),
+        }
+    }
+
+    /// All tips of a tree.
+    pub fn tips(&self, host: HostId, tree: Id) -> Vec<Position> {
+        self.snapshot(host).tips(&tree, None, 100_000).expect("tips")
+    }
+
+    /// The hash over what a tree shows.
+    pub fn content(&self, host: HostId, tree: Id) -> [u8; 32] {
+        content_hash(&self.snapshot(host), &tree).expect("a hash")
+    }
+
+    /// How many entries a tree has.
+    pub fn count(&self, host: HostId, tree: Id) -> u64 {
+        self.snapshot(host).summary(&tree).expect("a summary").map_or(0, |summary| summary.measure.count)
+    }
+}
