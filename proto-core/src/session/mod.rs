@@ -22,15 +22,41 @@
 //! | file | holds |
 //! |---|---|
 //! | `io` | [`Input`], [`Output`], [`Query`]: what goes in and out |
+//! | `machine` | [`Session`]: the state, and the dispatch of inputs |
+//! | `initiator`, `responder` | what each side does of its own |
+//! | `run` | when to stop, and when to compare once more in another way |
+//! | `table`, `moves` | the two bounded lists: what is known of each range, what is to be sent |
+//! | `absorb` | reading the peer's ranges |
+//! | `compose` | writing own ranges, within budgets |
+//! | `transfer` | sending entries, and the end of a message |
+//! | `read` | answering queries from a [`crate::storage::Snapshot`] |
 //! | `fault` | [`Fault`]: what can go wrong, by who is to blame |
 
+mod absorb;
+mod compose;
 mod fault;
+mod initiator;
 mod io;
+mod machine;
+mod moves;
+#[cfg(feature = "alloc")]
+mod read;
+mod responder;
+mod run;
+mod table;
+#[cfg(all(test, feature = "alloc"))]
+mod tests;
+mod transfer;
 
 pub use fault::{Blame, Fault};
 pub use io::{
     Answer, BATCH, Cut, HELD, Ingested, Input, Load, Loaded, Outcome, Output, Part, Query, Summary, Totals,
 };
+pub use machine::Session;
+#[cfg(feature = "alloc")]
+pub use read::{OwnedAnswer, answer};
+
+use machine::Role;
 
 use crate::{
     Id, Position,
@@ -52,14 +78,30 @@ pub struct Config {
     pub rounds: u32,
     /// Positions read in one query, at least [`crate::wire::LIST`] + 1.
     pub page: usize,
+    /// Short forms and fingerprints of a few bits, to see what collisions do.
+    #[cfg(test)]
+    pub(crate) weak: bool,
 }
 
 impl Config {
     /// A host's: full frames and messages, 8 frames on their way, 1,024 positions a query.
     pub const fn host(tree: Id, salt: Salt) -> Self {
-        Self { tree, salt, limits: PeerLimits::HOST, pipeline: 8, rounds: 65_536, page: 1_024 }
+        Self {
+            tree,
+            salt,
+            limits: PeerLimits::HOST,
+            pipeline: 8,
+            rounds: 65_536,
+            page: 1_024,
+            #[cfg(test)]
+            weak: false,
+        }
     }
 }
+
+/// The tables of a host's session: about 130 KiB, so that a fork of thousands of scattered entries is settled in as
+/// many round trips as its bytes need.
+pub type HostSession = Session<512, 1024>;
 
 /// The shortest position above `below` and not above `above`: it ends a range after the one and before the other in
 /// the fewest bytes.

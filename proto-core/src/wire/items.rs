@@ -32,6 +32,16 @@ impl<'a, T: Deserialize<'a> + Serialize> Items<'a, T> {
         Ok(Self { bytes, of: PhantomData })
     }
 
+    /// Items that were checked before, when the frame was read.
+    pub(crate) const fn trusted(bytes: &'a [u8]) -> Self {
+        Self { bytes, of: PhantomData }
+    }
+
+    /// Bytes of all items.
+    pub const fn byte_len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The items in order.
     pub fn iter(&self) -> ItemsIter<'a, T> {
         self.iter_from(0)

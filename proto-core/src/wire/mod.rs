@@ -37,6 +37,7 @@ mod trees;
 #[cfg(feature = "alloc")]
 pub use address::{Address, AddressError, MAX_ADDRESS};
 pub use entries::{Entries, EntriesWriter};
+pub(crate) use frame::append;
 pub use frame::{Frame, FrameError, Kind, write};
 pub use hello::{
     CAPABILITIES, Capabilities, End, Hello, MAX_WANTS, NAMED_TIPS, PeerLimits, Refusal, Reply, Rule, Salt,

@@ -1,0 +1,295 @@
+//! Reading what the peer says of its ranges, and finding out what that means for mine.
+//!
+//! The rules are the same for both sides. Each received range becomes one row of the table, and what the peer lacks
+//! goes into the list of moves. Ranges ascend, so the table grows at its end.
+
+use heapless::Vec;
+
+use crate::{
+    Position, Range,
+    storage::Measure,
+    wire::{Items, LIST, Mode, RangeItem},
+};
+
+use super::{
+    Answer, BATCH, Fault, Output, Query, Role, Session,
+    machine::Step,
+    moves::after,
+    table::{State, Table},
+};
+
+/// A peer that holds at most this part of what I hold lists it.
+const FEW: u64 = 8;
+
+/// Pages of own positions that are compared with one list. Behind them the range stays open.
+const PAGES: u16 = 64;
+
+/// Where in the frame the reader is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Absorb {
+    /// Byte at which the items begin.
+    items: usize,
+    /// Offset of the current item behind it.
+    offset: usize,
+    /// Where the current item's range begins.
+    at: Position,
+    /// Of the current item and those behind it, as far as they need one.
+    measures: Vec<Measure, BATCH>,
+    /// Comparing own positions with the current item's list.
+    page: Option<Page>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Page {
+    /// Where the next page begins.
+    at: Position,
+    /// Bits of the peer's list that I hold.
+    found: u64,
+    /// The first own position of a run that the peer lacks.
+    run: Option<Position>,
+    /// Whether there was such a run.
+    sends: bool,
+    /// Pages read.
+    pages: u16,
+    /// Own entries in the range.
+    count: u64,
+}
+
+impl Absorb {
+    pub(super) const fn new(items: usize, start: Position) -> Self {
+        Self { items, offset: 0, at: start, measures: Vec::new(), page: None }
+    }
+}
+
+const fn needs_measure(mode: &Mode) -> bool {
+    !matches!(mode, Mode::Skip | Mode::Open)
+}
+
+impl<const R: usize, const M: usize> Session<R, M> {
+    /// Begins to read the ranges of a message; `items` is where they begin in the frame.
+    pub(super) fn absorb(&mut self, items: usize, start: Position, incoming: &[u8]) -> Result<(), Fault> {
+        self.table = Table::settled(start);
+        self.absorb_on(Absorb::new(items, start), None, incoming)
+    }
+
+    /// Goes on until an answer is needed or the last item is read.
+    pub(super) fn absorb_on(
+        &mut self,
+        mut state: Absorb,
+        mut answer: Option<Answer<'_>>,
+        incoming: &[u8],
+    ) -> Result<(), Fault> {
+        let items = Items::<RangeItem>::trusted(incoming.get(state.items..).unwrap_or_default());
+        loop {
+            let mut rest = items.iter_from(state.offset);
+            let Some(item) = rest.next() else { return self.absorbed() };
+            let end = item.bound.end(&state.at).filter(|_| state.at < Position::END).ok_or(Fault::Ranges)?;
+            let range = Range { start: state.at, end };
+            match (answer.take(), state.page.take()) {
+                (Some(Answer::Measures(measures)), None) => {
+                    state.measures = measures.iter().rev().copied().take(BATCH).collect();
+                }
+                (Some(Answer::Positions(mine)), Some(page)) => {
+                    state.page = self.compare(&item.mode, range, page, mine);
+                    if state.page.is_some() {
+                        return self.next_page(state, end);
+                    }
+                    state.offset = rest.offset();
+                    state.at = end;
+                    continue;
+                }
+                (None, None) => {}
+                _ => return Err(Fault::Misuse("the answer is not to the query asked")),
+            }
+            if needs_measure(&item.mode) && state.measures.is_empty() {
+                return self.measure_ahead(state, &items);
+            }
+            let mine = if needs_measure(&item.mode) { state.measures.pop() } else { None };
+            let mine = mine.unwrap_or_default();
+            match self.judge(&item.mode, range, &mine)? {
+                Some(row) => {
+                    self.table.push(end, row);
+                    state.offset = rest.offset();
+                    state.at = end;
+                }
+                None => {
+                    state.page = Some(Page {
+                        at: range.start,
+                        found: 0,
+                        run: None,
+                        sends: false,
+                        pages: 0,
+                        count: mine.count,
+                    });
+                    return self.next_page(state, end);
+                }
+            }
+        }
+    }
+
+    fn measure_ahead(&mut self, state: Absorb, items: &Items<'_, RangeItem>) -> Result<(), Fault> {
+        let mut ranges = Vec::new();
+        let mut at = state.at;
+        for item in items.iter_from(state.offset) {
+            let end = item.bound.end(&at).filter(|_| at < Position::END).ok_or(Fault::Ranges)?;
+            if needs_measure(&item.mode) && ranges.push(Range { start: at, end }).is_err() {
+                break;
+            }
+            at = end;
+        }
+        self.step = Step::Absorb(state);
+        self.give(Output::Query(Query::Measure(ranges)))
+    }
+
+    fn next_page(&mut self, state: Absorb, end: Position) -> Result<(), Fault> {
+        let start = state.page.as_ref().map_or(end, |page| page.at);
+        let limit = self.config.page.max(LIST.saturating_add(1));
+        self.step = Step::Absorb(state);
+        self.give(Output::Query(Query::Positions { range: Range { start, end }, limit }))
+    }
+
+    /// What a range means that needs no list of mine; nothing if it does.
+    fn judge(&mut self, mode: &Mode, range: Range, mine: &Measure) -> Result<Option<State>, Fault> {
+        let differs = match mine.count {
+            0 => State::Empty,
+            count => State::Differs(count),
+        };
+        Ok(Some(match mode {
+            Mode::Skip => State::Settled,
+            Mode::Open => State::Open,
+            Mode::Empty if mine.count == 0 => State::Settled,
+            Mode::Empty => {
+                self.send(range);
+                self.role.sent()
+            }
+            Mode::Fingerprint { fingerprint, count } => {
+                if *count == mine.count && *fingerprint == self.fingerprint(mine) {
+                    State::Settled
+                } else if mine.count > 0 && *count <= LIST as u64 && count.saturating_mul(FEW) <= mine.count {
+                    State::Ask
+                } else {
+                    differs
+                }
+            }
+            Mode::Ask => differs,
+            // What was not promised was not asked for: only a responder sends.
+            Mode::Sending if self.role == Role::Responder => return Err(Fault::OutOfPlace),
+            Mode::Sending => State::Promised,
+            Mode::List(list) if list.is_empty() => return Err(Fault::Ranges),
+            Mode::Ids(list) if list.is_empty() => return Err(Fault::Ranges),
+            Mode::List(_) | Mode::Ids(_) if mine.count == 0 => State::Empty,
+            Mode::List(_) | Mode::Ids(_) | Mode::Answer { .. } => return Ok(None),
+        }))
+    }
+
+    /// Compares a page of own positions with the peer's list, or its answer with mine. The item is done when no
+    /// page is left: then its row is in the table.
+    fn compare(&mut self, mode: &Mode, range: Range, page: Page, mine: &[Position]) -> Option<Page> {
+        match mode {
+            Mode::Answer { check, wanted } => {
+                let row = self.heed_answer(*check, *wanted, range, mine, page.count);
+                self.table.push(range.end, row);
+                None
+            }
+            Mode::List(list) => {
+                let check = self.check(list.iter().copied());
+                self.match_page(range, page, mine, (list, check), Self::prefix)
+            }
+            Mode::Ids(list) => {
+                let check = self.check(list.iter().map(|id| self.prefix(id)));
+                self.match_page(range, page, mine, (list, check), |_, id| *id)
+            }
+            _ => None,
+        }
+    }
+
+    fn heed_answer(&mut self, check: u32, wanted: u64, range: Range, mine: &[Position], count: u64) -> State {
+        if mine.len() > LIST || self.check(mine.iter().map(|mine| self.prefix(&mine.id))) != check {
+            // My set changed since I listed it: list again.
+            return if count == 0 { State::Empty } else { State::Differs(count) };
+        }
+        let mut run = None;
+        for (bit, position) in mine.iter().enumerate() {
+            self.extend_run(&mut run, wanted >> bit & 1 == 1, position);
+        }
+        if let Some(start) = run {
+            self.send(Range { start, end: range.end });
+        }
+        State::Promised
+    }
+
+    fn match_page<T: PartialEq>(
+        &mut self,
+        range: Range,
+        mut page: Page,
+        mine: &[Position],
+        (list, check): (&[T], u32),
+        short: impl Fn(&Self, &crate::Id) -> T,
+    ) -> Option<Page> {
+        for position in mine {
+            let short = short(self, &position.id);
+            let mut held = false;
+            for (bit, _) in list.iter().enumerate().filter(|(_, theirs)| **theirs == short) {
+                page.found |= 1 << bit;
+                held = true;
+            }
+            page.sends |= !held;
+            self.extend_run(&mut page.run, !held, position);
+        }
+        let limit = self.config.page.max(LIST.saturating_add(1));
+        if let Some(last) = mine.last()
+            && mine.len() >= limit
+        {
+            page.at = after(last);
+            page.pages = page.pages.saturating_add(1);
+            if page.pages < PAGES {
+                return Some(page);
+            }
+            // Too much to compare at once: what was compared goes, the rest stays open. The bits that were not
+            // found may yet be found there.
+            if let Some(start) = page.run {
+                self.send(Range { start, end: page.at });
+            }
+            self.table.push(page.at, self.role.sent());
+            self.table.push(range.end, State::Open);
+            return None;
+        }
+        if let Some(start) = page.run {
+            self.send(Range { start, end: range.end });
+        }
+        let all = u64::MAX >> (LIST.saturating_sub(list.len()));
+        let wanted = all & !page.found;
+        let row = if wanted != 0 {
+            State::Answer { check, wanted }
+        } else if page.sends {
+            self.role.sent()
+        } else {
+            State::Settled
+        };
+        self.table.push(range.end, row);
+        None
+    }
+
+    /// Own positions that the peer lacks follow one another: one range is sent for all of them.
+    fn extend_run(&mut self, run: &mut Option<Position>, lacks: bool, position: &Position) {
+        if lacks {
+            run.get_or_insert(*position);
+        } else if let Some(start) = run.take() {
+            self.send(Range { start, end: *position });
+        }
+    }
+
+    /// All items are read: what did not fit is open.
+    fn absorbed(&mut self) -> Result<(), Fault> {
+        if let Some(cut) = self.table.settle_cut() {
+            self.moves.truncate(cut);
+        }
+        self.receive_rest()
+    }
+
+    fn send(&mut self, range: Range) {
+        if let Some(lost) = self.moves.add(range) {
+            self.table.reopen(lost);
+        }
+    }
+}

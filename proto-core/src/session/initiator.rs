@@ -1,0 +1,178 @@
+//! The initiator: it remembers what is open, asks until nothing is, pushes, and compares the tips.
+//!
+//! # Why it ends
+//!
+//! A request speaks of all open ranges, the lowest first. For each the response says one of three things: it is
+//! settled (the floor rises, or the range is closed), it is split into at least two parts of which those that agree
+//! close, or what differs comes along (up to a bound, which then is where the rest begins). So each round trip raises
+//! the floor, shrinks the lowest open range, or moves entries; [`super::run::Run::gets_on`] ends an exchange with a peer
+//! that does none of it. What moves is finite unless the sets grow, and then the bound on requests ends it.
+
+use crate::{
+    Id, Position, Range,
+    wire::{CAPABILITIES, Floor, Frame, Hello, Items, Kind, Tips, Versions, write},
+};
+
+use super::{
+    Config, Fault, HELD, Outcome, Output, Query, Role, Session, Summary, machine::Step, moves::after,
+    table::Table,
+};
+
+impl<const R: usize, const M: usize> Session<R, M> {
+    /// A session that opens an exchange.
+    pub fn initiator(config: Config) -> Self {
+        let mut session = Self::new(config, Role::Initiator);
+        // The queue is empty: there is room.
+        let _ = session.give(Output::Query(Query::Summary));
+        session
+    }
+
+    /// With a fresh summary: are we done, and if not, what is the next request?
+    pub(super) fn decide(&mut self, summary: Summary, outgoing: &mut [u8]) -> Result<(), Fault> {
+        self.summary = summary;
+        let tips = self.own_tips();
+        if self.totals.rounds > 0 && self.peer_count == summary.measure.count && self.peer_tips == Some(tips)
+        {
+            self.step = Step::Done;
+            return self.give(Output::Done(Outcome::Equal(self.totals)));
+        }
+        if self.totals.rounds >= self.config.rounds {
+            self.step = Step::Done;
+            return self.give(Output::Done(Outcome::Unequal(self.totals)));
+        }
+        if self.table.is_settled() && self.moves.is_empty() && self.totals.rounds > 0 {
+            return self.next_run(outgoing);
+        }
+        self.request(outgoing)
+    }
+
+    /// All ranges agree, the tips do not.
+    fn next_run(&mut self, outgoing: &mut [u8]) -> Result<(), Fault> {
+        let Some(run) = self.run.next() else {
+            self.step = Step::Done;
+            return self.give(Output::Done(Outcome::Unequal(self.totals)));
+        };
+        self.run = run;
+        self.table = Table::open();
+        if self.lacking.is_empty() {
+            return self.request(outgoing);
+        }
+        self.step = Step::HeldWants;
+        self.give(Output::Query(Query::Held(self.lacking.iter().copied().take(HELD).collect())))
+    }
+
+    pub(super) fn still_lacking(&mut self, held: &[Position], outgoing: &mut [u8]) -> Result<(), Fault> {
+        self.lacking.retain(|id| !held.iter().any(|position| position.id == *id));
+        self.request(outgoing)
+    }
+
+    fn request(&mut self, outgoing: &mut [u8]) -> Result<(), Fault> {
+        self.begin_message();
+        self.totals.rounds = self.totals.rounds.saturating_add(1);
+        let start = if self.run.begins() { Position::MIN } else { self.table.start };
+        let hello = Hello {
+            versions: Versions::OURS,
+            capabilities: CAPABILITIES,
+            limits: self.config.limits,
+            tree: self.config.tree,
+            salt: self.salt(),
+            tips: self.own_tips(),
+            count: self.summary.measure.count,
+            start: Floor::new(&start),
+        };
+        self.peer_tips = Some(hello.tips.clone());
+        let room = self.room(outgoing);
+        let room = outgoing.get_mut(..room).unwrap_or_default();
+        let used = write(Kind::Sync, &hello, core::iter::empty::<()>(), room);
+        let used = used.ok_or(Fault::Misuse("the outgoing buffer is too small for a head"))?;
+        self.compose(used, start, outgoing)
+    }
+
+    pub(super) fn own_tips(&self) -> Tips {
+        let first = self.summary.first_tips;
+        let held: heapless::Vec<Position, { crate::wire::NAMED_TIPS }> =
+            first.iter().flatten().copied().collect();
+        Tips::of(&self.summary.tips, &held)
+    }
+
+    /// The head is on its way: wants follow, then entries.
+    pub(super) fn head_sent(&mut self, outgoing: &mut [u8]) -> Result<(), Fault> {
+        if self.role == Role::Initiator {
+            let begins = self.run.begins();
+            self.run.request();
+            if begins && !self.lacking.is_empty() {
+                let room = self.room(outgoing);
+                let room = outgoing.get_mut(..room).unwrap_or_default();
+                let used = write(Kind::Wants, &(), self.lacking.iter(), room);
+                self.lacking.clear();
+                if let Some(used) = used {
+                    self.charge(used);
+                    self.step = Step::WantsSent;
+                    return self.give(Output::Send(used));
+                }
+            }
+        }
+        self.load(outgoing)
+    }
+
+    pub(super) fn reply_head(&mut self, incoming: &[u8]) -> Result<(), Fault> {
+        match Frame::read(incoming)? {
+            Frame::Refusal(refusal) => {
+                self.step = Step::Done;
+                self.give(Output::Done(Outcome::Refused(refusal)))
+            }
+            Frame::Reply(reply, items) => {
+                if reply.version != crate::wire::VERSION {
+                    let theirs = Versions { oldest: reply.version, newest: reply.version };
+                    return Err(Fault::Incompatible { theirs, ours: Versions::OURS });
+                }
+                self.peer = reply.limits;
+                let offset = incoming.len().saturating_sub(items.byte_len());
+                let start = if self.run.began() { Position::MIN } else { self.table.start };
+                self.absorb(offset, start, incoming)
+            }
+            _ => Err(Fault::OutOfPlace),
+        }
+    }
+
+    /// The responder lacks parents of what it got: it gets them.
+    pub(super) fn peer_lacks(&mut self, ids: Items<'_, Id>) -> Result<(), Fault> {
+        let mut wanted = heapless::Vec::new();
+        for id in ids.iter().take(self.repairs.capacity()) {
+            if self.repaired.contains(&id) {
+                return Err(Fault::MissingAgain(id));
+            }
+            if !self.repairs.contains(&id) {
+                let _ = self.repairs.push(id);
+            }
+            let _ = wanted.push(id);
+        }
+        if wanted.is_empty() {
+            return self.receive_rest();
+        }
+        self.step = Step::Missing;
+        self.give(Output::Query(Query::Held(wanted)))
+    }
+
+    pub(super) fn missing_held(&mut self, held: &[Position]) -> Result<(), Fault> {
+        for position in held {
+            // What finds no room is found by the next run.
+            let _ = self.moves.add(Range { start: *position, end: after(position) });
+        }
+        self.receive_rest()
+    }
+
+    /// The response is read and stored.
+    pub(super) fn response_done(&mut self) -> Result<(), Fault> {
+        let bound = [self.until, self.dropped].into_iter().flatten().min();
+        self.table.promises_kept(bound);
+        let lowest = self.table.lowest().map(|(start, row)| (start, row.end));
+        if !self.run.gets_on(lowest) {
+            return Err(Fault::Stalled);
+        }
+        self.until = None;
+        self.step = Step::Summary;
+        self.give(Output::Renew)?;
+        self.give(Output::Query(Query::Summary))
+    }
+}

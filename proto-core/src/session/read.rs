@@ -1,0 +1,125 @@
+//! Answering a session's queries from a snapshot of a store.
+
+use alloc::vec::Vec;
+
+use crate::{
+    Id, Position, Range,
+    storage::{Measure, Snapshot, StorageError},
+    wire::NAMED_TIPS,
+};
+
+use super::{Answer, Cut, Part, Query, Summary, separator};
+
+/// Entries in the parts of [`Cut::Newest`], from the top.
+const NEWEST: [u64; 6] = [4, 64, 512, 4_096, 32_768, 262_144];
+
+/// An answer that owns what it lends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OwnedAnswer {
+    /// See [`Answer::Summary`].
+    Summary(Summary),
+    /// See [`Answer::Measures`].
+    Measures(Vec<Measure>),
+    /// See [`Answer::Parts`].
+    Parts(Vec<Part>),
+    /// See [`Answer::Positions`].
+    Positions(Vec<Position>),
+}
+
+impl OwnedAnswer {
+    /// The answer as a session takes it.
+    pub fn lend(&self) -> Answer<'_> {
+        match self {
+            Self::Summary(summary) => Answer::Summary(*summary),
+            Self::Measures(measures) => Answer::Measures(measures),
+            Self::Parts(parts) => Answer::Parts(parts),
+            Self::Positions(positions) => Answer::Positions(positions),
+        }
+    }
+}
+
+/// Answers a query from a snapshot. A tree that the store does not hold is the empty set.
+pub fn answer(snapshot: &dyn Snapshot, tree: &Id, query: &Query) -> Result<OwnedAnswer, StorageError> {
+    Ok(match query {
+        Query::Summary => OwnedAnswer::Summary(summary(snapshot, tree)?),
+        Query::Measure(ranges) => {
+            let measures = ranges.iter().map(|range| snapshot.measure(tree, range));
+            OwnedAnswer::Measures(measures.collect::<Result<_, _>>()?)
+        }
+        Query::Split { range, cut } => OwnedAnswer::Parts(split(snapshot, tree, range, *cut)?),
+        Query::Positions { range, limit } => OwnedAnswer::Positions(snapshot.positions(tree, range, *limit)?),
+        Query::Held(ids) => {
+            let headers = snapshot.headers(tree, ids)?;
+            let mut held: Vec<Position> =
+                headers.into_iter().flatten().map(|header| header.position).collect();
+            held.sort_unstable();
+            OwnedAnswer::Positions(held)
+        }
+    })
+}
+
+fn summary(snapshot: &dyn Snapshot, tree: &Id) -> Result<Summary, StorageError> {
+    let Some(summary) = snapshot.summary(tree)? else { return Ok(Summary::default()) };
+    let mut first_tips = [None; NAMED_TIPS];
+    for (to, tip) in first_tips.iter_mut().zip(snapshot.tips(tree, None, NAMED_TIPS)?) {
+        *to = Some(tip);
+    }
+    Ok(Summary { measure: summary.measure, tips: summary.tips, first_tips })
+}
+
+/// The parts of a range: a cut lies between two entries, as short as can be.
+fn split(snapshot: &dyn Snapshot, tree: &Id, range: &Range, cut: Cut) -> Result<Vec<Part>, StorageError> {
+    let count = snapshot.measure(tree, range)?.count;
+    let mut parts = Vec::new();
+    let mut start = range.start;
+    let mut begin = 0;
+    for end in ends(count, cut) {
+        let last = snapshot.nth(tree, range, end.saturating_sub(1))?;
+        let next = if end < count { snapshot.nth(tree, range, end)? } else { None };
+        let bound = match (last, next) {
+            (Some(last), Some(next)) => separator(&last, &next),
+            (Some(last), None) => {
+                Position { height: last.height.saturating_add(1), id: Id::MIN }.min(range.end)
+            }
+            _ => break,
+        };
+        if end > begin && bound > start {
+            let measure = snapshot.measure(tree, &Range { start, end: bound })?;
+            parts.push(Part { end: bound, measure });
+            start = bound;
+            begin = end;
+        }
+    }
+    Ok(parts)
+}
+
+/// How many of the entries lie below each cut, ascending; the last is all of them.
+pub(super) fn ends(count: u64, cut: Cut) -> Vec<u64> {
+    if count == 0 {
+        return Vec::new();
+    }
+    match cut {
+        Cut::Even(parts) => {
+            let parts = u64::from(parts).clamp(1, count);
+            // Below 2^48 entries and 2^16 parts nothing overflows.
+            (1..=parts).map(|part| count.saturating_mul(part).checked_div(parts).unwrap_or(count)).collect()
+        }
+        Cut::Newest => {
+            let mut ends = Vec::new();
+            let mut left = count;
+            for size in NEWEST {
+                if left == 0 {
+                    break;
+                }
+                ends.push(left);
+                left = left.saturating_sub(size);
+            }
+            if left > 0 {
+                ends.push(left);
+            }
+            ends.reverse();
+            ends
+        }
+    }
+}

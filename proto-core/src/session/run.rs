@@ -1,0 +1,103 @@
+//! Runs: each compares the whole sets once.
+//!
+//! When all ranges have agreed and the tips still differ, either a set changed in the middle, or short forms
+//! collided. A run that moved entries is followed by another of its kind: the sets came closer. One that moved
+//! nothing is followed by a stronger one: another salt first, then full ids in windows. When that moved nothing
+//! either, the exchange gives up.
+
+use crate::{Position, wire::Salt};
+
+/// Requests in a row that neither raise the floor, nor shrink the lowest open range, nor move an entry. Sets that
+/// change in the middle cost one now and then.
+const PATIENCE: u8 = 8;
+
+/// Which run this is, and whether it gets on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Run {
+    first: Salt,
+    number: u32,
+    pub(super) salt: Salt,
+    /// By full ids.
+    pub(super) exact: bool,
+    /// The run before moved nothing.
+    again: bool,
+    /// An entry was stored or sent in this run.
+    moved: bool,
+    /// An entry was stored or sent since the last response.
+    moved_now: bool,
+    /// Requests of this run.
+    requests: u32,
+    /// The lowest open range after the last response.
+    lowest: Option<(Position, Position)>,
+    idle: u8,
+}
+
+impl Run {
+    pub(super) const fn first(salt: &Salt) -> Self {
+        Self {
+            first: *salt,
+            number: 0,
+            salt: *salt,
+            exact: false,
+            again: false,
+            moved: false,
+            moved_now: false,
+            requests: 0,
+            lowest: None,
+            idle: 0,
+        }
+    }
+
+    /// The salt of a run is that of the exchange, hashed with its number.
+    fn salted(&self, number: u32) -> Salt {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"pleach run v1").update(&self.first.0).update(&number.to_le_bytes());
+        let mut salt = [0; 8];
+        hasher.finalize_xof().fill(&mut salt);
+        Salt(salt)
+    }
+
+    /// The run after this one, or nothing if there is none left to try.
+    pub(super) fn next(&self) -> Option<Self> {
+        let number = self.number.saturating_add(1);
+        let next = Self { number, salt: self.salted(number), ..Self::first(&self.first) };
+        match (self.moved, self.again, self.exact) {
+            (true, ..) => Some(next),
+            (false, false, false) => Some(Self { again: true, ..next }),
+            (false, true, false) => Some(Self { exact: true, ..next }),
+            (false, _, true) => None,
+        }
+    }
+
+    /// Whether the next request is the first of the run.
+    pub(super) const fn begins(&self) -> bool {
+        self.requests == 0
+    }
+
+    /// Whether the last request was the first of the run.
+    pub(super) const fn began(&self) -> bool {
+        self.requests == 1
+    }
+
+    /// Notes that an entry moved, if it did.
+    pub(super) fn note(&mut self, moved: bool) {
+        self.moved |= moved;
+        self.moved_now |= moved;
+    }
+
+    pub(super) fn request(&mut self) {
+        self.requests = self.requests.saturating_add(1);
+    }
+
+    /// Notes the lowest open range; says whether there is still reason to go on.
+    pub(super) fn gets_on(&mut self, lowest: Option<(Position, Position)>) -> bool {
+        let moved = core::mem::take(&mut self.moved_now);
+        let closer = match (self.lowest, lowest) {
+            (Some(before), Some(now)) => now.0 > before.0 || now.1 < before.1,
+            _ => true,
+        };
+        self.lowest = lowest;
+        self.idle = if closer || moved { 0 } else { self.idle.saturating_add(1) };
+        self.idle < PATIENCE
+    }
+}
