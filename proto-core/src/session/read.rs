@@ -39,44 +39,82 @@ impl OwnedAnswer {
     }
 }
 
+/// The few reads that all answers are made of.
+pub(super) trait Source {
+    type Error;
+    fn summary(&self) -> Result<Summary, Self::Error>;
+    fn measure(&self, range: &Range) -> Result<Measure, Self::Error>;
+    fn nth(&self, range: &Range, n: u64) -> Result<Option<Position>, Self::Error>;
+    fn positions(&self, range: &Range, limit: usize) -> Result<Vec<Position>, Self::Error>;
+    fn held(&self, ids: &[Id]) -> Result<Vec<Position>, Self::Error>;
+}
+
+/// A tree in a snapshot of a store.
+struct Tree<'a> {
+    snapshot: &'a dyn Snapshot,
+    tree: &'a Id,
+}
+
+impl Source for Tree<'_> {
+    type Error = StorageError;
+
+    fn summary(&self) -> Result<Summary, StorageError> {
+        let Some(summary) = self.snapshot.summary(self.tree)? else { return Ok(Summary::default()) };
+        let mut first_tips = [None; NAMED_TIPS];
+        for (to, tip) in first_tips.iter_mut().zip(self.snapshot.tips(self.tree, None, NAMED_TIPS)?) {
+            *to = Some(tip);
+        }
+        Ok(Summary { measure: summary.measure, tips: summary.tips, first_tips })
+    }
+
+    fn measure(&self, range: &Range) -> Result<Measure, StorageError> {
+        self.snapshot.measure(self.tree, range)
+    }
+
+    fn nth(&self, range: &Range, n: u64) -> Result<Option<Position>, StorageError> {
+        self.snapshot.nth(self.tree, range, n)
+    }
+
+    fn positions(&self, range: &Range, limit: usize) -> Result<Vec<Position>, StorageError> {
+        self.snapshot.positions(self.tree, range, limit)
+    }
+
+    fn held(&self, ids: &[Id]) -> Result<Vec<Position>, StorageError> {
+        let headers = self.snapshot.headers(self.tree, ids)?;
+        Ok(headers.into_iter().flatten().map(|header| header.position).collect())
+    }
+}
+
 /// Answers a query from a snapshot. A tree that the store does not hold is the empty set.
 pub fn answer(snapshot: &dyn Snapshot, tree: &Id, query: &Query) -> Result<OwnedAnswer, StorageError> {
+    answer_from(&Tree { snapshot, tree }, query)
+}
+
+pub(super) fn answer_from<S: Source>(source: &S, query: &Query) -> Result<OwnedAnswer, S::Error> {
     Ok(match query {
-        Query::Summary => OwnedAnswer::Summary(summary(snapshot, tree)?),
+        Query::Summary => OwnedAnswer::Summary(source.summary()?),
         Query::Measure(ranges) => {
-            let measures = ranges.iter().map(|range| snapshot.measure(tree, range));
+            let measures = ranges.iter().map(|range| source.measure(range));
             OwnedAnswer::Measures(measures.collect::<Result<_, _>>()?)
         }
-        Query::Split { range, cut } => OwnedAnswer::Parts(split(snapshot, tree, range, *cut)?),
-        Query::Positions { range, limit } => OwnedAnswer::Positions(snapshot.positions(tree, range, *limit)?),
+        Query::Split { range, cut } => OwnedAnswer::Parts(split(source, range, *cut)?),
+        Query::Positions { range, limit } => OwnedAnswer::Positions(source.positions(range, *limit)?),
         Query::Held(ids) => {
-            let headers = snapshot.headers(tree, ids)?;
-            let mut held: Vec<Position> =
-                headers.into_iter().flatten().map(|header| header.position).collect();
+            let mut held = source.held(ids)?;
             held.sort_unstable();
             OwnedAnswer::Positions(held)
         }
     })
 }
 
-fn summary(snapshot: &dyn Snapshot, tree: &Id) -> Result<Summary, StorageError> {
-    let Some(summary) = snapshot.summary(tree)? else { return Ok(Summary::default()) };
-    let mut first_tips = [None; NAMED_TIPS];
-    for (to, tip) in first_tips.iter_mut().zip(snapshot.tips(tree, None, NAMED_TIPS)?) {
-        *to = Some(tip);
-    }
-    Ok(Summary { measure: summary.measure, tips: summary.tips, first_tips })
-}
-
 /// The parts of a range: a cut lies between two entries, as short as can be.
-fn split(snapshot: &dyn Snapshot, tree: &Id, range: &Range, cut: Cut) -> Result<Vec<Part>, StorageError> {
-    let count = snapshot.measure(tree, range)?.count;
+fn split<S: Source>(source: &S, range: &Range, cut: Cut) -> Result<Vec<Part>, S::Error> {
+    let count = source.measure(range)?.count;
     let mut parts = Vec::new();
     let mut start = range.start;
-    let mut begin = 0;
     for end in ends(count, cut) {
-        let last = snapshot.nth(tree, range, end.saturating_sub(1))?;
-        let next = if end < count { snapshot.nth(tree, range, end)? } else { None };
+        let last = source.nth(range, end.saturating_sub(1))?;
+        let next = if end < count { source.nth(range, end)? } else { None };
         let bound = match (last, next) {
             (Some(last), Some(next)) => separator(&last, &next),
             (Some(last), None) => {
@@ -84,18 +122,17 @@ fn split(snapshot: &dyn Snapshot, tree: &Id, range: &Range, cut: Cut) -> Result<
             }
             _ => break,
         };
-        if end > begin && bound > start {
-            let measure = snapshot.measure(tree, &Range { start, end: bound })?;
+        if bound > start {
+            let measure = source.measure(&Range { start, end: bound })?;
             parts.push(Part { end: bound, measure });
             start = bound;
-            begin = end;
         }
     }
     Ok(parts)
 }
 
 /// How many of the entries lie below each cut, ascending; the last is all of them.
-pub(super) fn ends(count: u64, cut: Cut) -> Vec<u64> {
+fn ends(count: u64, cut: Cut) -> Vec<u64> {
     if count == 0 {
         return Vec::new();
     }

@@ -1,0 +1,127 @@
+//! What an exchange costs beyond the entries, at 10,000 shared ones.
+
+use std::{println, rc::Rc, vec, vec::Vec};
+
+use super::world::{Cost, Leaf, Store, exchange};
+use crate::Position;
+
+const SHARED: u64 = 10_000;
+
+/// Entries that each build on the one before, on top of `below`.
+fn chain(below: &[Position], length: u64, name: u64) -> Vec<Rc<Leaf>> {
+    let mut tips = below.to_vec();
+    (0..length)
+        .map(|n| {
+            let leaf = Rc::new(Leaf::new(&tips, name << 32 | n, 256));
+            tips = vec![leaf.position];
+            leaf
+        })
+        .collect()
+}
+
+fn stores(shared: &[Rc<Leaf>], a: &[Rc<Leaf>], b: &[Rc<Leaf>]) -> (Store, Store) {
+    (Store::from(&[shared, a].concat()), Store::from(&[shared, b].concat()))
+}
+
+fn measured(what: &str, (mut a, mut b): (Store, Store)) -> Cost {
+    let cost = exchange(&mut a, &mut b);
+    println!(
+        "{what}: {} round trips, {} + {} bytes beyond the {} of entries",
+        cost.rounds, cost.requests, cost.responses, cost.moved
+    );
+    cost
+}
+
+fn top(chain: &[Rc<Leaf>]) -> [Position; 1] {
+    [chain.last().unwrap().position]
+}
+
+#[test]
+fn nothing_new_costs_one_short_round_trip() {
+    let shared = chain(&[], SHARED, 0);
+    let cost = measured("nothing new", stores(&shared, &[], &[]));
+    assert_eq!(cost.rounds, 1);
+    assert!(cost.requests <= 320 && cost.responses <= 96, "{cost:?}");
+}
+
+#[test]
+fn an_initiator_that_is_behind_is_served_at_once() {
+    let shared = chain(&[], SHARED, 0);
+    for behind in [1, 100, 10_000] {
+        let news = chain(&top(&shared), behind, 1);
+        let cost = measured("initiator behind", stores(&shared, &[], &news));
+        assert_eq!(cost.rounds, 1);
+        assert!(cost.requests + cost.responses <= 512, "{cost:?}");
+    }
+}
+
+#[test]
+fn a_responder_that_is_behind_gets_what_it_lacks_with_the_second_request() {
+    let shared = chain(&[], SHARED, 0);
+    for behind in [1, 100, 10_000] {
+        let news = chain(&top(&shared), behind, 1);
+        let cost = measured("responder behind", stores(&shared, &news, &[]));
+        assert_eq!(cost.rounds, 2);
+        assert!(cost.requests + cost.responses <= 1_200, "{cost:?}");
+    }
+}
+
+#[test]
+fn a_fork_costs_its_ids_once() {
+    let shared = chain(&[], SHARED, 0);
+    let (mine, theirs) = (chain(&top(&shared), 500, 1), chain(&top(&shared), 500, 2));
+    let cost = measured("fork", stores(&shared, &mine, &theirs));
+    assert_eq!(cost.rounds, 2);
+    assert!((cost.requests + cost.responses) * 50 <= cost.moved, "{cost:?}");
+}
+
+#[test]
+fn one_old_entry_is_found_by_halving_on_either_side() {
+    let shared = chain(&[], SHARED, 0);
+    let old = chain(&[shared[9].position], 1, 1);
+    for pair in [stores(&shared, &old, &[]), stores(&shared, &[], &old)] {
+        let cost = measured("one old entry", pair);
+        assert!(cost.rounds <= 3 && cost.requests + cost.responses <= 6 * 1024, "{cost:?}");
+    }
+}
+
+#[test]
+fn old_entries_spread_over_the_history_cost_their_neighbourhoods() {
+    let shared = chain(&[], SHARED, 0);
+    let old: Vec<_> = (0..100).flat_map(|n| chain(&[shared[n * 99 + 3].position], 1, n as u64 + 1)).collect();
+    let (half, other) = old.split_at(50);
+    let pairs = [stores(&shared, &old, &[]), stores(&shared, &[], &old), stores(&shared, half, other)];
+    for pair in pairs {
+        let cost = measured("100 old entries", pair);
+        assert!(cost.rounds <= 4 && cost.requests + cost.responses <= 112 * 1024, "{cost:?}");
+    }
+}
+
+#[test]
+fn an_old_side_branch_moves_in_few_round_trips() {
+    let shared = chain(&[], SHARED, 0);
+    let branch = chain(&[shared[10].position], 2_000, 1);
+    for pair in [stores(&shared, &branch, &[]), stores(&shared, &[], &branch)] {
+        let cost = measured("an old side branch of 2,000", pair);
+        assert!(cost.rounds <= 4 && cost.requests + cost.responses <= 64 * 1024, "{cost:?}");
+    }
+}
+
+#[test]
+fn ten_thousand_tips_at_one_height_are_split_by_id() {
+    let root = chain(&[], 1, 0);
+    let flat: Vec<_> = (0..SHARED).map(|n| Rc::new(Leaf::new(&top(&root), n + 1, 256))).collect();
+    let shared = [root.as_slice(), &flat[100..]].concat();
+    let (a, b) = flat[..100].split_at(50);
+    let cost = measured("100 of 10,000 at one height", stores(&shared, a, b));
+    assert!(cost.rounds <= 4 && cost.requests + cost.responses <= 96 * 1024, "{cost:?}");
+}
+
+#[test]
+fn a_bootstrap_is_the_case_of_an_empty_set() {
+    let shared = chain(&[], SHARED, 0);
+    for pair in [(Store::default(), Store::from(&shared)), (Store::from(&shared), Store::default())] {
+        let cost = measured("bootstrap", pair);
+        assert!(cost.rounds <= 2 && cost.requests + cost.responses <= 1_024, "{cost:?}");
+    }
+}

@@ -1,0 +1,5 @@
+//! Two real sessions against each other, over small stores in memory.
+
+mod bytes;
+mod hostile;
+mod world;
