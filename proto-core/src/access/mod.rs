@@ -47,3 +47,6 @@ pub use refusal::Refusal;
 #[cfg(feature = "alloc")]
 pub use view::View;
 pub use view::ViewId;
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests;

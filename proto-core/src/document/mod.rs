@@ -78,3 +78,6 @@ pub use settings::SettingsStore;
 pub use store_type::{Scope, StoreType};
 #[cfg(feature = "alloc")]
 pub use table::Table;
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests;

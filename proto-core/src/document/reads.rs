@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Rows asked for at a time.
-pub(super) const PAGE: usize = 256;
+pub(super) const PAGE: usize = if cfg!(test) { 3 } else { 256 };
 
 /// The greatest stamp that an entry can have.
 const LAST_STAMP: Stamp =

@@ -39,15 +39,11 @@ impl Reads {
         after: Option<&str>,
     ) -> Result<Visible<'a>, DocumentError> {
         let mut open = Vec::new();
-        // In the middle of a store, what is above and before has to be looked up.
-        for prefix in
-            after.into_iter().flat_map(|after| core::iter::once(after).chain(path::ancestors(after)))
-        {
-            if let Some(row) = self.newest(store, prefix)? {
+        for passed in after.into_iter().flat_map(open_before) {
+            if let Some(row) = self.newest(store, passed)? {
                 open.push((row.path, row.age));
             }
         }
-        open.reverse();
         Ok(Visible { reads: self, store, scan: self.scan(store, Paths::All, after), above: None, open })
     }
 
@@ -116,6 +112,14 @@ impl Visible<'_> {
         let Some((path, value)) = self.next()? else { return Ok(None) };
         Ok(Some((path, Value::decode(&value)?)))
     }
+}
+
+/// The paths, shortest first, that can have paths below them beyond `after`, in order of text: between `a` and `a.b`
+/// stands `a!`.
+fn open_before(after: &str) -> impl Iterator<Item = &str> {
+    let prefixes = after.char_indices().filter(|(_, character)| *character <= '.').map(|(at, _)| at);
+    let prefixes = prefixes.chain([after.len()]).filter_map(|at| after.get(..at));
+    prefixes.filter(|prefix| path::check(prefix).is_ok())
 }
 
 /// Puts a value into nested maps. What lies below a path goes before a single value at it.

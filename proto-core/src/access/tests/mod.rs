@@ -1,0 +1,5 @@
+//! Who is let in, in a store made of lists.
+
+mod scenarios;
+mod specification;
+mod world;

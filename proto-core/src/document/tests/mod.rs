@@ -1,0 +1,5 @@
+//! What is visible, and what a draft shows and writes, over a snapshot made of a list.
+
+mod drafts;
+mod shelf;
+mod visibility;
