@@ -147,10 +147,7 @@ fn a_changed_body_another_audience_and_a_reflected_request_are_refused() {
 fn an_unsigned_request_proves_no_key() {
     for server in servers() {
         let body = framed(&[b"frame"]);
-        let key_frame = |answer: &[u8]| {
-            let text = answer.windows(32).any(|window| window == key(2).public().as_bytes());
-            text
-        };
+        let key_frame = |answer: &[u8]| answer.windows(32).any(|window| window == key(2).public().as_bytes());
         assert!(key_frame(&post(&server, Some(&head(1, &body, wall(), [1; 16])), &body).1));
         let (status, answer) = post(&server, None, &body);
         assert_eq!(status, 200);
@@ -297,23 +294,24 @@ fn answer(lie: Lie, request: RequestDigest) -> Vec<u8> {
 }
 
 /// One connection to a false server, with one request on it.
-fn lie_once(stream: TcpStream, lie: Lie) -> std::io::Result<()> {
+fn lie_once(stream: &TcpStream, lie: Lie) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
-    let mut lines = Vec::new();
+    let mut head = Vec::new();
     loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        if line.trim_end().is_empty() {
+        let mut text = String::new();
+        reader.read_line(&mut text)?;
+        if text.trim_end().is_empty() {
             break;
         }
-        lines.push(line.trim_end().to_ascii_lowercase().to_string() + "\n" + line.trim_end());
+        head.push(text.trim_end().to_string());
     }
     let header = |name: &str| {
-        let line = lines.iter().find(|line| line.starts_with(&format!("{name}: ")))?;
-        Some(line.split_once('\n')?.1.split_once(": ")?.1.to_string())
+        let mut pairs = head.iter().filter_map(|text| text.split_once(": "));
+        pairs.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_string())
     };
+    let first = head[0].clone();
     let (status, body) = match header("content-length") {
-        Some(length) if lines[0].starts_with("post") => {
+        Some(length) if first.starts_with("POST") => {
             let mut body = vec![0; length.parse().unwrap()];
             reader.read_exact(&mut body)?;
             let head = BASE64_NOPAD.decode(header("pleach-signature").unwrap().as_bytes()).unwrap();
@@ -331,7 +329,7 @@ fn lie_once(stream: TcpStream, lie: Lie) -> std::io::Result<()> {
             }
         }
         _ => {
-            let nonce = lines[0].split_once("nonce=").unwrap().1.split(' ').next().unwrap();
+            let nonce = first.split_once("nonce=").unwrap().1.split(' ').next().unwrap();
             let nonce = HEXLOWER.decode(nonce.as_bytes()).unwrap().try_into().unwrap();
             (200, canonical::to_vec(&NodeAnswer::sign(&key(1), wall(), &nonce)))
         }
@@ -340,7 +338,7 @@ fn lie_once(stream: TcpStream, lie: Lie) -> std::io::Result<()> {
         "HTTP/1.1 {status} x\r\ncontent-type: application/postcard\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    (&stream).write_all(&[head.as_bytes(), &body].concat())
+    (&*stream).write_all(&[head.as_bytes(), &body].concat())
 }
 
 fn false_server(lie: Lie) -> Address {
@@ -348,7 +346,7 @@ fn false_server(lie: Lie) -> Address {
     let address = Address::http(&listener.local_addr().unwrap().to_string());
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            thread::spawn(move || lie_once(stream, lie));
+            thread::spawn(move || lie_once(&stream, lie));
         }
     });
     address
