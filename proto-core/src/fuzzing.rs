@@ -15,11 +15,16 @@ use alloc::{vec, vec::Vec};
 use core::{fmt::Display, str::FromStr};
 
 use crate::{
-    Id, Position, PublicKey, SecretKey,
+    Id, Position, PublicKey, Range, SecretKey,
     entry::{
         Entry, EntryBuilder, EntryView, Origin, Permission, StoreData, Value, ValueView, VerifiedEntry, Who,
     },
     path,
+    storage::Measure,
+    wire::{
+        Address, Bound, CAPABILITIES, DatabaseTicket, End, EntriesWriter, Floor, Frame, Hello, Kind, Mode,
+        PeerLimits, Prefix, RangeItem, Refusal, Reply, Salt, Tips, TreesRequest, VERSION, Versions, write,
+    },
 };
 
 /// A body: takes any bytes.
@@ -27,7 +32,7 @@ pub type Body = fn(&[u8]);
 
 /// Every body by the name of its target and of the folder that holds its corpus.
 pub const BODIES: &[(&str, Body)] =
-    &[("entry", entry), ("store_data", store_data), ("value", value), ("text", text)];
+    &[("entry", entry), ("store_data", store_data), ("value", value), ("frame", frame), ("text", text)];
 
 /// The bytes as an entry.
 pub fn entry(bytes: &[u8]) {
@@ -88,12 +93,51 @@ pub fn value(bytes: &[u8]) {
     assert_eq!(Value::from_json(&value.to_json()), Ok(value), "JSON stands for the same value");
 }
 
+/// The bytes as a frame between peers. What is accepted is what the encoder writes, item by item.
+pub fn frame(bytes: &[u8]) {
+    let Ok(read) = Frame::read(bytes) else { return };
+    let mut room = vec![0; bytes.len()];
+    let written = match &read {
+        Frame::Sync(head, items) => write(Kind::Sync, head, items.iter(), &mut room),
+        Frame::Reply(head, items) => write(Kind::Reply, head, items.iter(), &mut room),
+        Frame::End(head) => write(Kind::End, head, NOTHING, &mut room),
+        Frame::Wants(items) => write(Kind::Wants, &(), items.iter(), &mut room),
+        Frame::Missing(items) => write(Kind::Missing, &(), items.iter(), &mut room),
+        Frame::Refusal(head) => write(Kind::Refusal, head, NOTHING, &mut room),
+        Frame::Trees(head) => write(Kind::Trees, head, NOTHING, &mut room),
+        Frame::TreeList(head, items) => write(Kind::TreeList, head, items.iter(), &mut room),
+        Frame::Entries(entries) => {
+            entries.for_each(entry);
+            let mut writer = EntriesWriter::new(&mut room);
+            assert!(
+                entries.into_iter().all(|bytes| writer.push(bytes)),
+                "what came in fits into as many bytes"
+            );
+            Some(writer.finish().len())
+        }
+    };
+    assert_eq!(written.and_then(|used| room.get(..used)), Some(bytes), "one frame, one encoding");
+}
+
+/// A frame without items.
+const NOTHING: [(); 0] = [];
+
 /// The bytes as everything that people type or paste.
 pub fn text(bytes: &[u8]) {
     let Ok(text) = core::str::from_utf8(bytes) else { return };
     reads_back::<Id>(&text.to_ascii_lowercase());
     reads_back::<PublicKey>(&text.to_ascii_lowercase());
     reads_back::<Who>(&text.to_ascii_lowercase());
+    if let Ok(address) = text.parse::<Address>() {
+        assert_eq!(
+            alloc::format!("{address}").parse(),
+            Ok(address),
+            "an address that was read prints as one"
+        );
+    }
+    if let Ok(ticket) = text.parse::<DatabaseTicket>() {
+        assert_eq!(alloc::format!("{ticket}").parse(), Ok(ticket), "a ticket that was read prints as one");
+    }
     if let Ok(permission) = text.parse::<Permission>() {
         assert_eq!(alloc::format!("{permission}").parse(), Ok(permission));
     }
@@ -123,7 +167,8 @@ pub fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let mut child = EntryBuilder::new(Origin::Tree(root.id()), 1_700_000_000_001);
     child.parent(root.position()).expect("one parent");
     let child = VerifiedEntry::sign(&child, &key, &[("log", log), ("main", &writes)]).expect("a child");
-    vec![
+    let mut seeds = frame_seeds(&root, &child);
+    seeds.extend([
         ("root", "entry", root.bytes().into()),
         ("child", "entry", child.bytes().into()),
         ("settings", "store_data", settings.into()),
@@ -135,5 +180,61 @@ pub fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("everybody", "text", b"*".to_vec()),
         ("permission", "text", b"write:100".to_vec()),
         ("path", "text", br"a\.b.c\\".to_vec()),
-    ]
+        ("address", "text", alloc::format!("http:{}@[::1]:8080", key.public()).into_bytes()),
+        (
+            "ticket",
+            "text",
+            alloc::format!("pleach:?db={}&pr=quic:{}@h:1&x=%20", root.id(), key.public()).into_bytes(),
+        ),
+    ]);
+    seeds
+}
+
+/// One frame of each kind about a tree of two entries.
+fn frame_seeds(root: &Entry, child: &Entry) -> Vec<(&'static str, &'static str, Vec<u8>)> {
+    let salt = Salt([3; 8]);
+    let measure = Measure::of(root.id()).plus(Measure::of(child.id()));
+    let item = |end: &Position, mode| RangeItem { bound: Bound::new(&Position::MIN, end), mode };
+    let items = [
+        item(&child.position(), Mode::Fingerprint { fingerprint: salt.fingerprint(&measure), count: 2 }),
+        item(&child.position(), Mode::List([Prefix::new(&salt, &root.id())].into_iter().collect())),
+        item(&child.position(), Mode::Ids([root.id()].into_iter().collect())),
+        item(&child.position(), Mode::Answer { check: 5, wanted: 1 << 40 }),
+        item(&Range::ALL.end, Mode::Ask),
+    ];
+    let tips = Tips::of(&Measure::of(child.id()), &[child.position()]);
+    let hello = Hello {
+        versions: Versions::OURS,
+        capabilities: CAPABILITIES,
+        limits: PeerLimits::HOST,
+        tree: root.id(),
+        salt,
+        tips: tips.clone(),
+        count: 2,
+        start: Floor::new(&child.position()),
+    };
+    let reply = Reply { version: VERSION, capabilities: CAPABILITIES, limits: PeerLimits::HOST, same: false };
+    let end = End { until: Some(child.position()), tips: Some(tips), count: 2 };
+    let refusal = Refusal::Refused { id: child.id(), rule: Default::default() };
+    let trees = TreesRequest { versions: Versions::OURS, after: Some(root.id()) };
+    let ids = [root.id(), child.id()];
+    let mut room = vec![0; 4_096];
+    let mut writer = EntriesWriter::new(&mut room);
+    assert!(writer.push(root.bytes()) && writer.push(child.bytes()), "two small entries fit");
+    let entries = writer.finish().to_vec();
+    let mut frame = |name, write: &dyn Fn(&mut [u8]) -> Option<usize>| {
+        let used = write(&mut room).expect("a small frame fits");
+        (name, "frame", room[..used].to_vec())
+    };
+    let mut frames = vec![
+        frame("sync", &|room| write(Kind::Sync, &hello, &items, room)),
+        frame("reply", &|room| write(Kind::Reply, &reply, &items, room)),
+        frame("end", &|room| write(Kind::End, &end, NOTHING, room)),
+        frame("wants", &|room| write(Kind::Wants, &(), ids, room)),
+        frame("missing", &|room| write(Kind::Missing, &(), ids, room)),
+        frame("refusal", &|room| write(Kind::Refusal, &refusal, NOTHING, room)),
+        frame("trees", &|room| write(Kind::Trees, &trees, NOTHING, room)),
+    ];
+    frames.push(("entries", "frame", entries));
+    frames
 }
