@@ -281,8 +281,13 @@ impl<const R: usize, const M: usize> Session<R, M> {
 
     /// All items are read: what did not fit is open.
     fn absorbed(&mut self) -> Result<(), Fault> {
-        if let Some(cut) = self.table.settle_cut() {
-            self.moves.truncate(cut);
+        if let Some(lost) = self.table.cut
+            && let Some(open) = self.table.settle_cut()
+        {
+            // A list that is answered in part stays open from its start; what of it was found to be sent goes all
+            // the same, so that the next list is longer.
+            self.moves.truncate(lost);
+            self.overflow = Some((open, lost));
         }
         self.receive_rest()
     }

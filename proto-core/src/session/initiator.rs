@@ -18,6 +18,9 @@ use super::{
     table::Table,
 };
 
+/// How often an id may be reported as missing after it was sent: it may lack parents itself, and these again.
+const REPEATS: u8 = 8;
+
 impl<const R: usize, const M: usize> Session<R, M> {
     /// A session that opens an exchange.
     pub fn initiator(config: Config) -> Self {
@@ -127,6 +130,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
                     return Err(Fault::Incompatible { theirs, ours: Versions::OURS });
                 }
                 self.peer = reply.limits;
+                self.overflow = None;
                 let offset = incoming.len().saturating_sub(items.byte_len());
                 let start = if self.run.began() { Position::MIN } else { self.table.start };
                 self.absorb(offset, start, incoming)
@@ -139,7 +143,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
     pub(super) fn peer_lacks(&mut self, ids: Items<'_, Id>) -> Result<(), Fault> {
         let mut wanted = heapless::Vec::new();
         for id in ids.iter().take(self.repairs.capacity()) {
-            if self.repaired.contains(&id) {
+            if self.repaired.iter().any(|(repaired, times)| *repaired == id && *times >= REPEATS) {
                 return Err(Fault::MissingAgain(id));
             }
             if !self.repairs.contains(&id) {

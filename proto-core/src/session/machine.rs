@@ -115,7 +115,10 @@ pub struct Session<const R: usize, const M: usize> {
     pub(super) lacking: Vec<Id, REPAIR>,
     /// Initiator: what the peer lacked and is yet to get, and what it got.
     pub(super) repairs: Vec<Id, REPAIR>,
-    pub(super) repaired: Vec<Id, REPAIR>,
+    pub(super) repaired: Vec<(Id, u8), REPAIR>,
+    /// A table was too small for the last message: from where everything is open, and below where nothing to be
+    /// sent was given up. What lies below is then sent although ranges above it are open.
+    pub(super) overflow: Option<(Position, Position)>,
     /// An entry of the peer's that breaks a rule.
     pub(super) refused: Option<(Id, crate::wire::Rule)>,
     /// The summary asked for last.
@@ -156,6 +159,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
             lacking: Vec::new(),
             repairs: Vec::new(),
             repaired: Vec::new(),
+            overflow: None,
             refused: None,
             summary: Summary::default(),
             peer_tips: None,

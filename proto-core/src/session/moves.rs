@@ -32,10 +32,6 @@ impl<const M: usize> Moves<M> {
         self.ranges.is_empty()
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.ranges.is_full()
-    }
-
     pub(super) fn iter(&self) -> impl Iterator<Item = &Range> {
         self.ranges.iter()
     }

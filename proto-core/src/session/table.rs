@@ -87,6 +87,11 @@ impl<const R: usize> Table<R> {
     /// Adds the next range.
     pub(super) fn push(&mut self, end: Position, state: State) {
         let from = self.end();
+        let end = match self.cut {
+            // What lies behind the cut is open, whatever was found out about it.
+            Some(cut) if state.divides() => end.min(cut),
+            _ => end,
+        };
         if end <= from || self.cut.is_some_and(|cut| cut <= from) {
             return;
         }

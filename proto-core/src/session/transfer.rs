@@ -43,11 +43,12 @@ impl<const R: usize, const M: usize> Session<R, M> {
     }
 
     fn pushes_below(&self) -> Position {
-        match self.table.first_blocking() {
-            None => Position::END,
-            // A table of moves that overflowed would otherwise never drain.
-            Some(open) if self.moves.is_full() => open,
-            Some(_) => Position::MIN,
+        match (self.table.first_blocking(), self.overflow) {
+            (None, _) => Position::END,
+            // A list of moves that overflowed would otherwise never drain.
+            (Some(open), Some((from, lost))) if open == from => lost,
+            (Some(open), Some(_)) => open,
+            (Some(_), None) => Position::MIN,
         }
     }
 
@@ -103,10 +104,14 @@ impl<const R: usize, const M: usize> Session<R, M> {
     /// What the peer lacked is all on its way. Of many such ids the oldest are forgotten.
     fn note_repairs(&mut self) {
         for id in core::mem::take(&mut self.repairs) {
+            if let Some((_, times)) = self.repaired.iter_mut().find(|(repaired, _)| *repaired == id) {
+                *times = times.saturating_add(1);
+                continue;
+            }
             if self.repaired.is_full() {
                 self.repaired.remove(0);
             }
-            let _ = self.repaired.push(id);
+            let _ = self.repaired.push((id, 1));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Two real sessions against each other, over small stores in memory.
 
 mod bytes;
+mod convergence;
 mod hostile;
 mod world;

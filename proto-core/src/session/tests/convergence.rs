@@ -1,0 +1,118 @@
+//! Any two sets end equal, in tables of any size, whatever collides and whatever changes meanwhile.
+
+use std::{rc::Rc, vec::Vec};
+
+use proptest::prelude::*;
+
+use super::world::{Host, Leaf, Store, config, exchange_with};
+use crate::{
+    Position,
+    session::{Config, Outcome},
+    wire::PeerLimits,
+};
+
+/// A random history: for each entry up to three parents among those before it, near the end or anywhere.
+fn history() -> impl Strategy<Value = Vec<Rc<Leaf>>> {
+    let parents = prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 1..4);
+    prop::collection::vec(parents, 1..200).prop_map(|shape| {
+        let mut leaves: Vec<Rc<Leaf>> = std::vec![Rc::new(Leaf::new(&[], 0, 16))];
+        for (name, parents) in shape.into_iter().enumerate() {
+            let mut at: Vec<Position> = parents
+                .iter()
+                .map(|(index, near)| {
+                    let from = if *near { leaves.len().saturating_sub(8) } else { 0 };
+                    leaves[from + index.index(leaves.len() - from)].position
+                })
+                .collect();
+            at.sort_unstable();
+            at.dedup();
+            leaves.push(Rc::new(Leaf::new(&at, name as u64 + 1, 16)));
+        }
+        leaves
+    })
+}
+
+/// The entries named by `picks`, and all their ancestors.
+fn closed(history: &[Rc<Leaf>], picks: &[prop::sample::Index]) -> Store {
+    let mut wanted: std::collections::BTreeSet<_> =
+        picks.iter().map(|pick| history[pick.index(history.len())].position.id).collect();
+    let mut sorted = history.to_vec();
+    sorted.sort_by_key(|leaf| core::cmp::Reverse(leaf.position));
+    let mut taken = Vec::new();
+    for leaf in sorted {
+        if wanted.contains(&leaf.position.id) {
+            wanted.extend(leaf.parents.iter().copied());
+            taken.push(leaf);
+        }
+    }
+    Store::from(&taken)
+}
+
+fn picks() -> impl Strategy<Value = Vec<prop::sample::Index>> {
+    prop::collection::vec(any::<prop::sample::Index>(), 0..60)
+}
+
+fn settle<const R: usize, const M: usize>(
+    mut a: Store,
+    mut b: Store,
+    config: Config,
+) -> Result<(), TestCaseError> {
+    let mut union: Vec<Position> = a.positions();
+    union.extend(b.positions());
+    union.sort_unstable();
+    union.dedup();
+    let cost = exchange_with::<R, M>(&mut a, &mut b, config, |_, _, _| {});
+    let cost = cost.map_err(|fault| TestCaseError::fail(std::format!("{fault}")))?;
+    prop_assert!(matches!(cost.outcome, Some(Outcome::Equal(_))), "{:?}", cost);
+    prop_assert_eq!(&a.positions(), &union);
+    prop_assert_eq!(&b.positions(), &union);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_two_subsets_of_a_history_end_equal(history in history(), a in picks(), b in picks()) {
+        settle::<512, 1024>(closed(&history, &a), closed(&history, &b), config())?;
+    }
+
+    #[test]
+    fn the_smallest_tables_do_too(history in history(), a in picks(), b in picks()) {
+        settle::<4, 1>(closed(&history, &a), closed(&history, &b), config())?;
+    }
+
+    #[test]
+    fn small_messages_do_too(history in history(), a in picks(), b in picks()) {
+        let limits = PeerLimits { frame: 2_048, message: 8_192 };
+        let config = Config { limits, page: 1, pipeline: 1, ..config() };
+        settle::<16, 8>(closed(&history, &a), closed(&history, &b), config)?;
+    }
+
+    #[test]
+    fn fingerprints_of_8_bits_and_prefixes_of_4_bits_do_too(history in history(), a in picks(), b in picks()) {
+        settle::<512, 1024>(closed(&history, &a), closed(&history, &b), Config { weak: true, ..config() })?;
+    }
+
+    #[test]
+    fn collisions_in_small_tables_do_too(history in history(), a in picks(), b in picks()) {
+        settle::<16, 8>(closed(&history, &a), closed(&history, &b), Config { weak: true, ..config() })?;
+    }
+
+    #[test]
+    fn sets_that_change_in_the_middle_are_no_fault(history in history(), a in picks(), b in picks(), news in picks()) {
+        let mut a = closed(&history, &a);
+        let mut b = closed(&history, &b);
+        let mut news = closed(&history, &news).leaves.into_values();
+        let change = |round: u32, host: &mut Host<'_, 8, 4>, b: &mut Store| {
+            for leaf in news.by_ref().take(3) {
+                if round % 2 == 0 { host.happen(&leaf) } else { let _ = b.put(&leaf); }
+            }
+        };
+        let cost = exchange_with::<8, 4>(&mut a, &mut b, config(), change);
+        prop_assert!(cost.is_ok(), "{:?}", cost);
+        let cost = exchange_with::<8, 4>(&mut a, &mut b, config(), |_, _, _| {}).unwrap();
+        prop_assert!(matches!(cost.outcome, Some(Outcome::Equal(_))), "{:?}", cost);
+        prop_assert_eq!(a.positions(), b.positions());
+    }
+}
