@@ -178,3 +178,101 @@ fn count(view: &impl View, table: Table, span: &Span) -> Result<u64, StorageErro
     })?;
     Ok(count)
 }
+
+#[cfg(all(test, feature = "conformance"))]
+mod tests {
+    use pleach_core::storage::{Snapshot, Write};
+
+    use super::*;
+    use crate::{
+        changes::Changes,
+        conformance::Maker,
+        layout::TreeNumber,
+        store::Kept,
+        tables::{MemoryTables, Tables},
+    };
+
+    /// What an audit says after one pair of a table went, or had its last byte changed.
+    fn faults_after(damage: impl Fn(&mut Changes, Table, Vec<u8>, Vec<u8>), table: Table) -> usize {
+        let maker = Maker::new(1);
+        let kept = Kept::open(MemoryTables::default()).unwrap();
+        let root = maker.root();
+        let chain = maker.chain(root.position(), 300);
+        let entries = [root].into_iter().chain(chain).collect();
+        kept.write(&Write::Put { tree: maker.tree(), entries }).unwrap();
+        assert_eq!(kept.snapshot().unwrap().audit(&maker.tree(), None, 999).unwrap().faults, []);
+
+        let view = kept.tables().view().unwrap();
+        let span = TreeNumber(0).all();
+        let (key, value) = view.first(table, &span, Order::Descending).unwrap().unwrap();
+        let mut changes = Changes::default();
+        damage(&mut changes, table, key, value);
+        kept.tables().apply(changes).unwrap();
+        let audit = kept.snapshot().unwrap().audit(&maker.tree(), None, 999).unwrap();
+        assert!(audit.entries.len() <= 301);
+        audit.faults.len()
+    }
+
+    #[test]
+    fn what_goes_missing_is_found() {
+        for table in [
+            Table::Entries,
+            Table::Headers,
+            Table::Index,
+            Table::Aggregates,
+            Table::Tips,
+            Table::Rows,
+            Table::Arrivals,
+        ] {
+            let found = faults_after(|changes, table, key, _| changes.remove(table, &key), table);
+            assert!(found > 0, "a pair of {table:?} is gone");
+        }
+    }
+
+    #[test]
+    fn what_changes_is_found() {
+        for table in [Table::Entries, Table::Headers, Table::Index, Table::Aggregates, Table::Rows] {
+            let found = faults_after(
+                |changes, table, key, mut value| {
+                    *value.last_mut().unwrap() ^= 1;
+                    changes.put(table, &key, value);
+                },
+                table,
+            );
+            assert!(found > 0, "a value of {table:?} is another");
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_is_found() {
+        for table in [Table::Index, Table::Aggregates, Table::Tips, Table::Rows, Table::Headers] {
+            let found = faults_after(
+                |changes, table, mut key, value| {
+                    *key.last_mut().unwrap() ^= 1;
+                    changes.put(table, &key, value);
+                },
+                table,
+            );
+            assert!(found > 0, "a pair of {table:?} belongs to nothing");
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_an_entry_are_checked_when_they_are_read() {
+        let maker = Maker::new(1);
+        let kept = Kept::open(MemoryTables::default()).unwrap();
+        let root = maker.root();
+        kept.write(&maker.put([&root])).unwrap();
+        let key = TreeNumber(0).at(&root.position());
+        let mut changes = Changes::default();
+        let mut bytes = root.bytes().to_vec();
+        *bytes.last_mut().unwrap() ^= 1;
+        changes.put(Table::Entries, &key, bytes);
+        kept.tables().apply(changes).unwrap();
+        let snapshot = kept.snapshot().unwrap();
+        let read = snapshot.entry(&maker.tree(), &root.id());
+        assert!(matches!(read, Err(StorageError::Damaged(_))), "{read:?}");
+        let read = snapshot.entries(&maker.tree(), &Range::ALL, 9, 999);
+        assert!(matches!(read, Err(StorageError::Damaged(_))), "{read:?}");
+    }
+}

@@ -60,22 +60,24 @@ impl<T: Tables> Kept<T> {
         Ok(Self { tables, salt, writing: Mutex::new(None) })
     }
 
-    fn snapshot(&self) -> Result<Reading<T::View>, StorageError> {
+    pub(crate) fn snapshot(&self) -> Result<Reading<T::View>, StorageError> {
         Ok(Reading { view: self.tables.view()?, salt: self.salt })
     }
 
-    fn write(&self, write: &Write) -> Result<Written, StorageError> {
+    /// Behind the back of all rules.
+    #[cfg(test)]
+    pub(crate) fn tables(&self) -> &T {
+        &self.tables
+    }
+
+    pub(crate) fn write(&self, write: &Write) -> Result<Written, StorageError> {
         let mut stopped = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = &*stopped {
             return Err(error.clone());
         }
         let (written, changes) = self.prepare(write)?;
         if !changes.is_empty() {
-            self.tables.apply(changes).inspect_err(|error| {
-                *stopped = Some(error.clone());
-                // Reads go on where they can; where they cannot, each says so itself.
-                let _ = self.tables.recover();
-            })?;
+            self.tables.apply(changes).inspect_err(|error| *stopped = Some(error.clone()))?;
         }
         Ok(written)
     }

@@ -109,13 +109,9 @@ pub(crate) trait Tables: Send + Sync + 'static {
     /// The state after the last changes applied. Does not wait for a writer.
     fn view(&self) -> Result<Self::View, StorageError>;
 
-    /// Makes the changes, all or none, durable on return. One call at a time (the store sees to it).
+    /// Makes the changes, all or none, durable on return. One call at a time, and none after one that
+    /// failed (the store sees to it); views are to be had all the same.
     fn apply(&self, changes: Changes) -> Result<(), StorageError>;
-
-    /// After changes failed: makes new views possible again. No changes follow.
-    fn recover(&self) -> Result<(), StorageError> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,10 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use pleach_core::storage::StorageError;
@@ -31,10 +34,12 @@ const fn definition(table: Table) -> TableDefinition<'static, Bytes, Bytes> {
 
 /// Tables in one file, which no other process may open meanwhile.
 pub(crate) struct RedbTables {
-    file: Arc<FileBackend>,
+    file: Arc<dyn StorageBackend>,
     cache_bytes: usize,
     path: String,
     database: Mutex<Arc<Database>>,
+    /// Whether a write failed since the database was opened.
+    failed: AtomicBool,
 }
 
 /// The state of the file after some write.
@@ -49,15 +54,20 @@ impl RedbTables {
     /// Opens the file, or makes it, for its owner alone to read.
     pub(crate) fn open(path: &Path, cache_bytes: usize) -> Result<Self, StorageError> {
         let shown = path.display().to_string();
-        let failed = |error: io::Error| failure(&shown, &error);
+        let failed = |error| failure(&shown, &error);
         let file = locked(path, &shown)?;
         let is_new = file.metadata().map_err(failed)?.len() == 0;
-        let file = Arc::new(FileBackend::new(file).map_err(|error| opening(&shown, error))?);
-        let database = database(&file, cache_bytes, &shown)?;
+        let file = FileBackend::new(file).map_err(|error| opening(&shown, error))?;
+        let tables = Self::over(Arc::new(file), cache_bytes, shown.clone())?;
         if is_new {
             sync_folder(path).map_err(failed)?;
         }
-        let tables = Self { file, cache_bytes, path: shown, database: Mutex::new(Arc::new(database)) };
+        Ok(tables)
+    }
+
+    fn over(file: Arc<dyn StorageBackend>, cache_bytes: usize, path: String) -> Result<Self, StorageError> {
+        let database = Mutex::new(Arc::new(database(&file, cache_bytes, &path)?));
+        let tables = Self { file, cache_bytes, path, database, failed: AtomicBool::new(false) };
         tables.check_owner()?;
         Ok(tables)
     }
@@ -76,6 +86,16 @@ impl RedbTables {
 
     fn current(&self) -> Arc<Database> {
         self.database.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// After a failed write: what redb has in memory answers no more, the file does.
+    fn reopen(&self) -> Result<(), StorageError> {
+        let mut current = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.failed.load(Ordering::Acquire) {
+            *current = Arc::new(database(&self.file, self.cache_bytes, &self.path)?);
+            self.failed.store(false, Ordering::Release);
+        }
+        Ok(())
     }
 
     fn begin_view(&self) -> Result<RedbView, StorageError> {
@@ -103,6 +123,9 @@ impl Tables for RedbTables {
     type View = RedbView;
 
     fn view(&self) -> Result<RedbView, StorageError> {
+        if self.failed.load(Ordering::Acquire) {
+            self.reopen()?;
+        }
         self.begin_view()
     }
 
@@ -128,12 +151,7 @@ impl Tables for RedbTables {
             transaction.commit()?;
             Ok(())
         })
-    }
-
-    fn recover(&self) -> Result<(), StorageError> {
-        let again = database(&self.file, self.cache_bytes, &self.path)?;
-        *self.database.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(again);
-        Ok(())
+        .inspect_err(|_| self.failed.store(true, Ordering::Release))
     }
 }
 
@@ -201,7 +219,11 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder.unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }
 }
 
-fn database(file: &Arc<FileBackend>, cache_bytes: usize, path: &str) -> Result<Database, StorageError> {
+fn database(
+    file: &Arc<dyn StorageBackend>,
+    cache_bytes: usize,
+    path: &str,
+) -> Result<Database, StorageError> {
     let backend = SharedFile(file.clone());
     let opened = catch_unwind(AssertUnwindSafe(|| {
         Database::builder().set_cache_size(cache_bytes).create_with_backend(backend)
@@ -249,7 +271,7 @@ fn failure(path: &str, error: &io::Error) -> StorageError {
 
 /// A file that stays open and locked when a database over it is dropped: another may follow.
 #[derive(Debug)]
-struct SharedFile(Arc<FileBackend>);
+struct SharedFile(Arc<dyn StorageBackend>);
 
 impl StorageBackend for SharedFile {
     fn len(&self) -> Result<u64, io::Error> {
@@ -270,5 +292,92 @@ impl StorageBackend for SharedFile {
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
         self.0.write(offset, data)
+    }
+}
+
+#[cfg(all(test, feature = "conformance"))]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use pleach_core::{Range, storage::Snapshot};
+    use redb::backends::InMemoryBackend;
+
+    use super::*;
+    use crate::{conformance::Maker, store::Kept};
+
+    /// A disk with room for so many more writes.
+    #[derive(Debug)]
+    struct Disk {
+        inner: InMemoryBackend,
+        room: AtomicUsize,
+    }
+
+    impl StorageBackend for Disk {
+        fn len(&self) -> Result<u64, io::Error> {
+            self.inner.len()
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
+            self.inner.read(offset, out)
+        }
+
+        fn set_len(&self, len: u64) -> Result<(), io::Error> {
+            self.inner.set_len(len)
+        }
+
+        fn sync_data(&self) -> Result<(), io::Error> {
+            self.inner.sync_data()
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
+            let took =
+                self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(1));
+            match took {
+                Ok(_) => self.inner.write(offset, data),
+                Err(_) => Err(io::ErrorKind::StorageFull.into()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_disk_stops_writes_and_leaves_all_that_was_written_readable() {
+        let maker = Maker::new(1);
+        let root = maker.root();
+        let chain = maker.chain(root.position(), 400);
+        for room in [0, 1, 2, 5] {
+            let disk = Arc::new(Disk { inner: InMemoryBackend::new(), room: AtomicUsize::new(usize::MAX) });
+            let tables = RedbTables::over(disk.clone(), 1 << 20, "disk".into()).unwrap();
+            let kept = Kept::open(tables).unwrap();
+            kept.write(&maker.put([&root])).unwrap();
+            let before = kept.snapshot().unwrap().summary(&maker.tree()).unwrap();
+            disk.room.store(room, Ordering::Relaxed);
+            assert_eq!(kept.write(&maker.put(&chain)), Err(StorageError::Full));
+            disk.room.store(usize::MAX, Ordering::Relaxed);
+            assert_eq!(kept.write(&maker.put(&chain)), Err(StorageError::Full), "until it is opened again");
+
+            drop(kept);
+            let kept = Kept::open(RedbTables::over(disk, 1 << 20, "disk".into()).unwrap()).unwrap();
+            let snapshot = kept.snapshot().unwrap();
+            assert_eq!(snapshot.summary(&maker.tree()).unwrap(), before);
+            kept.write(&maker.put(&chain)).unwrap();
+            assert_eq!(kept.snapshot().unwrap().measure(&maker.tree(), &Range::ALL).unwrap().count, 401);
+        }
+    }
+
+    #[test]
+    fn reads_go_on_after_a_failed_write() {
+        let maker = Maker::new(1);
+        let root = maker.root();
+        let chain = maker.chain(root.position(), 400);
+        let disk = Arc::new(Disk { inner: InMemoryBackend::new(), room: AtomicUsize::new(usize::MAX) });
+        let kept = Kept::open(RedbTables::over(disk.clone(), 1 << 20, "disk".into()).unwrap()).unwrap();
+        kept.write(&maker.put([&root])).unwrap();
+        // New pages find no room; a few that are there already can be written again.
+        disk.room.store(3, Ordering::Relaxed);
+        assert_eq!(kept.write(&maker.put(&chain)), Err(StorageError::Full));
+        disk.room.store(usize::MAX, Ordering::Relaxed);
+        let snapshot = kept.snapshot().unwrap();
+        assert_eq!(snapshot.entry(&maker.tree(), &root.id()).unwrap().as_ref(), Some(root.entry()));
+        assert_eq!(snapshot.measure(&maker.tree(), &Range::ALL).unwrap().count, 1);
     }
 }
