@@ -75,6 +75,8 @@ struct Host {
     accepted: u64,
     /// What the disk answers to writes instead of carrying them out.
     disk: Option<StorageError>,
+    /// It accepts exchanges and never answers.
+    mute: bool,
 }
 
 /// One side of a wire.
@@ -136,6 +138,7 @@ impl World {
             commands: 0,
             accepted: 0,
             disk: None,
+            mute: false,
         });
         HostId(self.hosts.len() - 1)
     }
@@ -161,6 +164,11 @@ impl World {
     /// What a host's disk answers to writes from now on; nothing to work again.
     pub fn disk(&mut self, host: HostId, error: Option<StorageError>) {
         self.hosts[host.0].disk = error;
+    }
+
+    /// Whether a host accepts exchanges and never answers.
+    pub fn mute(&mut self, host: HostId, mute: bool) {
+        self.hosts[host.0].mute = mute;
     }
 
     /// A host's key.
@@ -323,7 +331,9 @@ impl World {
         self.hosts[index].ends.insert(id, End { wire, side: 0, ops: VecDeque::new() });
         self.wires.insert(wire, Wire { ends: vec![(index, id), (target, accepted)], ..Wire::default() });
         self.due.push((index, Event::Exchange(id, ExchangeEvent::Opened { peer: Some(theirs) })));
-        self.due.push((target, Event::Accepted { exchange: accepted, proven: Some(mine) }));
+        if !self.hosts[target].mute {
+            self.due.push((target, Event::Accepted { exchange: accepted, proven: Some(mine) }));
+        }
     }
 
     /// Carries out what both sides of a wire have in line, as far as it goes.
