@@ -29,7 +29,6 @@ mod engine;
 mod entropy;
 mod error;
 mod exchanges;
-mod host_session;
 mod initiator;
 mod outbox;
 mod pipeline;

@@ -7,11 +7,12 @@ use crate::{
     entry::{EntryError, VerifiedEntry},
     node::{
         ExchangeId, Op, Progress, Read, ReadReply, SnapshotId,
-        host_session::HostSession,
         outbox::{Outbox, Waiting},
         pipeline::Pipeline,
     },
-    session::{Answer, Config, Fault, Ingested, Input, Load, Loaded, Outcome as SessionOutcome, Output},
+    session::{
+        Answer, Config, Fault, HostSession, Ingested, Input, Load, Loaded, Outcome as SessionOutcome, Output,
+    },
     storage::Put,
     wire::{EntriesWriter, Frame},
 };
