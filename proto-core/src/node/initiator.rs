@@ -239,11 +239,14 @@ impl Initiator {
             _ => (Id::MIN, Counts::default()),
         };
         let error = match ended {
-            talk::Ended::Session(Outcome::Equal(_)) => {
-                return Next::End(Ended::synced(self.purpose.clone(), tree, self.peer, counts, self.began));
-            }
-            talk::Ended::Session(Outcome::Refused(refusal)) => refused(tree, refusal),
-            talk::Ended::Session(_) => NodeError::StillDiffers(tree),
+            talk::Ended::Session(outcome) => match *outcome {
+                Outcome::Equal(_) => {
+                    let purpose = self.purpose.clone();
+                    return Next::End(Ended::synced(purpose, tree, self.peer, counts, self.began));
+                }
+                Outcome::Refused(refusal) => refused(tree, refusal),
+                _ => NodeError::StillDiffers(tree),
+            },
             talk::Ended::Fault(fault) => faulted(&fault),
             talk::Ended::BadEntry(error) => NodeError::BadEntry(error),
             talk::Ended::MayNotUpload => NodeError::PeerMayNotRead(tree),

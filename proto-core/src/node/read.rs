@@ -264,9 +264,9 @@ fn cut_points(count: u64, cut: Cut) -> Vec<u64> {
     let mut points: Vec<u64> = match cut {
         Cut::Even(parts) => {
             let parts = u64::from(parts).min(count);
-            (1..=parts)
-                .map(|part| (u128::from(count) * u128::from(part) / u128::from(parts)) as u64)
-                .collect()
+            // Without 128-bit products: the part's share of the count, and of what the division leaves.
+            let (each, left) = (count / parts.max(1), count % parts.max(1));
+            (1..=parts).map(|part| each * part + left * part / parts).collect()
         }
         Cut::Newest => {
             let mut below = count;

@@ -84,14 +84,14 @@ impl Responder {
                 let result = talk.sent(out);
                 self.conclude(result, out)
             }
-            // An empty request; or more of one that was refused in its middle.
-            (ExchangeEvent::End, Phase::Resting) => Next::Close,
             (ExchangeEvent::Finished, Phase::Finishing { last: false }) => {
                 self.phase = Phase::Resting;
                 out.exchange(self.id, Op::Receive);
                 Next::On
             }
-            (ExchangeEvent::Finished, Phase::Finishing { last: true })
+            // An empty request is the end as well.
+            (ExchangeEvent::End, Phase::Resting)
+            | (ExchangeEvent::Finished, Phase::Finishing { last: true })
             | (ExchangeEvent::Closed | ExchangeEvent::Failed(_), _) => Next::Close,
             _ => Next::On,
         }

@@ -72,15 +72,22 @@ struct Loading {
     unsent: usize,
     entries: u64,
     bytes: u64,
-    /// All was read, or the budget is used up: what follows it.
-    end: Option<Option<Position>>,
+    /// What was read last, if there is no more to read: all, or all that fits into the budget.
+    end: Option<Rest>,
+}
+
+/// What is left when entries have been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Rest {
+    Nothing,
+    From(Position),
 }
 
 /// Why a talk ended.
 #[derive(Clone, Debug)]
 pub(super) enum Ended {
-    Session(SessionOutcome),
-    Fault(Fault),
+    Session(Box<SessionOutcome>),
+    Fault(Box<Fault>),
     BadEntry(EntryError),
     /// The peer lacks the permission to read what would be sent to it.
     MayNotUpload,
@@ -140,7 +147,7 @@ impl Talk {
                     self.wants_frame = true;
                 }
                 Output::Ingest => self.ingest(out)?,
-                Output::Done(outcome) => return Err(Ended::Session(outcome)),
+                Output::Done(outcome) => return Err(Ended::Session(Box::new(outcome))),
             }
         }
         if self.wants_frame && self.pipeline.has_room() {
@@ -154,7 +161,9 @@ impl Talk {
     }
 
     fn handle(&mut self, input: Input<'_>, out: &mut Outbox) -> Result<(), Ended> {
-        self.session.handle(input, &self.incoming, &mut self.outgoing).map_err(Ended::Fault)?;
+        self.session
+            .handle(input, &self.incoming, &mut self.outgoing)
+            .map_err(|fault| Ended::Fault(Box::new(fault)))?;
         self.drive(out)
     }
 
@@ -245,6 +254,10 @@ impl Talk {
             if loading.unsent > 0 {
                 return Ok(());
             }
+            let next = match next {
+                Rest::Nothing => None,
+                Rest::From(next) => Some(next),
+            };
             let loaded = Loaded { entries: loading.entries, bytes: loading.bytes, next };
             self.loading = None;
             return self.handle(Input::Loaded(loaded), out);
@@ -278,7 +291,7 @@ impl Talk {
                 }
             }
             // Nothing fits any more, or everything was read.
-            next => loading.end = Some(next),
+            next => loading.end = Some(next.map_or(Rest::Nothing, Rest::From)),
         }
         if !entries.is_empty() {
             let mut room = vec![0; loading.frame];
