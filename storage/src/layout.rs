@@ -161,8 +161,7 @@ pub(crate) fn six(number: u64) -> [u8; 6] {
 
 /// The number that [`six`] wrote.
 pub(crate) fn from_six(bytes: [u8; 6]) -> u64 {
-    let [a, b, c, d, e, f] = bytes;
-    u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+    bytes.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 
 /// The position that ends a key, and what comes before it.
