@@ -146,9 +146,6 @@ impl<const R: usize, const M: usize> Session<R, M> {
             if self.repaired.iter().any(|(repaired, times)| *repaired == id && *times >= REPEATS) {
                 return Err(Fault::MissingAgain(id));
             }
-            if !self.repairs.contains(&id) {
-                let _ = self.repairs.push(id);
-            }
             let _ = wanted.push(id);
         }
         if wanted.is_empty() {
@@ -160,8 +157,14 @@ impl<const R: usize, const M: usize> Session<R, M> {
 
     pub(super) fn missing_held(&mut self, held: &[Position]) -> Result<(), Fault> {
         for position in held {
-            // What finds no room is found by the next run.
-            let _ = self.moves.add(Range { start: *position, end: after(position) });
+            let range = Range { start: *position, end: after(position) };
+            if self.moves.add(range).is_some() {
+                // What found no room is found by the next run.
+                break;
+            }
+            if !self.repairs.contains(&position.id) {
+                let _ = self.repairs.push(position.id);
+            }
         }
         self.receive_rest()
     }

@@ -19,6 +19,7 @@
 //! | `entries` | [`Entries`], [`EntriesWriter`]: the frames that carry entries |
 //! | `signed` | what is signed where the transport proves no keys |
 //! | `address`, `ticket` | where peers are, and how people pass that on |
+//! | `json` | the same frames as JSON text |
 //! | `trees` | [`TreesRequest`], [`TreeLine`]: which trees the asker may read |
 
 #[cfg(feature = "alloc")]
@@ -28,6 +29,8 @@ mod frame;
 mod hello;
 mod hex;
 mod items;
+#[cfg(feature = "alloc")]
+pub mod json;
 mod range;
 mod signed;
 #[cfg(feature = "alloc")]

@@ -284,12 +284,14 @@ impl<'s, const R: usize, const M: usize> Host<'s, R, M> {
             queue.sort_by_key(|leaf| leaf.position);
         }
         let mut kept = 0;
+        let mut held = BTreeSet::new();
         for leaf in queue {
             match self.store.put(&leaf) {
                 Ok(true) => stored += 1,
                 Ok(false) => known += 1,
                 Err(parents) => {
                     missing.extend(parents);
+                    held.insert(leaf.position.id);
                     kept += leaf.bytes.len();
                     match &mut self.spool {
                         Some(spool) if kept <= SPOOL => spool.push(leaf),
@@ -298,6 +300,7 @@ impl<'s, const R: usize, const M: usize> Host<'s, R, M> {
                 }
             }
         }
+        missing.retain(|id| !held.contains(id));
         self.outcomes.push_back((stored, known, missing.into_iter().collect(), dropped));
     }
 }
