@@ -23,7 +23,8 @@ use crate::{
     storage::Measure,
     wire::{
         Address, Bound, CAPABILITIES, DatabaseTicket, End, EntriesWriter, Floor, Frame, Hello, Kind, Mode,
-        PeerLimits, Prefix, RangeItem, Refusal, Reply, Salt, Tips, TreesRequest, VERSION, Versions, write,
+        PeerLimits, Prefix, RangeItem, Refusal, Reply, Rule, Salt, Tips, TreesRequest, VERSION, Versions,
+        write,
     },
 };
 
@@ -215,16 +216,16 @@ fn frame_seeds(root: &Entry, child: &Entry) -> Vec<(&'static str, &'static str, 
     };
     let reply = Reply { version: VERSION, capabilities: CAPABILITIES, limits: PeerLimits::HOST, same: false };
     let end = End { until: Some(child.position()), tips: Some(tips), count: 2 };
-    let refusal = Refusal::Refused { id: child.id(), rule: Default::default() };
+    let refusal = Refusal::Refused { id: child.id(), rule: Rule::new() };
     let trees = TreesRequest { versions: Versions::OURS, after: Some(root.id()) };
     let ids = [root.id(), child.id()];
-    let mut room = vec![0; 4_096];
-    let mut writer = EntriesWriter::new(&mut room);
+    let mut buffer = vec![0; 4_096];
+    let mut writer = EntriesWriter::new(&mut buffer);
     assert!(writer.push(root.bytes()) && writer.push(child.bytes()), "two small entries fit");
     let entries = writer.finish().to_vec();
     let mut frame = |name, write: &dyn Fn(&mut [u8]) -> Option<usize>| {
-        let used = write(&mut room).expect("a small frame fits");
-        (name, "frame", room[..used].to_vec())
+        let used = write(&mut buffer).expect("a small frame fits");
+        (name, "frame", buffer[..used].to_vec())
     };
     let mut frames = vec![
         frame("sync", &|room| write(Kind::Sync, &hello, &items, room)),

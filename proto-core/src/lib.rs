@@ -20,6 +20,19 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+// No panic is reachable from outside bytes, from storage replies or from time running backwards. (Tests panic.)
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;

@@ -85,8 +85,8 @@ impl Permission {
     const fn rank(self) -> (u8, u16) {
         match self {
             Self::Read => (0, 0),
-            Self::Write(n) => (1, u16::MAX - n),
-            Self::Admin(n) => (2, u16::MAX - n),
+            Self::Write(n) => (1, u16::MAX.saturating_sub(n)),
+            Self::Admin(n) => (2, u16::MAX.saturating_sub(n)),
         }
     }
 

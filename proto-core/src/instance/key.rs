@@ -12,6 +12,7 @@ use crate::{PublicKey, SecretKey};
 /// assert_eq!(DatabaseKey::from(mine.clone()).resolve(&device).public(), mine.public());
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one is made for each database opened, and lives for a call")]
 pub enum DatabaseKey {
     /// The node's own key.
     #[default]

@@ -259,14 +259,20 @@ fn split(
     Ok(parts)
 }
 
+/// `part` of `parts` of a count, none of them 0: without 128-bit products, by the part's share of the count and of
+/// what the division leaves.
+fn share(count: u64, part: u64, parts: u64) -> u64 {
+    let of_each = count.checked_div(parts).unwrap_or(0).saturating_mul(part);
+    let of_rest = count.checked_rem(parts).unwrap_or(0).saturating_mul(part);
+    of_each.saturating_add(of_rest.checked_div(parts).unwrap_or(0))
+}
+
 /// How many entries lie below the end of each part, ascending; the last is all of them.
 fn cut_points(count: u64, cut: Cut) -> Vec<u64> {
     let mut points: Vec<u64> = match cut {
         Cut::Even(parts) => {
             let parts = u64::from(parts).min(count);
-            // Without 128-bit products: the part's share of the count, and of what the division leaves.
-            let (each, left) = (count / parts.max(1), count % parts.max(1));
-            (1..=parts).map(|part| each * part + left * part / parts).collect()
+            (1..=parts).map(|part| share(count, part, parts)).collect()
         }
         Cut::Newest => {
             let mut below = count;

@@ -123,7 +123,8 @@ impl Relations {
 fn backoff(failures: u32, draw: u8) -> u64 {
     let doubled = FIRST_RETRY.checked_shl(failures.saturating_sub(1).min(20)).unwrap_or(LAST_RETRY);
     let whole = doubled.min(LAST_RETRY);
-    whole / 2 + whole / 2 * u64::from(draw) / 255
+    let half = whole / 2;
+    half.saturating_add(half.saturating_mul(u64::from(draw)) / 255)
 }
 
 #[cfg(test)]

@@ -334,7 +334,7 @@ impl Talk {
 
     /// How far it has come, if that has changed since the last call.
     pub(super) fn take_progress(&mut self) -> Option<Progress> {
-        core::mem::take(&mut self.moved).then(|| Progress {
+        core::mem::take(&mut self.moved).then_some(Progress {
             command: None,
             tree: self.tree,
             received: self.counts.entries_received,

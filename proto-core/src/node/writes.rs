@@ -309,7 +309,7 @@ fn appended(command: CommandId, put: Result<Put, StorageError>) -> Vec<Outcome> 
         Ok(put) => {
             let mut outcomes = alloc::vec![Outcome::Wrote(put.stored.clone())];
             let result = match (&put.refused, put.held.len()) {
-                (Some((id, refusal)), _) => Err(NodeError::Refused(*id, refusal.clone())),
+                (Some((id, refusal)), _) => Err(NodeError::Refused(*id, *refusal)),
                 (None, 0) => Ok(put),
                 (None, held) => Err(NodeError::MissingParents(held)),
             };

@@ -43,7 +43,7 @@ impl<const N: usize> de::Visitor<'_> for Text<N> {
     type Value = [u8; N];
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} hexadecimal digits", 2 * N)
+        write!(f, "{} hexadecimal digits", N.saturating_mul(2))
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
@@ -101,7 +101,7 @@ pub(super) mod prefix {
         impl<const N: usize> de::Visitor<'_> for Text<N> {
             type Value = Vec<u8, N>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "at most {} hexadecimal digits", 2 * N)
+                write!(f, "at most {} hexadecimal digits", N.saturating_mul(2))
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
                 let length = HEXLOWER.decode_len(text.len()).map_err(E::custom)?;

@@ -113,7 +113,7 @@ fn unescape(text: &str) -> Option<String> {
             b'%' => {
                 let digits = [rest.next()?, rest.next()?].map(|digit| char::from(digit).to_digit(16));
                 let [Some(high), Some(low)] = digits else { return None };
-                u8::try_from(high * 16 + low).ok()?
+                u8::try_from(high << 4 | low).ok()?
             }
             plain => plain,
         });
