@@ -1,1 +1,62 @@
-//! (being written)
+//! Pleach for programs without async: databases that are the same on every device that holds them.
+//!
+//! Calls block and are carried out on the calling thread; each exchange with a peer has a thread. Without
+//! QUIC there is no executor in the process. The same names with `async` are in the crate `pleach-smol`.
+//!
+//! ```
+//! use pleach_blocking::{Database, DatabaseKey, Doc, DocStore, Instance, Memory};
+//! let instance = Instance::open(Memory::new())?;
+//! let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+//! let txn = db.new_transaction()?;
+//! txn.get_store::<DocStore>("notes")?.set("title", "Pleaching")?;
+//! txn.commit()?;
+//! # Ok::<(), pleach_blocking::Error>(())
+//! ```
+//!
+//! | file | holds |
+//! |---|---|
+//! | `instance` | [`Instance`]: a node over a store |
+//! | `database`, `transaction` | [`Database`], [`Transaction`]: reading and writing |
+//! | `sync` | [`Sync`]: transports, servers, exchanges with peers |
+//! | `watch` | [`Watch`]: a stream of what happens |
+//! | `driver` | the node behind a lock, and what carries out its actions |
+//!
+//! # Features
+//!
+//! `http` and `redb` are on by default, `quic` is not; they bring the transport or the store of that name. QUIC runs
+//! an executor of its own on one thread.
+
+mod database;
+mod driver;
+mod instance;
+mod sync;
+mod transaction;
+mod watch;
+
+pub use database::Database;
+pub use instance::{Instance, WeakInstance};
+pub use pleach_core::{
+    Id, Now, Position, PublicKey, SecretKey,
+    document::{Doc, DocStore, DocumentError, Log, Registry, SettingsStore, StoreType, Table},
+    entry::{Entry, EntryBuilder, Permission, Value, VerifiedEntry, Who},
+    instance::{
+        Change, Clock, DatabaseKey, DatabaseStats, Error, Error as SyncError, Fault, Options, SyncPeerInfo,
+        Verification,
+    },
+    node::{NodeError, Notification, Origin, Progress, SyncReport, TreeInfo},
+    storage::{Put, Snapshot, StorageError, Store},
+    wire::{Address, DatabaseTicket, TicketError},
+};
+pub use pleach_storage::Memory;
+#[cfg(feature = "redb")]
+pub use pleach_storage::Redb;
+pub use pleach_transports::host::Callback;
+#[cfg(feature = "http")]
+pub use pleach_transports::http::HttpTransport;
+pub use pleach_transports::memory::MemoryNetwork;
+#[cfg(feature = "quic")]
+pub use pleach_transports::quic::QuicTransport;
+pub use pleach_transports::{Builder, Built, Context, Exchange, Listener, Transport, TransportError};
+pub use sync::Sync;
+pub use transaction::Transaction;
+pub use watch::Watch;

@@ -28,7 +28,7 @@ use crate::{Database, Instance, WeakInstance};
 /// serving.accept_connections().await?;
 ///
 /// let bob = Instance::open(Memory::new()).await?;
-/// let grants = vec![(bob.device_key().into(), pleach_smol::Permission::Write(100))];
+/// let grants = vec![(pleach_smol::Who::Key(bob.device_key()), pleach_smol::Permission::Write(100))];
 /// let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants).await?;
 ///
 /// bob.enable_sync().await?;

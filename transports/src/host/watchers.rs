@@ -67,6 +67,8 @@ struct Kinds {
     progress: Vec<Channel<Progress>>,
     all: Vec<Channel<Notification>>,
     callbacks: Vec<thread::JoinHandle<()>>,
+    /// After the end, a new stream is over at once.
+    closed: bool,
 }
 
 /// Which changes a watcher wants.
@@ -117,21 +119,30 @@ impl Watchers {
     /// Watches the changes of a database.
     pub fn changes(&self, tree: Id, wanted: Wanted) -> Watch<Change> {
         let (channel, items) = Channel::new();
-        self.lock().changes.push((tree, wanted, channel));
+        let mut kinds = self.lock();
+        if !kinds.closed {
+            kinds.changes.push((tree, wanted, channel));
+        }
         Watch { items }
     }
 
     /// Watches exchanges move on.
     pub fn progress(&self) -> Watch<Progress> {
         let (channel, items) = Channel::new();
-        self.lock().progress.push(channel);
+        let mut kinds = self.lock();
+        if !kinds.closed {
+            kinds.progress.push(channel);
+        }
         Watch { items }
     }
 
     /// Watches everything.
     pub fn all(&self) -> Watch<Notification> {
         let (channel, items) = Channel::new();
-        self.lock().all.push(channel);
+        let mut kinds = self.lock();
+        if !kinds.closed {
+            kinds.all.push(channel);
+        }
         Watch { items }
     }
 
@@ -186,8 +197,7 @@ impl Watchers {
 
     /// Ends all streams, and with them the callbacks' threads, which are returned.
     pub fn close(&self) -> Vec<thread::JoinHandle<()>> {
-        let mut kinds = self.lock();
-        let kinds = std::mem::take(&mut *kinds);
+        let kinds = std::mem::replace(&mut *self.lock(), Kinds { closed: true, ..Kinds::default() });
         kinds.callbacks
     }
 }

@@ -14,7 +14,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -162,6 +162,7 @@ impl Connections {
 pub(super) struct Server {
     connections: Arc<Connections>,
     local: SocketAddr,
+    accepting: Option<JoinHandle<()>>,
 }
 
 impl Drop for Server {
@@ -173,7 +174,11 @@ impl Drop for Server {
             IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
             ip => ip,
         };
-        let _ = TcpStream::connect_timeout(&(ip, self.local.port()).into(), Duration::from_secs(1));
+        let knock = TcpStream::connect_timeout(&(ip, self.local.port()).into(), Duration::from_secs(1));
+        if let (Ok(_), Some(accepting)) = (knock, self.accepting.take()) {
+            // With it goes the port. It does nothing else once it has looked up.
+            let _ = accepting.join();
+        }
         for stream in self.connections.lock().values() {
             // It may be closed already.
             let _ = stream.shutdown(Shutdown::Both);
@@ -184,10 +189,12 @@ impl Drop for Server {
 /// Begins to serve.
 pub(super) fn serve(listener: TcpListener, service: Arc<Service>) -> io::Result<Server> {
     let connections = Arc::new(Connections::default());
-    let server = Server { connections: Arc::clone(&connections), local: listener.local_addr()? };
-    thread::Builder::new()
+    let mut server =
+        Server { connections: Arc::clone(&connections), local: listener.local_addr()?, accepting: None };
+    let accepting = thread::Builder::new()
         .name("pleach-accept".into())
         .spawn(move || accept(&listener, &connections, &service))?;
+    server.accepting = Some(accepting);
     Ok(server)
 }
 

@@ -1,0 +1,145 @@
+//! A database: a tree that this instance holds, opened as somebody.
+
+use std::sync::Arc;
+
+use pleach_core::{
+    Id, Position, SecretKey,
+    document::{Doc, Draft, Scope, StoreType},
+    entry::{Permission, VerifiedEntry, Who},
+    instance::{self, Change, DatabaseKey, DatabaseStats, Error, Verification},
+    node::{Command, NodeError, Reply},
+    storage::{Put, Snapshot},
+};
+
+use pleach_transports::host::{Callback, Wanted};
+
+use crate::{Instance, Transaction, Watch};
+
+/// A database that an instance holds, opened with a key that signs what is written. A cheap clone of a handle.
+///
+/// Every call is carried out on the calling thread.
+///
+/// ```
+/// use pleach_blocking::{Database, DatabaseKey, Doc, DocStore, Instance, Memory};
+/// let instance = Instance::open(Memory::new())?;
+/// let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+///
+/// let txn = db.new_transaction()?;
+/// txn.get_store::<DocStore>("notes")?.set("title", "Pleaching")?;
+/// let position = txn.commit()?;
+///
+/// assert_eq!(db.tips()?, [position]);
+/// let notes = db.get_store_viewer::<DocStore>("notes")?;
+/// assert_eq!(notes.get("title")?, Some("Pleaching".into()));
+/// assert!(db.verify()?.is_ok());
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Database {
+    instance: Instance,
+    id: Id,
+    key: SecretKey,
+}
+
+impl Database {
+    /// Makes a database. `key` becomes `Admin(0)`; `settings` may hold a `name`.
+    pub fn create(instance: &Instance, key: impl Into<DatabaseKey>, settings: Doc) -> Result<Self, Error> {
+        Self::create_with(instance, key, settings, Vec::new())
+    }
+
+    /// Makes a database whose root also grants these permissions.
+    pub fn create_with(
+        instance: &Instance,
+        key: impl Into<DatabaseKey>,
+        settings: Doc,
+        grants: Vec<(Who, Permission)>,
+    ) -> Result<Self, Error> {
+        let key = key.into().resolve(instance.secret_key());
+        let create = Command::Create { creator: key.public(), settings, grants };
+        match instance.ask(create)? {
+            Reply::Created(id) => Ok(Self { instance: instance.clone(), id, key }),
+            reply => Err(Error::unexpected(&reply)),
+        }
+    }
+
+    /// Opens a database that is held here.
+    pub fn open(instance: &Instance, id: &Id, key: impl Into<DatabaseKey>) -> Result<Self, Error> {
+        if instance.snapshot()?.summary(id)?.is_none() {
+            return Err(NodeError::UnknownTree(*id).into());
+        }
+        let key = key.into().resolve(instance.secret_key());
+        Ok(Self { instance: instance.clone(), id: *id, key })
+    }
+
+    /// The database's id: that of its first entry.
+    pub fn root_id(&self) -> Id {
+        self.id
+    }
+
+    /// The instance that holds it.
+    pub fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// The key that signs what is written through this handle.
+    pub fn key(&self) -> &SecretKey {
+        &self.key
+    }
+
+    /// What the store holds now, unchanging.
+    pub fn snapshot(&self) -> Result<Arc<dyn Snapshot>, Error> {
+        self.instance.snapshot()
+    }
+
+    /// The entries without children, ascending.
+    pub fn tips(&self) -> Result<Vec<Position>, Error> {
+        instance::tips(&*self.snapshot()?, &self.id)
+    }
+
+    /// The database in numbers. Reads every row once.
+    pub fn stats(&self) -> Result<DatabaseStats, Error> {
+        instance::stats(&self.snapshot()?, &self.id)
+    }
+
+    /// Checks the whole history again from its bytes: hashes, signatures, permissions, aggregates. Faults are listed.
+    /// Takes as long as it takes, on the calling thread.
+    pub fn verify(&self) -> Result<Verification, Error> {
+        instance::verify(&*self.snapshot()?, &self.id, instance::check)
+    }
+
+    /// Begins a transaction over what is stored now.
+    pub fn new_transaction(&self) -> Result<Transaction, Error> {
+        let seed = self.instance.live()?.context.random();
+        let draft = Draft::new(self.snapshot()?, self.id, self.key.public(), seed);
+        Ok(Transaction::new(self.clone(), draft))
+    }
+
+    /// Opens a store to read, as it is now.
+    pub fn get_store_viewer<S: StoreType>(&self, name: &str) -> Result<S, Error> {
+        Ok(S::open(Scope::of_snapshot(self.snapshot()?, self.id, name)?)?)
+    }
+
+    /// Takes entries that were made elsewhere: an import, a restored copy. Parents come first; returns once they are
+    /// durable, with what was new. What is here already is no error, so that it can be repeated.
+    pub fn append(&self, entries: Vec<VerifiedEntry>) -> Result<Put, Error> {
+        match self.instance.ask(Command::Append { tree: self.id, entries })? {
+            Reply::Appended(put) => Ok(put),
+            reply => Err(Error::unexpected(&reply)),
+        }
+    }
+
+    /// Calls `f` after each write on this node, in order, on a thread of its own.
+    pub fn on_local_write(&self, f: impl FnMut(&Change) + Send + 'static) -> Result<Callback, Error> {
+        self.instance.watchers().call(self.id, Wanted::Local, f)
+    }
+
+    /// Calls `f` after entries came from a peer, in order, on a thread of its own.
+    pub fn on_remote_write(&self, f: impl FnMut(&Change) + Send + 'static) -> Result<Callback, Error> {
+        self.instance.watchers().call(self.id, Wanted::Remote, f)
+    }
+
+    /// A stream of all that is new here from now on.
+    pub fn watch(&self) -> Watch<Change> {
+        Watch::of(self.instance.watchers().changes(self.id, Wanted::All))
+    }
+}

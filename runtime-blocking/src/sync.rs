@@ -1,0 +1,327 @@
+//! Sync: transports, servers, exchanges with peers, and what the background keeps the same.
+
+use std::sync::Arc;
+
+use pleach_core::{
+    Id, PublicKey,
+    document::Draft,
+    instance::{DatabaseKey, Error, SyncPeerInfo, sync_tree},
+    node::{Command, Notification, Progress, Reply, SyncReport, TreeInfo},
+    wire::{Address, DatabaseTicket},
+};
+use pleach_transports::Builder;
+
+use crate::{Database, Instance, Watch, WeakInstance};
+
+/// The sync of an instance; see [`Instance::enable_sync`]. A cheap clone of a handle that does not keep the instance
+/// alive: using it after the instance is gone is an error.
+///
+/// ```
+/// use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork};
+/// let network = MemoryNetwork::new();
+///
+/// let alice = Instance::open(Memory::new())?;
+/// alice.enable_sync()?;
+/// let serving = alice.sync().expect("just enabled");
+/// serving.register_transport("memory", network.builder().bind("alice"))?;
+/// serving.accept_connections()?;
+///
+/// let bob = Instance::open(Memory::new())?;
+/// let grants = vec![(pleach_blocking::Who::Key(bob.device_key()), pleach_blocking::Permission::Write(100))];
+/// let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants)?;
+///
+/// bob.enable_sync()?;
+/// let sync = bob.sync().expect("just enabled");
+/// sync.register_transport("memory", network.builder())?;
+/// let report = sync.sync_with_ticket(&serving.create_ticket(&db.root_id())?)?;
+/// assert_eq!(report.entries_received, 1);
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Sync {
+    instance: WeakInstance,
+}
+
+impl Sync {
+    pub(crate) fn of(instance: &Instance) -> Self {
+        Self { instance: instance.downgrade() }
+    }
+
+    /// Makes or takes up `_sync`, and tells the node what it says about peers.
+    pub(crate) fn enable(instance: &Instance) -> Result<(), Error> {
+        let tree = match instance.sync_tree() {
+            Some(tree) => tree,
+            None => Self::create_tree(instance)?,
+        };
+        for info in sync_tree::peers(instance.snapshot()?, &tree)? {
+            instance.ask(info.track())?;
+        }
+        instance.sync_enabled(tree);
+        Ok(())
+    }
+
+    fn create_tree(instance: &Instance) -> Result<Id, Error> {
+        let settings = sync_tree::settings();
+        let database = Database::create(instance, DatabaseKey::Device, settings)?;
+        instance.ask(Command::Meta(sync_tree::remember(&database.root_id())))?;
+        Ok(database.root_id())
+    }
+
+    /// The instance, or an error once it is gone.
+    pub fn instance(&self) -> Result<Instance, Error> {
+        self.instance.upgrade().ok_or(Error::CLOSED)
+    }
+
+    /// The node's public key, by which peers know it.
+    pub fn get_device_pubkey(&self) -> Result<PublicKey, Error> {
+        Ok(self.instance()?.device_key())
+    }
+
+    /// The local tree in which sync keeps what must last; it is never shared.
+    pub fn sync_tree(&self) -> Result<Database, Error> {
+        let instance = self.instance()?;
+        let tree = instance.sync_tree().ok_or(Error::CLOSED)?;
+        Database::open(&instance, &tree, DatabaseKey::Device)
+    }
+
+    /// The id of [`Sync::sync_tree`].
+    pub fn sync_tree_root_id(&self) -> Result<Id, Error> {
+        Ok(self.sync_tree()?.root_id())
+    }
+
+    /// Changes `_sync` by one entry.
+    fn change(&self, change: impl FnOnce(&Draft) -> Result<(), Error>) -> Result<(), Error> {
+        let txn = self.sync_tree()?.new_transaction()?;
+        change(txn.draft())?;
+        txn.commit().map(drop)
+    }
+
+    fn ask(&self, command: Command) -> Result<Reply, Error> {
+        self.instance()?.ask(command)
+    }
+}
+
+/// Transports and servers.
+impl Sync {
+    /// Adds a transport under a name, in place of one that had it. The builder is given what it left to keep under
+    /// this name the last time, so that an identity survives.
+    pub fn register_transport(&self, name: &str, builder: impl Builder + 'static) -> Result<(), Error> {
+        let instance = self.instance()?;
+        let tree = self.sync_tree()?;
+        let kept = sync_tree::transport_state(tree.snapshot()?, &tree.root_id(), name)?;
+        let failed = |error: pleach_transports::TransportError| Error::transport(name, &error);
+        let built = Box::new(builder).build(instance.live()?.context, kept.as_deref()).map_err(failed)?;
+        if let Some(state) = built.state.filter(|state| kept.as_ref() != Some(state)) {
+            self.change(|draft| sync_tree::keep_transport_state(draft, name, &state))?;
+        }
+        instance.live()?.driver.board().add(name, Arc::from(built.transport));
+        Ok(())
+    }
+
+    /// Adds HTTP as `http`; it listens on a free port of this machine alone until [`Sync::start_server`] says where.
+    #[cfg(feature = "http")]
+    pub fn enable_http_transport(&self) -> Result<(), Error> {
+        self.register_transport("http", crate::HttpTransport::builder().bind("127.0.0.1:0"))
+    }
+
+    /// Adds QUIC as `quic`; it listens on a free port of this machine alone until [`Sync::start_server`] says where.
+    #[cfg(feature = "quic")]
+    pub fn enable_quic_transport(&self) -> Result<(), Error> {
+        self.register_transport("quic", crate::QuicTransport::builder().bind("127.0.0.1:0"))
+    }
+
+    /// Serves on an address, `http:host:port` or `quic:host:port`, over a transport that is called `http` or `quic`,
+    /// and says where (with port 0 resolved).
+    #[cfg(any(feature = "http", feature = "quic"))]
+    pub fn start_server(&self, address: &Address) -> Result<Address, Error> {
+        let name = address.transport_type.as_str();
+        match name {
+            #[cfg(feature = "http")]
+            "http" => {
+                self.register_transport(name, crate::HttpTransport::builder().bind(&address.address))?;
+            }
+            #[cfg(feature = "quic")]
+            "quic" => {
+                self.register_transport(name, crate::QuicTransport::builder().bind(&address.address))?;
+            }
+            _ => return Err(Error::UnknownTransport(name.to_owned())),
+        }
+        self.accept_connections_on(name)
+    }
+
+    /// Lets peers in over every transport, and says where. It is off at every start until this is called.
+    pub fn accept_connections(&self) -> Result<Vec<Address>, Error> {
+        let mut addresses = Vec::new();
+        for name in self.instance()?.live()?.driver.board().names() {
+            addresses.push(self.accept_connections_on(&name)?);
+        }
+        if addresses.is_empty() { Err(Error::NoTransport) } else { Ok(addresses) }
+    }
+
+    /// Lets peers in over one transport, and says where.
+    pub fn accept_connections_on(&self, name: &str) -> Result<Address, Error> {
+        let instance = self.instance()?;
+        if !instance.live()?.driver.board().names().iter().any(|known| known == name) {
+            return Err(Error::UnknownTransport(name.to_owned()));
+        }
+        instance.live()?.driver.board().accept(name).map_err(|error| Error::transport(name, &error))
+    }
+
+    /// Closes all doors. Exchanges under way go on to their end.
+    pub fn stop_server(&self) -> Result<(), Error> {
+        self.instance()?.live()?.driver.board().stop(None);
+        Ok(())
+    }
+
+    /// Where peers are let in, over the first transport that does.
+    pub fn get_server_address(&self) -> Result<Address, Error> {
+        let first = self.get_all_server_addresses()?.into_iter().next();
+        first.map(|(_, address)| address).ok_or(Error::NoServer)
+    }
+
+    /// Where peers are let in over the transport of this name.
+    pub fn get_server_address_for(&self, name: &str) -> Result<Address, Error> {
+        let mut all = self.get_all_server_addresses()?.into_iter();
+        all.find(|(found, _)| found == name).map(|(_, address)| address).ok_or(Error::NoServer)
+    }
+
+    /// Where peers are let in, by the name of the transport.
+    pub fn get_all_server_addresses(&self) -> Result<Vec<(String, Address)>, Error> {
+        Ok(self.instance()?.live()?.driver.board().addresses())
+    }
+
+    /// A text by which a database is shared, with the addresses of all running servers. It grants nothing: who may
+    /// read is said in the database's settings.
+    pub fn create_ticket(&self, database: &Id) -> Result<DatabaseTicket, Error> {
+        let addresses = self.get_all_server_addresses()?.into_iter().map(|(_, address)| address);
+        Database::open(&self.instance()?, database, DatabaseKey::Device)?;
+        Ok(DatabaseTicket::new(*database, addresses)?)
+    }
+}
+
+/// Exchanges with peers.
+impl Sync {
+    /// Makes a database the same here and at a peer, fetching it if it is not held; without one, every database that
+    /// the peer offers. A refusal is an error.
+    pub fn sync_with_peer(&self, address: &Address, database: Option<&Id>) -> Result<Vec<SyncReport>, Error> {
+        let databases = match database {
+            Some(database) => vec![*database],
+            None => self.discover_peer_trees(address)?.into_iter().map(|tree| tree.id).collect(),
+        };
+        let mut reports = Vec::with_capacity(databases.len());
+        for database in databases {
+            reports.push(self.sync_one(address, database)?);
+        }
+        Ok(reports)
+    }
+
+    /// Fetches what a ticket names, or brings it up to date: the first of its addresses that answers well is taken,
+    /// or else that of a peer that is known for the database.
+    pub fn sync_with_ticket(&self, ticket: &DatabaseTicket) -> Result<SyncReport, Error> {
+        let mut addresses = ticket.addresses().to_vec();
+        let known = self.tree_peers(&ticket.database())?.into_iter().flat_map(|info| info.addresses);
+        addresses.extend(known.filter(|known| !ticket.addresses().contains(known)));
+        self.first_of(&addresses, ticket.database())?.ok_or(Error::NoAddress(ticket.database()))
+    }
+
+    /// Makes a database the same here and at every peer that is known for it, one after the other. A peer that fails
+    /// is reported in its place and keeps nobody else from being asked.
+    pub fn sync_database(&self, database: &Id) -> Result<Vec<(PublicKey, Result<SyncReport, Error>)>, Error> {
+        let peers = self.tree_peers(database)?;
+        if peers.is_empty() {
+            return Err(Error::NoPeer(*database));
+        }
+        let mut outcomes = Vec::with_capacity(peers.len());
+        for info in peers {
+            let outcome = self.first_of(&info.addresses, *database);
+            let outcome = outcome.and_then(|report| report.ok_or(Error::NoAddress(*database)));
+            outcomes.push((info.peer_pubkey, outcome));
+        }
+        Ok(outcomes)
+    }
+
+    /// Makes a database the same here and at a peer that is known for it.
+    pub fn sync_tree_with_peer(&self, peer: &PublicKey, database: &Id) -> Result<SyncReport, Error> {
+        let known = self.tree_peers(database)?.into_iter().find(|info| info.peer_pubkey == *peer);
+        let addresses = known.ok_or(Error::NoPeer(*database))?.addresses;
+        self.first_of(&addresses, *database)?.ok_or(Error::NoAddress(*database))
+    }
+
+    /// What we may read at a peer.
+    pub fn discover_peer_trees(&self, address: &Address) -> Result<Vec<TreeInfo>, Error> {
+        match self.ask(Command::Discover(address.clone()))? {
+            Reply::Trees(trees) => Ok(trees),
+            reply => Err(Error::unexpected(&reply)),
+        }
+    }
+
+    /// The report of the first address that answers well, the last error if none does, nothing without addresses.
+    fn first_of(&self, addresses: &[Address], database: Id) -> Result<Option<SyncReport>, Error> {
+        let mut failed = None;
+        for address in addresses {
+            match self.sync_one(address, database) {
+                Ok(report) => return Ok(Some(report)),
+                Err(error) if error.is_closed() => return Err(error),
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Ok(None), Err)
+    }
+
+    fn sync_one(&self, address: &Address, tree: Id) -> Result<SyncReport, Error> {
+        match self.ask(Command::Sync { address: address.clone(), tree })? {
+            Reply::Synced(report) => Ok(report),
+            reply => Err(Error::unexpected(&reply)),
+        }
+    }
+}
+
+/// What the background keeps the same.
+impl Sync {
+    /// Keeps a database the same with a peer from now on, over restarts: at once, after each commit, and from time to
+    /// time. Replaces what was said of the same pair before.
+    pub fn register_sync_peer(&self, info: SyncPeerInfo) -> Result<(), Error> {
+        self.change(|draft| sync_tree::add_peer(draft, &info))?;
+        self.ask(info.track()).map(drop)
+    }
+
+    /// Ends what [`Sync::register_sync_peer`] began.
+    pub fn remove_tree_sync(&self, peer: &PublicKey, database: &Id) -> Result<(), Error> {
+        self.change(|draft| sync_tree::remove_peer(draft, peer, database))?;
+        self.ask(SyncPeerInfo::new(*peer, *database, Vec::new()).track()).map(drop)
+    }
+
+    /// Everything that was registered, ascending by database, then peer.
+    pub fn sync_peers(&self) -> Result<Vec<SyncPeerInfo>, Error> {
+        let tree = self.sync_tree()?;
+        sync_tree::peers(tree.snapshot()?, &tree.root_id())
+    }
+
+    /// With whom a database is kept the same, and where they are.
+    pub fn tree_peers(&self, database: &Id) -> Result<Vec<SyncPeerInfo>, Error> {
+        let mut all = self.sync_peers()?;
+        all.retain(|info| info.tree_id == *database);
+        Ok(all)
+    }
+
+    /// The public keys of those with whom a database is kept the same.
+    pub fn get_tree_peers(&self, database: &Id) -> Result<Vec<PublicKey>, Error> {
+        Ok(self.tree_peers(database)?.into_iter().map(|info| info.peer_pubkey).collect())
+    }
+
+    /// The databases that are kept the same with a peer.
+    pub fn get_peer_trees(&self, peer: &PublicKey) -> Result<Vec<Id>, Error> {
+        let all = self.sync_peers()?.into_iter();
+        Ok(all.filter(|info| info.peer_pubkey == *peer).map(|info| info.tree_id).collect())
+    }
+
+    /// How exchanges that this node opened move on.
+    pub fn progress(&self) -> Result<Watch<Progress>, Error> {
+        Ok(Watch::of(self.instance()?.watchers().progress()))
+    }
+
+    /// Everything that happens: writes, progress, the ends of background syncs.
+    pub fn watch(&self) -> Result<Watch<Notification>, Error> {
+        Ok(Watch::of(self.instance()?.watchers().all()))
+    }
+}

@@ -1,0 +1,104 @@
+//! Two instances in one process, without async.
+
+use pleach_blocking::{
+    Database, DatabaseKey, Doc, DocStore, Instance, Memory, MemoryNetwork, Permission, Sync, Who,
+};
+
+fn node() -> (Instance, Sync) {
+    let instance = Instance::open(Memory::new()).unwrap();
+    instance.enable_sync().unwrap();
+    let sync = instance.sync().unwrap();
+    (instance, sync)
+}
+
+fn write(database: &Database, key: &str, value: &str) {
+    let txn = database.new_transaction().unwrap();
+    txn.get_store::<DocStore>("notes").unwrap().set(key, value).unwrap();
+    txn.commit().unwrap();
+}
+
+fn assert_same(one: &Database, two: &Database) {
+    let (one, two) = (one.stats().unwrap(), two.stats().unwrap());
+    assert_eq!(one.tips, two.tips);
+    assert_eq!(one.content_hash, two.content_hash);
+}
+
+/// B fetches a database of A, both write while apart, and sync again.
+fn meet((a, serving): &(Instance, Sync), (b, sync): &(Instance, Sync)) {
+    let grants = vec![(Who::Key(b.device_key()), Permission::Write(9))];
+    let database = Database::create_with(a, DatabaseKey::Device, Doc::new(), grants).unwrap();
+    for n in 0..20 {
+        write(&database, &format!("before{n}"), "a");
+    }
+    serving.accept_connections().unwrap();
+    let ticket = serving.create_ticket(&database.root_id()).unwrap();
+    let report = sync.sync_with_ticket(&ticket).unwrap();
+    assert_eq!((report.entries_received, report.entries_sent), (21, 0));
+    let theirs = Database::open(b, &database.root_id(), DatabaseKey::Device).unwrap();
+    assert_same(&database, &theirs);
+    for n in 0..5 {
+        write(&database, &format!("a{n}"), "a");
+        write(&theirs, &format!("b{n}"), "b");
+    }
+    let report = sync.sync_with_ticket(&ticket).unwrap();
+    assert_eq!((report.entries_received, report.entries_sent), (5, 5));
+    assert_same(&database, &theirs);
+    assert!(theirs.verify().unwrap().is_ok());
+}
+
+#[test]
+fn two_nodes_in_memory_bootstrap_diverge_and_come_together() {
+    let network = MemoryNetwork::new();
+    let (a, b) = (node(), node());
+    a.1.register_transport("memory", network.builder().bind("a")).unwrap();
+    b.1.register_transport("memory", network.builder()).unwrap();
+    meet(&a, &b);
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn two_nodes_meet_over_http_on_plain_threads() {
+    let (a, b) = (node(), node());
+    for (_, sync) in [&a, &b] {
+        sync.enable_http_transport().unwrap();
+    }
+    meet(&a, &b);
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn dropping_the_last_handle_frees_the_port() {
+    let (instance, sync) = node();
+    sync.enable_http_transport().unwrap();
+    let address = sync.accept_connections().unwrap().remove(0).address;
+    drop(instance);
+    assert!(sync.get_server_address().unwrap_err().is_closed());
+    assert!(std::net::TcpListener::bind(&address).is_ok(), "{address} is free");
+}
+
+#[test]
+fn a_callback_may_use_the_database() {
+    let (instance, _) = node();
+    let database = Database::create(&instance, DatabaseKey::Device, Doc::new()).unwrap();
+    let (told, heard) = std::sync::mpsc::channel();
+    let inside = database.clone();
+    let callback = database
+        .on_local_write(move |change| told.send((change.entries.clone(), inside.tips().unwrap())).unwrap())
+        .unwrap();
+    write(&database, "x", "y");
+    let (entries, tips) = heard.recv().unwrap();
+    assert_eq!(entries, tips);
+    callback.cancel();
+}
+
+#[test]
+fn handles_of_an_instance_that_is_closed_give_errors() {
+    let (instance, sync) = node();
+    let database = Database::create(&instance, DatabaseKey::Device, Doc::new()).unwrap();
+    let watch = database.watch();
+    instance.close();
+    assert!(database.tips().unwrap_err().is_closed());
+    assert!(sync.sync_tree().unwrap_err().is_closed());
+    assert_eq!(watch.next(), None);
+    assert_eq!(database.watch().next(), None);
+}
