@@ -55,6 +55,12 @@ struct Page {
     count: u64,
 }
 
+impl Page {
+    const fn first(at: Position, count: u64) -> Self {
+        Self { at, found: 0, run: None, sends: false, pages: 0, count }
+    }
+}
+
 impl Absorb {
     pub(super) const fn new(items: usize, start: Position) -> Self {
         Self { items, offset: 0, at: start, measures: Vec::new(), page: None }
@@ -106,23 +112,13 @@ impl<const R: usize, const M: usize> Session<R, M> {
             }
             let mine = if needs_measure(&item.mode) { state.measures.pop() } else { None };
             let mine = mine.unwrap_or_default();
-            match self.judge(&item.mode, range, &mine)? {
-                Some(row) => {
-                    self.table.push(end, row);
-                    state.offset = rest.offset();
-                    state.at = end;
-                }
-                None => {
-                    state.page = Some(Page {
-                        at: range.start,
-                        found: 0,
-                        run: None,
-                        sends: false,
-                        pages: 0,
-                        count: mine.count,
-                    });
-                    return self.next_page(state, end);
-                }
+            if let Some(row) = self.judge(&item.mode, range, &mine)? {
+                self.table.push(end, row);
+                state.offset = rest.offset();
+                state.at = end;
+            } else {
+                state.page = Some(Page::first(range.start, mine.count));
+                return self.next_page(state, end);
             }
         }
     }
@@ -192,11 +188,11 @@ impl<const R: usize, const M: usize> Session<R, M> {
                 None
             }
             Mode::List(list) => {
-                let check = self.check(list.iter().copied());
+                let check = Self::check(list.iter().copied());
                 self.match_page(range, page, mine, (list, check), Self::prefix)
             }
             Mode::Ids(list) => {
-                let check = self.check(list.iter().map(|id| self.prefix(id)));
+                let check = Self::check(list.iter().map(|id| self.prefix(id)));
                 self.match_page(range, page, mine, (list, check), |_, id| *id)
             }
             _ => None,
@@ -204,7 +200,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
     }
 
     fn heed_answer(&mut self, check: u32, wanted: u64, range: Range, mine: &[Position], count: u64) -> State {
-        if mine.len() > LIST || self.check(mine.iter().map(|mine| self.prefix(&mine.id))) != check {
+        if mine.len() > LIST || Self::check(mine.iter().map(|mine| self.prefix(&mine.id))) != check {
             // My set changed since I listed it: list again.
             return if count == 0 { State::Empty } else { State::Differs(count) };
         }

@@ -70,7 +70,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
             behind: None,
             what: What::Measure,
         };
-        if self.role == Role::Initiator && self.run.exact && !self.table.is_settled() {
+        if self.role == Role::Initiator && self.run.is_exact() && !self.table.is_settled() {
             state.what = What::Windows(0);
             state.at = self.table.lowest().map_or(Position::END, |(start, _)| start);
             return self.window(state);
@@ -296,18 +296,15 @@ impl<const R: usize, const M: usize> Session<R, M> {
         let room = self.room(outgoing);
         let item = RangeItem { bound: Bound::new(&state.written, &end), mode };
         let fits = outgoing.get_mut(..room.saturating_sub(RESERVE));
-        match fits.and_then(|room| append(&item, room, state.used)) {
-            Some(used) => {
-                state.used = used;
-                state.written = end;
-            }
-            None => {
-                let item = RangeItem { bound: Bound::default(), mode: Mode::Open };
-                let room = outgoing.get_mut(..room).unwrap_or_default();
-                state.used = append(&item, room, state.used).unwrap_or(state.used);
-                state.written = Position::END;
-            }
+        if let Some(used) = fits.and_then(|room| append(&item, room, state.used)) {
+            state.used = used;
+            state.written = end;
+            return;
         }
+        let rest = RangeItem { bound: Bound::default(), mode: Mode::Open };
+        let room = outgoing.get_mut(..room).unwrap_or_default();
+        state.used = append(&rest, room, state.used).unwrap_or(state.used);
+        state.written = Position::END;
     }
 
     fn composed(&mut self, state: &Compose) -> Result<(), Fault> {

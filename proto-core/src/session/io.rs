@@ -97,6 +97,10 @@ pub struct Ingested<'a> {
 }
 
 /// What the session wants done.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "without a heap there is no box; outputs are few and short-lived"
+)]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Output {
@@ -121,6 +125,7 @@ pub enum Output {
 }
 
 /// Reads of one snapshot.
+#[expect(clippy::large_enum_variant, reason = "without a heap there is no box; one is outstanding")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Query {

@@ -43,6 +43,7 @@ impl Role {
 }
 
 /// What the session waits for, and where it was.
+#[expect(clippy::large_enum_variant, reason = "without a heap there is no box; a session has one")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Step {
     /// Initiator: the summary before a request.
@@ -148,7 +149,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
             outputs: Vec::new(),
             table: Table::open(),
             moves: Moves::new(),
-            run: Run::first(&config.salt),
+            run: Run::first(config.salt),
             peer: config.limits,
             budget: 0,
             received: 0,
@@ -392,7 +393,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
     }
 
     /// Which list an answer is to.
-    pub(super) fn check(&self, list: impl Iterator<Item = Prefix>) -> u32 {
+    pub(super) fn check(list: impl Iterator<Item = Prefix>) -> u32 {
         let mut hasher = blake3::Hasher::new();
         list.for_each(|prefix| {
             hasher.update(&prefix.0);

@@ -33,7 +33,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
         }
         let start = hello.start.position().ok_or(Fault::Ranges)?;
         self.peer = hello.limits;
-        self.run = super::run::Run::first(&hello.salt);
+        self.run = super::run::Run::first(hello.salt);
         self.peer_tips = Some(hello.tips);
         self.peer_count = hello.count;
         let items = incoming.len().saturating_sub(items.byte_len());

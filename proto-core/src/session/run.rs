@@ -11,16 +11,22 @@ use crate::{Position, wire::Salt};
 /// change in the middle cost one now and then.
 const PATIENCE: u8 = 8;
 
+/// How a run compares. Each is stronger than the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Means {
+    Ranges,
+    /// By ranges once more, since the run before moved nothing.
+    OtherSalt,
+    FullIds,
+}
+
 /// Which run this is, and whether it gets on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Run {
     first: Salt,
     number: u32,
     pub(super) salt: Salt,
-    /// By full ids.
-    pub(super) exact: bool,
-    /// The run before moved nothing.
-    again: bool,
+    means: Means,
     /// An entry was stored or sent in this run.
     moved: bool,
     /// An entry was stored or sent since the last response.
@@ -33,13 +39,12 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) const fn first(salt: &Salt) -> Self {
+    pub(super) const fn first(salt: Salt) -> Self {
         Self {
-            first: *salt,
+            first: salt,
             number: 0,
-            salt: *salt,
-            exact: false,
-            again: false,
+            salt,
+            means: Means::Ranges,
             moved: false,
             moved_now: false,
             requests: 0,
@@ -60,13 +65,18 @@ impl Run {
     /// The run after this one, or nothing if there is none left to try.
     pub(super) fn next(&self) -> Option<Self> {
         let number = self.number.saturating_add(1);
-        let next = Self { number, salt: self.salted(number), ..Self::first(&self.first) };
-        match (self.moved, self.again, self.exact) {
-            (true, ..) => Some(next),
-            (false, false, false) => Some(Self { again: true, ..next }),
-            (false, true, false) => Some(Self { exact: true, ..next }),
-            (false, _, true) => None,
+        let next = Self { number, salt: self.salted(number), ..Self::first(self.first) };
+        match (self.moved, self.means) {
+            (true, _) => Some(next),
+            (false, Means::Ranges) => Some(Self { means: Means::OtherSalt, ..next }),
+            (false, Means::OtherSalt) => Some(Self { means: Means::FullIds, ..next }),
+            (false, Means::FullIds) => None,
         }
+    }
+
+    /// Whether this run compares by full ids.
+    pub(super) const fn is_exact(&self) -> bool {
+        matches!(self.means, Means::FullIds)
     }
 
     /// Whether the next request is the first of the run.

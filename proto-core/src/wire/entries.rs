@@ -23,6 +23,7 @@ impl<'a> Entries<'a> {
     }
 }
 
+#[expect(clippy::copy_iterator, reason = "a view: a copy begins where the walk stands")]
 impl<'a> Iterator for Entries<'a> {
     type Item = &'a [u8];
 

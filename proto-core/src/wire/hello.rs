@@ -138,8 +138,8 @@ pub struct End {
     pub count: u64,
 }
 
-/// The whole text of a rule that an entry broke, for people.
-pub type Rule = String<128>;
+/// The text of a rule that was broken, for people; cut to what fits.
+pub type Rule = String<72>;
 
 /// A response that refuses the request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

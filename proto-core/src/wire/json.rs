@@ -151,7 +151,7 @@ mod tests {
         };
         let fingerprint = salt.fingerprint(&Measure::of(id));
         let mut start = Position { height: 7, id };
-        let modes = [
+        let modes = std::vec![
             Mode::Skip,
             Mode::Empty,
             Mode::Fingerprint { fingerprint, count: 300 },

@@ -116,6 +116,7 @@ impl Salt {
 }
 
 /// What the sender says of a range, or wants of it.
+#[expect(clippy::large_enum_variant, reason = "without a heap there is no box; items are read one at a time")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Mode {
     /// Nothing: the range is settled.

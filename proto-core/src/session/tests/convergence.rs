@@ -106,7 +106,7 @@ proptest! {
         let mut news = closed(&history, &news).leaves.into_values();
         let change = |round: u32, host: &mut Host<'_, 8, 4>, b: &mut Store| {
             for leaf in news.by_ref().take(3) {
-                if round % 2 == 0 { host.happen(&leaf) } else { let _ = b.put(&leaf); }
+                if round.is_multiple_of(2) { host.happen(&leaf) } else { let _ = b.put(&leaf); }
             }
         };
         let cost = exchange_with::<8, 4>(&mut a, &mut b, config(), change);

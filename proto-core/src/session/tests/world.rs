@@ -124,7 +124,7 @@ impl Source for Snapshot {
 
     fn nth(&self, range: &Range, n: u64) -> Result<Option<Position>, Self::Error> {
         let (start, end) = self.bounds(range);
-        Ok(self.positions[start..end].get(n as usize).copied())
+        Ok(self.positions[start..end].get(usize::try_from(n).unwrap()).copied())
     }
 
     fn positions(&self, range: &Range, limit: usize) -> Result<Vec<Position>, Self::Error> {
