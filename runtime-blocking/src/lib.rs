@@ -57,6 +57,6 @@ pub use pleach_transports::memory::MemoryNetwork;
 #[cfg(feature = "quic")]
 pub use pleach_transports::quic::QuicTransport;
 pub use pleach_transports::{Builder, Built, Context, Exchange, Listener, Transport, TransportError};
-pub use sync::Sync;
+pub use sync::{PeerOutcomes, Sync};
 pub use transaction::Transaction;
 pub use watch::Watch;

@@ -42,6 +42,9 @@ pub struct Sync {
     instance: WeakInstance,
 }
 
+/// How a sync with each of several peers went.
+pub type PeerOutcomes = Vec<(PublicKey, Result<SyncReport, Error>)>;
+
 impl Sync {
     pub(crate) fn of(instance: &Instance) -> Self {
         Self { instance: instance.downgrade() }
@@ -226,7 +229,7 @@ impl Sync {
 
     /// Makes a database the same here and at every peer that is known for it, one after the other. A peer that fails
     /// is reported in its place and keeps nobody else from being asked.
-    pub fn sync_database(&self, database: &Id) -> Result<Vec<(PublicKey, Result<SyncReport, Error>)>, Error> {
+    pub fn sync_database(&self, database: &Id) -> Result<PeerOutcomes, Error> {
         let peers = self.tree_peers(database)?;
         if peers.is_empty() {
             return Err(Error::NoPeer(*database));
@@ -280,6 +283,7 @@ impl Sync {
 impl Sync {
     /// Keeps a database the same with a peer from now on, over restarts: at once, after each commit, and from time to
     /// time. Replaces what was said of the same pair before.
+    #[expect(clippy::needless_pass_by_value, reason = "what is registered is given away")]
     pub fn register_sync_peer(&self, info: SyncPeerInfo) -> Result<(), Error> {
         self.change(|draft| sync_tree::add_peer(draft, &info))?;
         self.ask(info.track()).map(drop)

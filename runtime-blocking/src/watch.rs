@@ -26,7 +26,6 @@ impl<T> Watch<T> {
     }
 
     /// Waits for the next item; nothing once the instance is gone.
-    #[expect(clippy::should_implement_trait, reason = "an iterator would need the watch to be mutable")]
     pub fn next(&self) -> Option<T> {
         park_on(self.0.next())
     }

@@ -44,6 +44,9 @@ pub struct Sync {
     instance: WeakInstance,
 }
 
+/// How a sync with each of several peers went.
+pub type PeerOutcomes = Vec<(PublicKey, Result<SyncReport, Error>)>;
+
 impl Sync {
     pub(crate) fn of(instance: &Instance) -> Self {
         Self { instance: instance.downgrade() }
@@ -234,10 +237,7 @@ impl Sync {
 
     /// Makes a database the same here and at every peer that is known for it, one after the other. A peer that fails
     /// is reported in its place and keeps nobody else from being asked.
-    pub async fn sync_database(
-        &self,
-        database: &Id,
-    ) -> Result<Vec<(PublicKey, Result<SyncReport, Error>)>, Error> {
+    pub async fn sync_database(&self, database: &Id) -> Result<PeerOutcomes, Error> {
         let peers = self.tree_peers(database)?;
         if peers.is_empty() {
             return Err(Error::NoPeer(*database));

@@ -1,7 +1,7 @@
 //! The threads that block: one that writes, one that reads, as many that check signatures as there are cores.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map},
     num::NonZero,
     sync::{
         Arc, Mutex, PoisonError,
@@ -133,13 +133,11 @@ fn answer(
     name: SnapshotId,
     read: &Read,
 ) -> Result<ReadReply, StorageError> {
-    if !snapshots.contains_key(&name) {
-        snapshots.insert(name, store.snapshot()?);
-    }
-    match snapshots.get(&name) {
-        Some(snapshot) => perform(snapshot, read),
-        None => Err(StorageError::Failed("a snapshot was lost".to_owned())),
-    }
+    let snapshot = match snapshots.entry(name) {
+        btree_map::Entry::Occupied(open) => open.into_mut(),
+        btree_map::Entry::Vacant(new) => new.insert(store.snapshot()?),
+    };
+    perform(snapshot, read)
 }
 
 /// Spreads signature checks over the cores.

@@ -169,16 +169,12 @@ impl Switchboard {
             let mut all = state.transports.values();
             all.find(|named| named.transport.can_dial(&address)).map(|named| Arc::clone(&named.transport))
         };
-        match found {
-            Some(transport) => self.run(id, None, Some(Op::Open(transport, address))),
-            None => {
-                let kind = &address.transport_type;
-                self.fail(
-                    id,
-                    &format!("no transport can dial {address}: register one for {kind}: addresses first"),
-                );
-            }
-        }
+        let Some(transport) = found else {
+            let kind = &address.transport_type;
+            let reason = format!("no transport can dial {address}: register one for {kind}: addresses first");
+            return self.fail(id, &reason);
+        };
+        self.run(id, None, Some(Op::Open(transport, address)));
     }
 
     fn fail(&self, id: ExchangeId, reason: &str) {

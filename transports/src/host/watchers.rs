@@ -186,7 +186,7 @@ impl Watchers {
                         origin: *origin,
                         missed,
                     })
-                })
+                });
             }
             Notification::Progress(progress) => kinds.progress.retain_mut(|to| to.send(|_| *progress)),
             _ => {}
