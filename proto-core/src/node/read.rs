@@ -11,8 +11,8 @@ use crate::{
     Id, Position, PublicKey, Range,
     document::{DocumentError, newest_time},
     entry::{Entry, Permission, Who},
-    session::{Cut, Part, Query, Summary, separator},
-    storage::{Measure, Snapshot, StorageError},
+    session::{OwnedAnswer, Query, answer},
+    storage::{Snapshot, StorageError},
     wire::{MAX_TREE_NAME, NAMED_TIPS, TREES_PAGE, TreeLine},
 };
 
@@ -75,14 +75,8 @@ pub enum ReadReply {
     Commit(Option<CommitContext>),
     /// To [`Read::Admit`].
     Admit(Admission),
-    /// To a session's [`Query::Summary`].
-    Summary(Summary),
-    /// To a session's [`Query::Measure`].
-    Measures(Vec<Measure>),
-    /// To a session's [`Query::Split`].
-    Parts(Vec<Part>),
-    /// To a session's [`Query::Positions`] and [`Query::Held`].
-    Positions(Vec<Position>),
+    /// To [`Read::Session`].
+    Session(OwnedAnswer),
     /// To [`Read::Load`].
     Load {
         /// The entries, ascending.
@@ -126,7 +120,7 @@ pub fn perform(snapshot: &Arc<dyn Snapshot>, read: &Read) -> Result<ReadReply, S
             commit_context(snapshot, tree, author, paths).map(ReadReply::Commit)
         }
         Read::Admit { tree, proven } => admit(snapshot, tree, proven.as_ref()).map(ReadReply::Admit),
-        Read::Session { tree, query } => answer(snapshot, tree, query),
+        Read::Session { tree, query } => answer(&**snapshot, tree, query).map(ReadReply::Session),
         Read::Load { tree, ranges, bytes } => load(snapshot, tree, ranges, *bytes),
         Read::Trees { proven, after } => trees(snapshot, proven.as_ref(), *after),
     }
@@ -206,88 +200,6 @@ fn admit(
         (true, None) => Admission::Denied,
         (true, Some(_)) => Admission::Granted,
     })
-}
-
-fn answer(snapshot: &Arc<dyn Snapshot>, tree: &Id, query: &Query) -> Result<ReadReply, StorageError> {
-    Ok(match query {
-        Query::Summary => ReadReply::Summary(summary(snapshot, tree)?),
-        Query::Measure(ranges) => {
-            let measures = ranges.iter().map(|range| snapshot.measure(tree, range));
-            ReadReply::Measures(measures.collect::<Result<_, _>>()?)
-        }
-        Query::Split { range, cut } => ReadReply::Parts(split(snapshot, tree, range, *cut)?),
-        Query::Positions { range, limit } => ReadReply::Positions(snapshot.positions(tree, range, *limit)?),
-        Query::Held(ids) => {
-            let headers = snapshot.headers(tree, ids)?;
-            let mut held: Vec<Position> = headers.into_iter().flatten().map(|h| h.position).collect();
-            held.sort_unstable();
-            held.dedup();
-            ReadReply::Positions(held)
-        }
-    })
-}
-
-fn summary(snapshot: &Arc<dyn Snapshot>, tree: &Id) -> Result<Summary, StorageError> {
-    let Some(summary) = snapshot.summary(tree)? else { return Ok(Summary::default()) };
-    let tips = snapshot.tips(tree, None, NAMED_TIPS)?;
-    let mut first_tips = [None; NAMED_TIPS];
-    for (place, tip) in first_tips.iter_mut().zip(tips) {
-        *place = Some(tip);
-    }
-    Ok(Summary { measure: summary.measure, tips: summary.tips, first_tips })
-}
-
-/// Cuts a range by counts: see [`Cut`].
-fn split(
-    snapshot: &Arc<dyn Snapshot>,
-    tree: &Id,
-    range: &Range,
-    cut: Cut,
-) -> Result<Vec<Part>, StorageError> {
-    let whole = snapshot.measure(tree, range)?;
-    let mut parts = Vec::new();
-    let mut start = range.start;
-    for until in cut_points(whole.count, cut) {
-        let nth = |n: u64| snapshot.nth(tree, range, n);
-        let (Some(last), next) = (nth(until.saturating_sub(1))?, nth(until)?) else { break };
-        let above = Position { height: last.height.saturating_add(1), id: Id::MIN };
-        let end = next.map_or(above.min(range.end), |next| separator(&last, &next));
-        let measure = snapshot.measure(tree, &Range { start, end })?;
-        parts.push(Part { end, measure });
-        start = end;
-    }
-    Ok(parts)
-}
-
-/// `part` of `parts` of a count, none of them 0: without 128-bit products, by the part's share of the count and of
-/// what the division leaves.
-fn share(count: u64, part: u64, parts: u64) -> u64 {
-    let of_each = count.checked_div(parts).unwrap_or(0).saturating_mul(part);
-    let of_rest = count.checked_rem(parts).unwrap_or(0).saturating_mul(part);
-    of_each.saturating_add(of_rest.checked_div(parts).unwrap_or(0))
-}
-
-/// How many entries lie below the end of each part, ascending; the last is all of them.
-fn cut_points(count: u64, cut: Cut) -> Vec<u64> {
-    let mut points: Vec<u64> = match cut {
-        Cut::Even(parts) => {
-            let parts = u64::from(parts).min(count);
-            (1..=parts).map(|part| share(count, part, parts)).collect()
-        }
-        Cut::Newest => {
-            let mut below = count;
-            let mut points = alloc::vec![count];
-            for size in [4, 64, 512, 4_096, 32_768, 262_144] {
-                below = below.saturating_sub(size);
-                points.push(below);
-            }
-            points.reverse();
-            points
-        }
-    };
-    points.retain(|point| *point > 0);
-    points.dedup();
-    points
 }
 
 fn load(

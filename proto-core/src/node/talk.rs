@@ -10,9 +10,7 @@ use crate::{
         outbox::{Outbox, Waiting},
         pipeline::Pipeline,
     },
-    session::{
-        Answer, Config, Fault, HostSession, Ingested, Input, Load, Loaded, Outcome as SessionOutcome, Output,
-    },
+    session::{Config, Fault, HostSession, Ingested, Input, Load, Loaded, Outcome as SessionOutcome, Output},
     storage::Put,
     wire::{EntriesWriter, Frame},
 };
@@ -221,10 +219,7 @@ impl Talk {
     /// What the snapshot holds.
     pub(super) fn answer(&mut self, reply: ReadReply, out: &mut Outbox) -> Result<(), Ended> {
         match reply {
-            ReadReply::Summary(summary) => self.handle(Input::Answer(Answer::Summary(summary)), out),
-            ReadReply::Measures(measures) => self.handle(Input::Answer(Answer::Measures(&measures)), out),
-            ReadReply::Parts(parts) => self.handle(Input::Answer(Answer::Parts(&parts)), out),
-            ReadReply::Positions(positions) => self.handle(Input::Answer(Answer::Positions(&positions)), out),
+            ReadReply::Session(answer) => self.handle(Input::Answer(answer.lend()), out),
             ReadReply::Load { entries, next } => self.loaded(&entries, next, out),
             _ => Ok(()),
         }
