@@ -172,13 +172,15 @@ fn every_page_has_one_title_and_every_code_block_a_language() {
 }
 
 #[test]
-fn every_page_with_rust_in_it_is_compiled_by_the_documentation_tests() {
+fn every_page_with_rust_in_it_is_compiled_by_a_test() {
     let compiled = fs::read_to_string(root().join("tests/src/lib.rs")).expect("the crate's root");
     for page in pages() {
         let path = page.path.strip_prefix(root()).expect("pages are below the root").display().to_string();
-        let has_rust = page.languages.iter().any(|language| language.starts_with("rust"));
+        let blocks = page.languages.iter().filter(|language| language.starts_with("rust")).count();
         let is_compiled = compiled.contains(&format!("\"../../{path}\""));
-        assert!(is_compiled || !has_rust, "{path} shows Rust: include it in tests/src/lib.rs");
+        // The README's one block is part of a test, so that it needs no hidden lines.
+        let in_a_test = path == "README.md" && blocks == 1;
+        assert!(is_compiled || in_a_test || blocks == 0, "{path} shows Rust: include it in tests/src/lib.rs");
     }
 }
 
