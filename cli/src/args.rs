@@ -1,0 +1,277 @@
+//! The command line, as data: what a person types, and what one process asks of another that serves the same folder.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use pleach_core::{
+    entry::Who,
+    wire::{Address, DatabaseTicket},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::permission::Asked;
+
+/// Keeps signed databases the same on every device that holds them.
+#[derive(Debug, Parser)]
+#[command(name = "pleach", version, max_term_width = 100, propagate_version = true)]
+pub(crate) struct Cli {
+    /// The folder that holds this node [default: the platform's folder for data]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Print one JSON value a line, and errors as {"error": …} on standard error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do. `DB` is the id of a database, or its name where only one has it.
+#[derive(Clone, Debug, Subcommand, Serialize, Deserialize)]
+pub(crate) enum Command {
+    /// Create the node in DIR, and print its public key
+    Init {
+        /// A name for people to recognise the node by
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Create a database, and print its id
+    Create {
+        /// What people call it
+        #[arg(value_parser = name)]
+        name: String,
+        /// Let everybody read it, or read and write it
+        #[arg(long, value_name = "PERMISSION")]
+        public: Option<Public>,
+    },
+    /// List the databases that this node holds
+    List,
+    /// Forget a database, here alone
+    Drop {
+        /// Id or name
+        db: String,
+    },
+    /// Write a value
+    Put(Put),
+    /// Read a value, or everything in a store
+    Get(Get),
+    /// Delete a value; its history stays
+    Del {
+        /// Id or name
+        db: String,
+        /// The store's name
+        store: String,
+        /// The key
+        key: String,
+    },
+    /// Take in a history from JSON lines, one commit a line
+    Import {
+        /// Id or name
+        db: String,
+        /// The file; `-` is standard input
+        file: PathBuf,
+    },
+    /// Write a history as JSON lines, in the form that `import` takes
+    Export {
+        /// Id or name
+        db: String,
+        /// The file; `-`, or nothing, is standard output
+        file: Option<PathBuf>,
+    },
+    /// Show who may do what in a database, grant a permission, or revoke one
+    Keys {
+        /// Id or name
+        db: String,
+        /// What to change
+        #[command(subcommand)]
+        action: Option<KeysAction>,
+    },
+    /// Show the history of a database, or of one value
+    Log(Log),
+    /// Count what a database holds, and hash what it shows
+    Stats {
+        /// Id or name
+        db: String,
+    },
+    /// Answer peers until interrupted
+    Serve(Serve),
+    /// Print a ticket with which others can join a database
+    Ticket {
+        /// Id or name
+        db: String,
+    },
+    /// Fetch a database by its ticket, and keep it the same from now on
+    Join {
+        /// The ticket: `pleach:?db=…`
+        #[arg(value_parser = ticket)]
+        uri: String,
+        /// Fetch it now, and leave it at that
+        #[arg(long)]
+        once: bool,
+    },
+    /// Sync now, and say what moved
+    Sync {
+        /// Id or name; without it, every database with a known peer
+        db: Option<String>,
+        /// With whom: `http:KEY@host:port` or `quic:KEY@host:port`; without it, every known peer
+        #[arg(long, value_name = "ADDRESS", value_parser = address)]
+        peer: Option<String>,
+    },
+    /// Check a whole history again, from its bytes: hashes, signatures, permissions, aggregates
+    Verify {
+        /// Id or name
+        db: String,
+    },
+    /// Say what this node is and holds
+    Status,
+    /// List known peers, and the databases kept the same with them
+    Peers,
+    /// List the databases that a peer lets this node read
+    Trees {
+        /// `http:KEY@host:port` or `quic:KEY@host:port`
+        #[arg(value_parser = address)]
+        address: String,
+    },
+    /// Print changes as they happen, until interrupted
+    Watch {
+        /// Id or name; without it, every database
+        db: Option<String>,
+    },
+    /// The tour: two nodes with real files and sockets that meet, part, edit and meet again
+    Demo {
+        /// Change one row of one node before the comparison, which must find it
+        #[arg(long, hide = true)]
+        plant: bool,
+    },
+    /// Print completions for a shell
+    #[serde(skip)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Who may use a database without being named.
+#[derive(Clone, Copy, Debug, ValueEnum, Serialize, Deserialize)]
+pub(crate) enum Public {
+    /// Everybody may read
+    Read,
+    /// Everybody may read and write
+    Write,
+}
+
+#[derive(Clone, Debug, Args, Serialize, Deserialize)]
+pub(crate) struct Put {
+    /// Id or name
+    pub(crate) db: String,
+    /// The store's name
+    pub(crate) store: String,
+    /// The key
+    pub(crate) key: String,
+    /// JSON; what is no JSON is taken as text
+    pub(crate) value: String,
+}
+
+#[derive(Clone, Debug, Args, Serialize, Deserialize)]
+pub(crate) struct Get {
+    /// Id or name
+    pub(crate) db: String,
+    /// The store's name
+    pub(crate) store: String,
+    /// The key; without it, everything in the store
+    pub(crate) key: Option<String>,
+}
+
+/// A change of who may do what.
+#[derive(Clone, Debug, Subcommand, Serialize, Deserialize)]
+pub(crate) enum KeysAction {
+    /// Grant a permission
+    Grant {
+        /// A public key, or `*` for everybody
+        key: Who,
+        /// `read`, `write[:N]` or `admin[:N]`; a lower N ranks higher, up to 65535
+        permission: Asked,
+        /// A name for people to recognise the key by
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Revoke what a key was granted
+    Revoke {
+        /// A public key, or `*` for everybody
+        key: Who,
+    },
+}
+
+#[derive(Clone, Debug, Args, Serialize, Deserialize)]
+pub(crate) struct Log {
+    /// Id or name
+    pub(crate) db: String,
+    /// With KEY: the history of that value
+    #[arg(requires = "key")]
+    pub(crate) store: Option<String>,
+    /// The key in STORE
+    pub(crate) key: Option<String>,
+    /// Draw how entries build on each other
+    #[arg(long, conflicts_with = "store")]
+    pub(crate) graph: bool,
+    /// At most this many, newest first
+    #[arg(short = 'n', value_name = "N")]
+    pub(crate) limit: Option<u64>,
+}
+
+#[derive(Clone, Debug, Args, Serialize, Deserialize)]
+pub(crate) struct Serve {
+    /// Answer HTTP here, such as 127.0.0.1:8080; port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) http: Option<String>,
+    /// Answer QUIC here
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) quic: Option<String>,
+    /// End when standard input does, for a process that was started by another
+    #[arg(long, hide = true)]
+    pub(crate) until_eof: bool,
+}
+
+impl Command {
+    /// Paths as seen from everywhere, since another process may carry the command out.
+    pub(crate) fn absolute(mut self) -> std::io::Result<Self> {
+        let path = match &mut self {
+            Self::Import { file, .. } | Self::Export { file: Some(file), .. } => file,
+            _ => return Ok(self),
+        };
+        if path.as_os_str() != STANDARD {
+            *path = std::path::absolute(&*path)?;
+        }
+        Ok(self)
+    }
+}
+
+/// How standard input and output are written where a file is expected.
+pub(crate) const STANDARD: &str = "-";
+
+/// What settings may hold as a name.
+fn name(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > 256 || text.chars().any(char::is_control) {
+        return Err("a name has 1 to 256 bytes and no control characters".into());
+    }
+    Ok(text.into())
+}
+
+fn ticket(text: &str) -> Result<String, String> {
+    text.parse::<DatabaseTicket>().map(|_| text.into()).map_err(|error| error.to_string())
+}
+
+fn address(text: &str) -> Result<String, String> {
+    text.parse::<Address>().map(|_| text.into()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+}

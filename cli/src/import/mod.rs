@@ -1,0 +1,32 @@
+//! Taking in a foreign history, and giving one out, as JSON lines.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `line` | one line: its form, and what it comes to |
+//! | `lines` | a file of lines, read again and again |
+//! | `content` | what makes two lines with one id the same |
+//! | `plan` | the first pass: every line checked before anything is written |
+//! | `mark` | the store `_import`: what an entry was before it came here |
+//! | `history` | a tree as lines: edges through settings and merges contracted |
+//! | `known` | what earlier imports left in a tree |
+//! | `author` | keys of foreign authors, and the grants that let them write |
+//! | `weave` | the second pass: lines become signed entries |
+//! | `export` | the way back |
+
+mod author;
+mod content;
+mod export;
+mod history;
+mod known;
+mod line;
+mod lines;
+mod mark;
+mod plan;
+mod weave;
+
+pub(crate) use export::export;
+pub(crate) use line::{keys_of, path_of};
+pub(crate) use lines::Lines;
+pub(crate) use mark::IMPORT;
+pub(crate) use plan::Plan;
+pub(crate) use weave::{Batch, Tally, Weaver, now};

@@ -1,0 +1,51 @@
+//! The transports of the program, each to dial with, and to listen on where an address is given.
+
+use anyhow::{Context, bail};
+#[cfg(feature = "http")]
+use pleach_smol::HttpTransport;
+#[cfg(feature = "quic")]
+use pleach_smol::QuicTransport;
+use pleach_smol::{Address, Sync};
+
+/// The transports that this program was built with.
+pub(crate) const ALL: &[&str] = &[
+    #[cfg(feature = "http")]
+    "http",
+    #[cfg(feature = "quic")]
+    "quic",
+];
+
+/// Adds a transport under its own name, to dial with, and to listen on `place` if there is one.
+async fn register(sync: &Sync, name: &str, place: Option<&str>) -> anyhow::Result<()> {
+    match name {
+        #[cfg(feature = "http")]
+        "http" => {
+            let builder = HttpTransport::builder();
+            let builder = if let Some(place) = place { builder.bind(place) } else { builder };
+            sync.register_transport(name, builder).await?;
+        }
+        #[cfg(feature = "quic")]
+        "quic" => {
+            let builder = QuicTransport::builder();
+            let builder = if let Some(place) = place { builder.bind(place) } else { builder };
+            sync.register_transport(name, builder).await?;
+        }
+        _ => bail!("this program was built without the transport {name}: it has {}", ALL.join(", ")),
+    }
+    Ok(())
+}
+
+/// Adds every transport, to dial with.
+pub(crate) async fn dial(sync: &Sync) -> anyhow::Result<()> {
+    for name in ALL {
+        register(sync, name, None).await?;
+    }
+    Ok(())
+}
+
+/// Lets peers in over a transport, and says where.
+pub(crate) async fn listen(sync: &Sync, name: &str, place: &str) -> anyhow::Result<Address> {
+    let cannot = || format!("cannot listen on {name} {place}");
+    register(sync, name, Some(place)).await.with_context(cannot)?;
+    sync.accept_connections_on(name).await.with_context(cannot)
+}

@@ -1,0 +1,70 @@
+//! Databases go from one node to another.
+
+use crate::node::Node;
+
+#[test]
+fn two_nodes_share_edit_apart_and_come_together() {
+    let (a, b) = (Node::new(), Node::new());
+    a.run(&["create", "notes"]).good();
+    a.run(&["put", "notes", "main", "title", "Pleaching"]).good();
+    let serving = a.serve(&["--http", "127.0.0.1:0"]);
+    let ticket = a.text(&["ticket", "notes"], "ticket");
+    assert!(ticket.starts_with("pleach:?db="));
+
+    let refused = b.run(&["join", &ticket]);
+    assert_eq!((refused.code, refused.lines[0]["outcome"].as_str()), (Some(1), Some("refused")));
+    assert!(b.run(&["list"]).lines.is_empty());
+
+    assert_eq!(a.text(&["keys", "notes", "grant", &b.key(), "write"], "permission"), "write:100");
+    let joined = b.run(&["join", &ticket]);
+    assert_eq!(joined.good()["outcome"], "joined");
+    assert!(joined.good()["entries_received"].as_u64() >= Some(3));
+    for field in ["id", "peer", "entries_sent", "bytes_received", "bytes_sent", "round_trips", "seconds"] {
+        assert!(!joined.good()[field].is_null(), "{field}");
+    }
+    assert_eq!(b.text(&["get", "notes", "main", "title"], "value"), "Pleaching");
+    serving.stop();
+
+    a.run(&["put", "notes", "main", "title", "by A"]).good();
+    b.run(&["put", "notes", "main", "title", "by B"]).good();
+    b.run(&["put", "notes", "main", "count", "5"]).good();
+    let serving = a.serve(&["--http", "127.0.0.1:0"]);
+    let synced = b.run(&["sync", "notes", "--peer", &serving.addresses[0]]);
+    assert_eq!((&synced.good()["entries_received"], &synced.good()["entries_sent"]), (&1.into(), &2.into()));
+    assert_eq!(a.text(&["get", "notes", "main", "title"], "value"), "by B", "the later edit");
+    assert_eq!(a.text(&["get", "notes", "main", "count"], "value"), "5");
+    for field in ["tips", "content_hash", "entries", "height"] {
+        assert_eq!(a.text(&["stats", "notes"], field), b.text(&["stats", "notes"], field), "{field}");
+    }
+    let offered = b.run(&["trees", &serving.addresses[0]]);
+    assert_eq!(offered.good()["name"], "notes");
+    assert_eq!(b.run(&["peers"]).good()["peer"], a.key());
+}
+
+#[test]
+fn everybody_may_join_what_is_public_and_only_a_writer_writes() {
+    let (a, b) = (Node::new(), Node::new());
+    a.run(&["create", "news", "--public", "read"]).good();
+    let serving = a.serve(&["--http", "127.0.0.1:0"]);
+    let ticket = a.text(&["ticket", "news"], "ticket");
+    b.run(&["join", &ticket]).good();
+    let error = b.run(&["put", "news", "main", "k", "1"]).error(1);
+    assert!(error.contains("refused"), "{error}");
+    assert_eq!(a.text(&["keys", "news", "grant", &b.key(), "admin"], "permission"), "admin:1");
+    b.run(&["sync", "news", "--peer", &serving.addresses[0]]).good();
+    b.run(&["put", "news", "main", "k", "1"]).good();
+    assert_eq!(b.text(&["keys", "news", "grant", "*", "write:2000"], "permission"), "write:2000");
+}
+
+#[test]
+fn a_peer_that_is_not_there_is_an_error_that_says_so() {
+    let (a, b) = (Node::new(), Node::new());
+    a.run(&["create", "notes", "--public", "read"]).good();
+    let serving = a.serve(&["--http", "127.0.0.1:0"]);
+    let ticket = a.text(&["ticket", "notes"], "ticket");
+    serving.kill();
+    let error = b.run(&["join", &ticket]).error(1);
+    assert!(error.contains("not joined"), "{error}");
+    assert!(b.run(&["list"]).lines.is_empty());
+    assert!(b.run(&["sync"]).error(1).contains("no peer is known"));
+}
