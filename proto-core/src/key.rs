@@ -2,8 +2,9 @@
 
 use core::{fmt, str::FromStr};
 
+use data_encoding::BASE64;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::text;
 
@@ -110,9 +111,46 @@ impl Signature {
     }
 }
 
-/// 64 raw bytes in postcard: serde knows arrays of at most 32, and two halves have no prefix either.
+/// Characters in a signature's text.
+const SIGNATURE_TEXT: usize = 88;
+
+/// Base64 with padding, as the usual tools write and read it.
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = [0; SIGNATURE_TEXT];
+        BASE64.encode_mut(&self.0, &mut text);
+        f.pad(core::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl FromStr for Signature {
+    type Err = SignatureTextError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // The decoder wants room for its own upper bound on the length.
+        let mut bytes = [0; 66];
+        if text.len() != SIGNATURE_TEXT {
+            return Err(SignatureTextError);
+        }
+        match BASE64.decode_mut(text.as_bytes(), &mut bytes) {
+            Ok(64) => bytes.first_chunk().copied().map(Self).ok_or(SignatureTextError),
+            _ => Err(SignatureTextError),
+        }
+    }
+}
+
+/// A text is not that of a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a signature: 64 bytes in base64 with padding, {SIGNATURE_TEXT} characters")]
+pub struct SignatureTextError;
+
+/// Text where people read (JSON); elsewhere 64 raw bytes: serde knows arrays of at most 32, and two halves have no
+/// prefix either.
 impl Serialize for Signature {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return serializer.collect_str(self);
+        }
         let mut halves = [[0; 32]; 2];
         halves.as_flattened_mut().copy_from_slice(&self.0);
         halves.serialize(serializer)
@@ -121,6 +159,19 @@ impl Serialize for Signature {
 
 impl<'de> Deserialize<'de> for Signature {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl de::Visitor<'_> for Text {
+            type Value = Signature;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a signature in base64")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        if deserializer.is_human_readable() {
+            return deserializer.deserialize_str(Text);
+        }
         let halves = <[[u8; 32]; 2]>::deserialize(deserializer)?;
         let mut bytes = [0; 64];
         bytes.copy_from_slice(halves.as_flattened());

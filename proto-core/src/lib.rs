@@ -63,7 +63,7 @@ mod time;
 pub mod wire;
 
 pub use id::Id;
-pub use key::{KeyError, PublicKey, SecretKey, Signature};
+pub use key::{KeyError, PublicKey, SecretKey, Signature, SignatureTextError};
 pub use position::{Position, Range};
 pub use seq::{Iter as SeqIter, Seq, SeqError};
 pub use text::{TEXT_LEN, TextError};

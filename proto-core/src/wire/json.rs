@@ -5,13 +5,16 @@
 //! into the frame's bytes, and these are read by [`Frame::read`] as if they had come over the wire.
 
 use alloc::{string::String, vec, vec::Vec};
+use core::{fmt, marker::PhantomData};
 
 use data_encoding::BASE64;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, DeserializeOwned, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+};
 
 use super::{
-    End, EntriesWriter, Frame, FrameError, Hello, Kind, RangeItem, Refusal, Reply, TreeLine, TreesReply,
-    TreesRequest, write,
+    End, Frame, FrameError, Hello, Items, Kind, RangeItem, Refusal, Reply, TreeLine, TreesReply, TreesRequest,
 };
 use crate::{Id, canonical, limits::MAX_FRAME};
 
@@ -27,35 +30,161 @@ pub enum JsonError {
     Frame(#[from] FrameError),
 }
 
+/// Bytes of a frame's text at most; a frame whose text would be longer goes as base64.
+const MAX_TEXT: usize = 2 * MAX_FRAME;
+
 /// A frame with all that it holds.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Shown {
-    Sync { head: Hello, ranges: Vec<RangeItem> },
-    Reply { head: Reply, ranges: Vec<RangeItem> },
-    Entries(Vec<EntryText>),
+    Sync { head: Hello, ranges: Listing<RangeItem> },
+    Reply { head: Reply, ranges: Listing<RangeItem> },
+    Entries(Listing<EntryText>),
     End(End),
-    Wants(Vec<Id>),
-    Missing(Vec<Id>),
+    Wants(Listing<Id>),
+    Missing(Listing<Id>),
     Refusal(Refusal),
     Trees(TreesRequest),
-    TreeList { head: TreesReply, trees: Vec<TreeLine> },
+    TreeList { head: TreesReply, trees: Listing<TreeLine> },
 }
 
-/// An entry's canonical bytes as base64.
+/// Items by their canonical bytes, which are far smaller than the items in memory: a stranger's text costs no more
+/// than its length.
+struct Listing<T> {
+    bytes: Vec<u8>,
+    of: PhantomData<T>,
+}
+
+impl<T: Serialize> Listing<T> {
+    fn of(items: impl IntoIterator<Item = T>) -> Self {
+        let mut bytes = Vec::new();
+        for item in items {
+            bytes.extend(canonical::to_vec(&item));
+        }
+        Self { bytes, of: PhantomData }
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Serialize for Listing<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(Items::<T>::trusted(&self.bytes).iter())
+    }
+}
+
+impl<'de, T: Serialize + DeserializeOwned> Deserialize<'de> for Listing<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reading<T>(PhantomData<T>);
+        impl<'de, T: Serialize + DeserializeOwned> Visitor<'de> for Reading<T> {
+            type Value = Vec<u8>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                let mut bytes = Vec::new();
+                while let Some(item) = items.next_element::<T>()? {
+                    bytes.extend(canonical::to_vec(&item));
+                    if bytes.len() > MAX_FRAME {
+                        return Err(de::Error::custom(FrameError::TooLarge(bytes.len())));
+                    }
+                }
+                Ok(bytes)
+            }
+        }
+        deserializer.deserialize_seq(Reading(PhantomData::<T>)).map(|bytes| Self { bytes, of: PhantomData })
+    }
+}
+
+/// An entry's canonical bytes: behind their length in a frame, as base64 in text.
 struct EntryText(Vec<u8>);
 
 impl Serialize for EntryText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&BASE64.encode(&self.0))
+        if serializer.is_human_readable() {
+            serializer.serialize_str(&BASE64.encode(&self.0))
+        } else {
+            serializer.serialize_bytes(&self.0)
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for EntryText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        BASE64.decode(text.as_bytes()).map(Self).map_err(de::Error::custom)
+        if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            BASE64.decode(text.as_bytes()).map(Self).map_err(de::Error::custom)
+        } else {
+            <&[u8]>::deserialize(deserializer).map(|bytes| Self(bytes.into()))
+        }
     }
+}
+
+/// One frame of a message: an object, or base64 of the frame's bytes in a string.
+struct Element(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Element {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reading;
+        impl<'de> Visitor<'de> for Reading {
+            type Value = Element;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a frame: an object with its kind as key, or its bytes in base64")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                match BASE64.decode(text.as_bytes()).map_err(E::custom)? {
+                    bytes if bytes.is_empty() => Err(E::custom(FrameError::Empty)),
+                    bytes if bytes.len() > MAX_FRAME => Err(E::custom(FrameError::TooLarge(bytes.len()))),
+                    bytes => Ok(Element(bytes)),
+                }
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                let shown = Shown::deserialize(MapAccessDeserializer::new(map))?;
+                shown.frame().map(Element).map_err(de::Error::custom)
+            }
+        }
+        deserializer.deserialize_any(Reading)
+    }
+}
+
+impl Shown {
+    fn of(frame: &[u8]) -> Result<Self, FrameError> {
+        Ok(match Frame::read(frame)? {
+            Frame::Sync(head, ranges) => Self::Sync { head, ranges: Listing::of(&ranges) },
+            Frame::Reply(head, ranges) => Self::Reply { head, ranges: Listing::of(&ranges) },
+            Frame::Entries(entries) => {
+                Self::Entries(Listing::of(entries.map(|entry| EntryText(entry.into()))))
+            }
+            Frame::End(end) => Self::End(end),
+            Frame::Wants(ids) => Self::Wants(Listing::of(&ids)),
+            Frame::Missing(ids) => Self::Missing(Listing::of(&ids)),
+            Frame::Refusal(refusal) => Self::Refusal(refusal),
+            Frame::Trees(request) => Self::Trees(request),
+            Frame::TreeList(head, trees) => Self::TreeList { head, trees: Listing::of(&trees) },
+        })
+    }
+
+    /// The frame's bytes, checked.
+    fn frame(&self) -> Result<Vec<u8>, FrameError> {
+        let frame = match self {
+            Self::Sync { head, ranges } => encode(Kind::Sync, head, &ranges.bytes),
+            Self::Reply { head, ranges } => encode(Kind::Reply, head, &ranges.bytes),
+            Self::Entries(entries) => encode(Kind::Entries, &(), &entries.bytes),
+            Self::End(end) => encode(Kind::End, end, &[]),
+            Self::Wants(ids) => encode(Kind::Wants, &(), &ids.bytes),
+            Self::Missing(ids) => encode(Kind::Missing, &(), &ids.bytes),
+            Self::Refusal(refusal) => encode(Kind::Refusal, refusal, &[]),
+            Self::Trees(request) => encode(Kind::Trees, request, &[]),
+            Self::TreeList { head, trees } => encode(Kind::TreeList, head, &trees.bytes),
+        };
+        Frame::read(&frame)?;
+        Ok(frame)
+    }
+}
+
+fn encode<H: Serialize>(kind: Kind, head: &H, items: &[u8]) -> Vec<u8> {
+    let mut frame = vec![kind as u8];
+    frame.extend(canonical::to_vec(head));
+    frame.extend_from_slice(items);
+    frame
 }
 
 /// Shows a frame's bytes as JSON.
@@ -68,60 +197,73 @@ impl<'de> Deserialize<'de> for EntryText {
 /// # Ok::<(), json::JsonError>(())
 /// ```
 pub fn to_text(frame: &[u8]) -> Result<String, JsonError> {
-    let shown = match Frame::read(frame)? {
-        Frame::Sync(head, ranges) => Shown::Sync { head, ranges: ranges.iter().collect() },
-        Frame::Reply(head, ranges) => Shown::Reply { head, ranges: ranges.iter().collect() },
-        Frame::Entries(entries) => Shown::Entries(entries.map(|entry| EntryText(entry.into())).collect()),
-        Frame::End(end) => Shown::End(end),
-        Frame::Wants(ids) => Shown::Wants(ids.iter().collect()),
-        Frame::Missing(ids) => Shown::Missing(ids.iter().collect()),
-        Frame::Refusal(refusal) => Shown::Refusal(refusal),
-        Frame::Trees(request) => Shown::Trees(request),
-        Frame::TreeList(head, trees) => Shown::TreeList { head, trees: trees.iter().collect() },
-    };
-    Ok(serde_json::to_string(&shown)?)
+    Ok(serde_json::to_string(&Shown::of(frame)?)?)
 }
 
 /// Turns JSON into a frame's bytes, and checks them.
 pub fn from_text(text: &str) -> Result<Vec<u8>, JsonError> {
     let shown: Shown = serde_json::from_str(text)?;
-    let frame = match &shown {
-        Shown::Sync { head, ranges } => encode(Kind::Sync, head, ranges),
-        Shown::Reply { head, ranges } => encode(Kind::Reply, head, ranges),
-        Shown::Entries(entries) => return encode_entries(entries),
-        Shown::End(end) => encode::<_, Id>(Kind::End, end, &[]),
-        Shown::Wants(ids) => encode(Kind::Wants, &(), ids),
-        Shown::Missing(ids) => encode(Kind::Missing, &(), ids),
-        Shown::Refusal(refusal) => encode::<_, Id>(Kind::Refusal, refusal, &[]),
-        Shown::Trees(request) => encode::<_, Id>(Kind::Trees, request, &[]),
-        Shown::TreeList { head, trees } => encode(Kind::TreeList, head, trees),
-    };
-    Frame::read(&frame)?;
+    Ok(shown.frame()?)
+}
+
+/// Shows a frame as an element of a message. What cannot be shown, because its kind is unknown here or its text would
+/// be more than twice as long as a frame may be, becomes base64 of its bytes in a string; so every frame has a text,
+/// and a judge of frames at the other end.
+///
+/// ```
+/// # use pleach_core::wire::json;
+/// assert_eq!(json::element(&[7, 1, 1, 0]), r#"{"trees":{"versions":{"oldest":1,"newest":1},"after":null}}"#);
+/// assert_eq!(json::element(b"no frame"), r#""bm8gZnJhbWU=""#);
+/// ```
+pub fn element(frame: &[u8]) -> String {
+    match to_text(frame) {
+        Ok(text) if text.len() <= MAX_TEXT => text,
+        _ => ["\"", &BASE64.encode(frame), "\""].concat(),
+    }
+}
+
+/// Reads one element of a message.
+pub fn from_element(text: &[u8]) -> Result<Vec<u8>, JsonError> {
+    let Element(frame) = serde_json::from_slice(text)?;
     Ok(frame)
 }
 
-fn encode<H: Serialize, I: Serialize>(kind: Kind, head: &H, items: &[I]) -> Vec<u8> {
-    let items_len = items.iter().map(canonical::encoded_len).fold(0, usize::saturating_add);
-    let mut room = vec![0; canonical::encoded_len(head).saturating_add(items_len).saturating_add(1)];
-    // The room is as large as what is written.
-    let used = write(kind, head, items, &mut room).unwrap_or_default();
-    room.truncate(used);
-    room
-}
-
-fn encode_entries(entries: &[EntryText]) -> Result<Vec<u8>, JsonError> {
-    let mut room = vec![0; MAX_FRAME];
-    let mut writer = EntriesWriter::new(&mut room);
-    let mut sum = 0_usize;
-    for entry in entries {
-        sum = sum.saturating_add(entry.0.len());
-        if !writer.push(&entry.0) {
-            return Err(FrameError::TooLarge(sum).into());
+/// Turns a message in JSON into its frames: a list of elements, or one object, which is a message of one frame.
+///
+/// ```
+/// # use pleach_core::wire::json;
+/// let frames = json::message(br#"[{"wants": []}, {"end": {"until": null, "tips": null, "count": 0}}, "Bw=="]"#)?;
+/// assert_eq!(frames, [&[4][..], &[3, 0, 0, 0], &[7]]);
+/// assert_eq!(json::message(br#"{"wants": []}"#)?, [[4]]);
+/// # Ok::<(), json::JsonError>(())
+/// ```
+pub fn message(text: &[u8]) -> Result<Vec<Vec<u8>>, JsonError> {
+    struct Message(Vec<Vec<u8>>);
+    impl<'de> Deserialize<'de> for Message {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Reading;
+            impl<'de> Visitor<'de> for Reading {
+                type Value = Message;
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("a list of frames, or one frame as an object")
+                }
+                fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+                    let mut frames = Vec::new();
+                    while let Some(Element(frame)) = elements.next_element()? {
+                        frames.push(frame);
+                    }
+                    Ok(Message(frames))
+                }
+                fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                    let Element(frame) = Element::deserialize(MapAccessDeserializer::new(map))?;
+                    Ok(Message(vec![frame]))
+                }
+            }
+            deserializer.deserialize_any(Reading)
         }
     }
-    let frame = writer.finish().to_vec();
-    Frame::read(&frame)?;
-    Ok(frame)
+    let Message(frames) = serde_json::from_slice(text)?;
+    Ok(frames)
 }
 
 #[cfg(test)]
@@ -174,16 +316,17 @@ mod tests {
         let reply = Reply { version: 1, capabilities: CAPABILITIES, limits: PeerLimits::HOST, same: false };
         let end = End { until: Some(start), tips: Some(tips), count: 3 };
         let line = TreeLine { tree: id, name: "a \"name\"".try_into().unwrap(), count: 1, changed: 2 };
+        let entries = [&b"one"[..], b"another"].map(|bytes| EntryText(bytes.into()));
         Vec::from([
-            encode(Kind::Sync, &hello, &ranges),
-            encode(Kind::Reply, &reply, &ranges),
-            encode_entries(&[EntryText(Vec::from(*b"one")), EntryText(Vec::from(*b"another"))]).unwrap(),
-            encode::<_, Id>(Kind::End, &end, &[]),
-            encode(Kind::Wants, &(), &[id, Id::MAX]),
-            encode(Kind::Missing, &(), &[id]),
-            encode::<_, Id>(Kind::Refusal, &Refusal::Busy { delay: 1_000 }, &[]),
-            encode::<_, Id>(Kind::Trees, &TreesRequest { versions: Versions::OURS, after: Some(id) }, &[]),
-            encode(Kind::TreeList, &TreesReply { version: 1, more: true }, &[line]),
+            encode(Kind::Sync, &hello, &Listing::of(&ranges).bytes),
+            encode(Kind::Reply, &reply, &Listing::of(&ranges).bytes),
+            encode(Kind::Entries, &(), &Listing::of(entries).bytes),
+            encode(Kind::End, &end, &[]),
+            encode(Kind::Wants, &(), &Listing::of([id, Id::MAX]).bytes),
+            encode(Kind::Missing, &(), &Listing::of([id]).bytes),
+            encode(Kind::Refusal, &Refusal::Busy { delay: 1_000 }, &[]),
+            encode(Kind::Trees, &TreesRequest { versions: Versions::OURS, after: Some(id) }, &[]),
+            encode(Kind::TreeList, &TreesReply { version: 1, more: true }, &Listing::of([line]).bytes),
         ])
     }
 
@@ -194,6 +337,60 @@ mod tests {
             let text = to_text(frame).unwrap();
             assert_eq!(&from_text(&text).unwrap(), frame, "{text}");
         }
+    }
+
+    #[test]
+    fn a_message_of_all_kinds_goes_through_json_and_back() {
+        let mut frames = frames();
+        frames.push(Vec::from(*b"\xffof a later version"));
+        let elements: Vec<_> = frames.iter().map(|frame| element(frame)).collect();
+        assert_eq!(message(std::format!("[{}]", elements.join(",\n")).as_bytes()).unwrap(), frames);
+        for (frame, text) in frames.iter().zip(&elements) {
+            assert_eq!(&from_element(text.as_bytes()).unwrap(), frame);
+        }
+        assert_eq!(message(b"[]").unwrap(), Vec::<Vec<u8>>::new());
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused_with_its_place() {
+        for text in [
+            "",
+            "[",
+            "{}",
+            "[{}]",
+            "null",
+            "7",
+            "\"Bw==\"",
+            "[7]",
+            "[\"\"]",
+            "[\"Bw\"]",
+            "[{\"wants\":[]}]x",
+            "\u{0}",
+            "[{\"wants\":[],\"end\":{}}]",
+            "{\"wants\":[\"x\"]}",
+            "[[{\"wants\":[]}]]",
+        ] {
+            let refused = message(text.as_bytes());
+            assert!(matches!(refused, Err(JsonError::Text(_))), "{text:?}: {refused:?}");
+        }
+        assert!(message(b"[\"\xff\"]").is_err());
+        assert!(message("[".repeat(100_000).as_bytes()).is_err(), "too deep");
+        let many =
+            std::format!("{{\"wants\":[{}]}}", std::vec![std::format!("\"{}\"", Id::MIN); 257].join(","));
+        let told = std::format!("{}", message(many.as_bytes()).unwrap_err());
+        assert!(told.contains("too many items"), "{told}");
+    }
+
+    #[test]
+    fn a_frame_whose_text_would_be_huge_goes_as_base64() {
+        let bound = Bound::new(&Position { height: 1, id: Id::MIN }, &Position { height: 2, id: Id::MIN });
+        let item = canonical::to_vec(&RangeItem { bound, mode: Mode::Skip });
+        let reply = Reply { version: 1, capabilities: CAPABILITIES, limits: PeerLimits::HOST, same: false };
+        let frame = encode(Kind::Reply, &reply, &item.repeat(200_000 / item.len()));
+        assert!(Frame::read(&frame).is_ok());
+        let text = element(&frame);
+        assert!(text.starts_with('"') && text.len() < MAX_TEXT);
+        assert_eq!(from_element(text.as_bytes()).unwrap(), frame);
     }
 
     #[test]

@@ -49,8 +49,8 @@ pub use hello::{
 pub use items::{Items, ItemsIter};
 pub use range::{Bound, Floor, IdPrefix, LIST, Mode, Prefix, RangeItem};
 pub use signed::{
-    FRESHNESS, NodeAnswer, Nonce, RequestDigest, RequestHead, RequestTarget, ResponseHead, SignedError,
-    Transcript, VERSIONS as SIGNED_VERSIONS, body_hash,
+    FRESHNESS, NodeAnswer, Nonce, RequestDigest, RequestHead, RequestHeadError, RequestTarget, ResponseHead,
+    SignedError, Transcript, VERSIONS as SIGNED_VERSIONS, body_hash, nonce_of,
 };
 #[cfg(feature = "alloc")]
 pub use ticket::{DatabaseTicket, MAX_HINTS, MAX_TICKET, TicketError};

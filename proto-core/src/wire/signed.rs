@@ -3,8 +3,17 @@
 //! A request is signed over its audience, method, path, body, time and nonce. A response begins with a head signed
 //! for exactly that request and ends with a signature over all before it. Each kind of signature has a domain of its
 //! own that carries the version, so that none can stand for another, and both keys are in every one of them.
+//!
+//! A signature is over the 32 bytes of a BLAKE3 hash over a few lines of text, the domain first, so that a person with
+//! the usual tools can make and check one; see `docs/http.md`.
+
+use core::{
+    fmt::{self, Write},
+    str::FromStr,
+};
 
 use blake3::Hasher;
+use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::{Deserialize, Serialize};
 
 use crate::{KeyError, PublicKey, SecretKey, Signature};
@@ -57,18 +66,31 @@ pub enum SignedError {
     Signature(#[from] KeyError),
 }
 
-/// A hash over fields, each with its length, under a domain.
-fn digest(domain: &str, fields: &[&[u8]]) -> [u8; 32] {
-    let mut hasher = Hasher::new();
-    let mut add = |field: &[u8]| {
-        hasher.update(&(field.len() as u64).to_le_bytes());
-        hasher.update(field);
-    };
-    add(domain.as_bytes());
-    for field in fields {
-        add(field);
+/// Hashes text as it is written.
+struct Text(Hasher);
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.update(text.as_bytes());
+        Ok(())
     }
-    *hasher.finalize().as_bytes()
+}
+
+/// The hash of lines.
+fn digest(lines: fmt::Arguments<'_>) -> [u8; 32] {
+    let mut text = Text(Hasher::new());
+    // Neither this writer nor what is shown here fails.
+    let _ = text.write_fmt(lines);
+    *text.0.finalize().as_bytes()
+}
+
+/// Bytes as hexadecimal digits.
+struct Hex<'a>(&'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 /// What a request says about itself, apart from who sends it.
@@ -78,7 +100,7 @@ pub struct RequestTarget<'a> {
     pub audience: PublicKey,
     /// `GET`, `POST`.
     pub method: &'a str,
-    /// The path, with its query.
+    /// The path, with its query. Like the method without line feeds, which HTTP does not know there.
     pub path: &'a str,
     /// The BLAKE3 hash of the body ([`body_hash`]).
     pub body: [u8; 32],
@@ -96,23 +118,21 @@ pub struct RequestDigest([u8; 32]);
 impl RequestTarget<'_> {
     /// The name of this request, sent by `sender` (nobody, if it is unsigned).
     pub fn digest(&self, sender: Option<PublicKey>, time: u64, nonce: &Nonce) -> RequestDigest {
-        let sender = sender.as_ref().map_or(&[][..], |key| key.as_bytes());
-        RequestDigest(digest(
-            REQUEST,
-            &[
-                sender,
-                self.audience.as_bytes(),
-                self.method.as_bytes(),
-                self.path.as_bytes(),
-                &self.body,
-                &time.to_le_bytes(),
-                nonce,
-            ],
-        ))
+        let Self { audience, method, path, body } = self;
+        let (body, nonce) = (Hex(body), Hex(nonce));
+        RequestDigest(match sender {
+            Some(sender) => digest(format_args!(
+                "{REQUEST}\n{sender}\n{audience}\n{method}\n{path}\n{body}\n{time}\n{nonce}\n"
+            )),
+            None => {
+                digest(format_args!("{REQUEST}\n-\n{audience}\n{method}\n{path}\n{body}\n{time}\n{nonce}\n"))
+            }
+        })
     }
 }
 
-/// What travels beside a signed request.
+/// What travels beside a signed request, as text in a header: the key, the time, the nonce in hexadecimal digits and
+/// the signature in base64, with a space between each two.
 ///
 /// ```
 /// # use pleach_core::{SecretKey, wire::{RequestHead, RequestTarget, body_hash}};
@@ -123,8 +143,9 @@ impl RequestTarget<'_> {
 /// assert!(head.check(&target, 1_000).is_ok());
 /// let other = RequestTarget { body: body_hash(b"changed"), ..target };
 /// assert!(head.check(&other, 1_000).is_err());
+/// assert_eq!(head.to_string().parse(), Ok(head));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestHead {
     /// Who asks.
     pub key: PublicKey,
@@ -163,6 +184,43 @@ impl RequestHead {
     }
 }
 
+impl fmt::Display for RequestHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, time, nonce, signature } = self;
+        write!(f, "{key} {time} {} {signature}", Hex(nonce))
+    }
+}
+
+/// A text is not that of a [`RequestHead`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected `KEY TIME NONCE SIGNATURE`: base32, milliseconds, 32 hexadecimal digits, base64; {0} is not that"
+)]
+pub struct RequestHeadError(&'static str);
+
+impl FromStr for RequestHead {
+    type Err = RequestHeadError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut words = text.split(' ');
+        let mut word = |name| words.next().ok_or(RequestHeadError(name));
+        let head = Self {
+            key: word("the key")?.parse().map_err(|_| RequestHeadError("the key"))?,
+            time: word("the time")?.parse().map_err(|_| RequestHeadError("the time"))?,
+            nonce: nonce_of(word("the nonce")?).ok_or(RequestHeadError("the nonce"))?,
+            signature: word("the signature")?.parse().map_err(|_| RequestHeadError("the signature"))?,
+        };
+        if words.next().is_none() { Ok(head) } else { Err(RequestHeadError("what follows the signature")) }
+    }
+}
+
+/// Reads a nonce's 32 hexadecimal digits.
+pub fn nonce_of(text: &str) -> Option<Nonce> {
+    let mut nonce = Nonce::default();
+    let right = text.len() == 32 && HEXLOWER_PERMISSIVE.decode_mut(text.as_bytes(), &mut nonce).is_ok();
+    right.then_some(nonce)
+}
+
 /// How a response begins: proof that the audience itself answers this request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResponseHead {
@@ -176,7 +234,7 @@ pub struct ResponseHead {
 
 impl ResponseHead {
     fn message(key: PublicKey, request: RequestDigest, time: u64) -> [u8; 32] {
-        digest(HEAD, &[key.as_bytes(), &request.0, &time.to_le_bytes()])
+        digest(format_args!("{HEAD}\n{key}\n{}\n{time}\n", Hex(&request.0)))
     }
 
     /// Signs the head of the response to a request.
@@ -229,7 +287,8 @@ impl Transcript {
     }
 
     fn message(&self, key: PublicKey) -> [u8; 32] {
-        digest(END, &[key.as_bytes(), &self.request.0, self.hasher.finalize().as_bytes()])
+        let bytes = self.hasher.finalize();
+        digest(format_args!("{END}\n{key}\n{}\n{}\n", Hex(&self.request.0), Hex(bytes.as_bytes())))
     }
 
     /// The signature that ends the response.
@@ -259,7 +318,7 @@ pub struct NodeAnswer {
 impl NodeAnswer {
     fn message(key: PublicKey, versions: (u16, u16), time: u64, nonce: &Nonce) -> [u8; 32] {
         let (low, high) = versions;
-        digest(NODE, &[key.as_bytes(), &low.to_le_bytes(), &high.to_le_bytes(), &time.to_le_bytes(), nonce])
+        digest(format_args!("{NODE}\n{key}\n{low} {high}\n{time}\n{}\n", Hex(nonce)))
     }
 
     /// Answers an asker.
@@ -325,6 +384,39 @@ mod tests {
         let whole = RequestTarget { method: "PO", path: "ST/", ..target(b"") };
         let split = RequestTarget { method: "POS", path: "T/", ..target(b"") };
         assert_ne!(whole.digest(None, 0, &NONCE), split.digest(None, 0, &NONCE));
+    }
+
+    #[test]
+    fn what_is_signed_is_the_hash_of_these_lines() {
+        let lines = std::format!(
+            "pleach/1/http/request\n{}\n{}\nPOST\n/api/v0/sync\n{}\n100\n{}\n",
+            key(1).public(),
+            key(2).public(),
+            Hex(&body_hash(b"x")),
+            "05".repeat(16)
+        );
+        let head = RequestHead::sign(&key(1), &target(b"x"), 100, NONCE);
+        assert_eq!(key(1).public().verify(&body_hash(lines.as_bytes()), &head.signature), Ok(()));
+    }
+
+    #[test]
+    fn a_header_that_is_cut_or_padded_is_refused() {
+        let text = std::string::ToString::to_string(&RequestHead::sign(&key(1), &target(b""), 100, NONCE));
+        for end in 0..text.len() {
+            assert!(text.get(..end).unwrap().parse::<RequestHead>().is_err());
+        }
+        for changed in [
+            std::format!("{text} "),
+            std::format!(" {text}"),
+            std::format!("{text} x"),
+            text.replace(' ', "  "),
+            text.replace(" 100 ", " 18446744073709551616 "),
+            text.replace(" 100 ", " -1 "),
+            text.replace(" 05", " 0505"),
+            text.replace("==", ""),
+        ] {
+            assert!(changed.parse::<RequestHead>().is_err(), "{changed}");
+        }
     }
 
     #[test]
