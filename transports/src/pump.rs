@@ -23,7 +23,7 @@ pub enum Op {
     /// Dials this address over this transport; first, and only where the exchange was not accepted.
     Open(Arc<dyn Transport>, Address),
     /// Sends one frame.
-    Send(Vec<u8>),
+    Send(Arc<[u8]>),
     /// Ends this side's message.
     Finish,
     /// Waits for one part of the peer's message.
@@ -75,7 +75,7 @@ pub enum Outcome {
 /// ```
 /// # use pleach_transports::{Op, Outcome, memory, park_on, pump, TransportError};
 /// let (ops, orders) = async_channel::unbounded();
-/// ops.try_send(Op::Send(vec![1])).unwrap();
+/// ops.try_send(Op::Send([1].into())).unwrap();
 /// let mut outcomes = Vec::new();
 /// park_on(pump(None, orders, |outcome| outcomes.push(outcome)));
 /// assert!(matches!(outcomes[..], [Outcome::Failed(TransportError::Misuse(_))]));

@@ -36,7 +36,7 @@ fn a_pump_carries_a_request_and_its_response_in_order() {
         assert_eq!(exchange.peer(), Some(SecretKey::from_bytes([2; 32]).public()));
         let (ops, orders) = async_channel::unbounded();
         let (to, outcomes) = async_channel::unbounded();
-        for op in [Op::Receive, Op::Receive, Op::Send(vec![9]), Op::Finish, Op::Receive] {
+        for op in [Op::Receive, Op::Receive, Op::Send([9].into()), Op::Finish, Op::Receive] {
             ops.try_send(op).unwrap();
         }
         park_on(pump(Some(exchange), orders, report(to)));
@@ -52,7 +52,7 @@ fn a_pump_carries_a_request_and_its_response_in_order() {
     let initiator = thread::spawn(move || park_on(pump(None, orders, report(to))));
     ops.try_send(Op::Open(client, Address::new("memory", "server"))).unwrap();
     assert!(matches!(next(&outcomes), Outcome::Opened { peer: Some(_) }));
-    for op in [Op::Send(vec![7, 7]), Op::Finish, Op::Receive, Op::Receive] {
+    for op in [Op::Send([7, 7].into()), Op::Finish, Op::Receive, Op::Receive] {
         ops.try_send(op).unwrap();
     }
     let rest: Vec<_> = (0..4).map(|_| next(&outcomes)).collect();
@@ -86,7 +86,7 @@ fn a_failure_is_the_last_outcome() {
     let client: Arc<dyn Transport> = Arc::new(network.builder().transport(context(2)));
     let (ops, orders) = async_channel::unbounded();
     ops.try_send(Op::Open(client, Address::new("memory", "nowhere"))).unwrap();
-    ops.try_send(Op::Send(vec![1])).unwrap();
+    ops.try_send(Op::Send([1].into())).unwrap();
     let outcomes = Mutex::new(Vec::new());
     park_on(pump(None, orders, |outcome| outcomes.lock().unwrap().push(outcome)));
     let outcomes = outcomes.into_inner().unwrap();

@@ -146,7 +146,7 @@ impl Switchboard {
     pub fn carry_out(&self, id: ExchangeId, op: node::Op) {
         let op = match op {
             node::Op::Open(address) => return self.open(id, address),
-            node::Op::Send(frame) => Op::Send(frame.to_vec()),
+            node::Op::Send(frame) => Op::Send(frame),
             node::Op::Finish => Op::Finish,
             node::Op::Receive => Op::Receive,
             node::Op::Close => {
