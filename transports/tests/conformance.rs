@@ -31,21 +31,29 @@ fn memory_conforms() {
 #[cfg(feature = "http")]
 mod http {
     use super::{Address, Subject, check, context};
-    use pleach_transports::{Context, Transport, http::HttpTransport};
+    use pleach_transports::{
+        Context, Transport,
+        http::{HttpBuilder, HttpTransport},
+    };
 
     type Make = fn(u8) -> Context;
 
     fn subject(server: Make, client: Make) -> Subject {
+        subject_of(HttpTransport::builder(), server, client)
+    }
+
+    fn subject_of(builder: HttpBuilder, server: Make, client: Make) -> Subject {
         let make = move |context: Context, bind: Option<&str>| -> Box<dyn Transport> {
-            let builder = HttpTransport::builder();
+            let builder = builder.clone();
             let builder = bind.map_or(builder.clone(), |place| builder.bind(place));
             Box::new(builder.transport(context).expect("it can be made"))
         };
+        let dial = make.clone();
         Subject {
             bound: Box::new(move |seed, place| {
                 make(server(seed), Some(place.map_or("127.0.0.1:0", |address| &address.address)))
             }),
-            unbound: Box::new(move |seed| make(client(seed), None)),
+            unbound: Box::new(move |seed| dial(client(seed), None)),
             // A reserved port of the discard service, on which nothing runs.
             nowhere: Address::http("127.0.0.1:9"),
         }
@@ -61,6 +69,18 @@ mod http {
     #[test]
     fn http_on_an_executor_conforms() {
         check(&subject(super::executed, super::executed));
+    }
+
+    #[cfg(feature = "threads")]
+    #[test]
+    fn http_in_json_on_threads_conforms() {
+        check(&subject_of(HttpTransport::builder().json(), context, context));
+    }
+
+    #[cfg(feature = "smol")]
+    #[test]
+    fn http_in_json_on_an_executor_conforms() {
+        check(&subject_of(HttpTransport::builder().json(), super::executed, super::executed));
     }
 
     #[cfg(all(feature = "smol", feature = "threads"))]

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use data_encoding::{BASE64_NOPAD, HEXLOWER};
+use data_encoding::HEXLOWER;
 use node::{context, executed, wall};
 use pleach_core::{
     canonical,
@@ -69,9 +69,7 @@ fn connect(server: &Served) -> TcpStream {
 
 /// The status of the response to a request, and all that follows its head.
 fn post(server: &Served, head: Option<&RequestHead>, body: &[u8]) -> (u16, Vec<u8>) {
-    let signature = head.map_or(String::new(), |head| {
-        format!("pleach-signature: {}\r\n", BASE64_NOPAD.encode(&canonical::to_vec(head)))
-    });
+    let signature = head.map_or(String::new(), |head| format!("pleach-signature: {head}\r\n"));
     let mut stream = connect(server);
     let request = format!(
         "POST {PATH} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/postcard\r\n\
@@ -189,11 +187,10 @@ fn a_replayed_request_shows_the_same_nonce_to_whoever_must_refuse_it() {
         });
         let body = framed(&[b"frame"]);
         let signed = head(1, &body, wall(), [9; 16]);
-        let text = BASE64_NOPAD.encode(&canonical::to_vec(&signed));
         for _ in 0..2 {
             let mut stream = TcpStream::connect(&address.address).unwrap();
             let request = format!(
-                "POST {PATH} HTTP/1.1\r\nhost: x\r\nconnection: close\r\npleach-signature: {text}\r\n\
+                "POST {PATH} HTTP/1.1\r\nhost: x\r\nconnection: close\r\npleach-signature: {signed}\r\n\
                  content-type: application/postcard\r\ncontent-length: {}\r\n\r\n",
                 body.len()
             );
@@ -314,8 +311,7 @@ fn lie_once(stream: &TcpStream, lie: Lie) -> std::io::Result<()> {
         Some(length) if first.starts_with("POST") => {
             let mut body = vec![0; length.parse().unwrap()];
             reader.read_exact(&mut body)?;
-            let head = BASE64_NOPAD.decode(header("pleach-signature").unwrap().as_bytes()).unwrap();
-            let head: RequestHead = canonical::from_bytes(&head).unwrap();
+            let head: RequestHead = header("pleach-signature").unwrap().parse().unwrap();
             let target = RequestTarget {
                 audience: key(1).public(),
                 method: "POST",

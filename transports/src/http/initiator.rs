@@ -5,18 +5,17 @@ use std::{
     task::{Context as Task, Poll, ready},
 };
 
-use data_encoding::{BASE64_NOPAD, HEXLOWER};
+use data_encoding::HEXLOWER;
 use hyper::body::Bytes;
 use pleach_core::{
-    PublicKey, Signature, canonical,
-    wire::{
-        NodeAnswer, Nonce, RequestDigest, RequestHead, RequestTarget, ResponseHead, SignedError, Transcript,
-        body_hash,
-    },
+    PublicKey,
+    wire::{Nonce, RequestDigest, RequestHead, RequestTarget, SignedError, body_hash},
 };
 
 use super::{
     NODE_PATH, SYNC_PATH,
+    answer::Answer,
+    form::{ErrorLine, Form, request_text},
     known::{Known, Node},
     limits,
 };
@@ -34,6 +33,10 @@ pub(super) struct Call {
     pub(super) path: String,
     /// The signed head of a `POST`; a `GET` has none.
     pub(super) signature: Option<String>,
+    /// The content type of the body.
+    pub(super) form: Form,
+    /// The content type that the response shall have.
+    pub(super) accept: Form,
     pub(super) body: Bytes,
 }
 
@@ -41,8 +44,8 @@ pub(super) struct Call {
 pub(super) enum Event {
     Status {
         status: u16,
-        /// Whether the content type is ours.
-        postcard: bool,
+        /// The content type, if it is one of ours.
+        form: Option<Form>,
     },
     Bytes(Bytes),
     End,
@@ -58,7 +61,7 @@ pub(super) trait Courier: Send + Sync {
 #[derive(Default)]
 struct Short {
     status: u16,
-    postcard: bool,
+    form: Option<Form>,
     bytes: Vec<u8>,
 }
 
@@ -71,7 +74,7 @@ impl Short {
     fn poll(&mut self, events: &Receiver<Event>, task: &mut Task<'_>) -> Poll<Result<(), TransportError>> {
         loop {
             match ready!(events.poll_receive(task)) {
-                Some(Event::Status { status, postcard }) => (self.status, self.postcard) = (status, postcard),
+                Some(Event::Status { status, form }) => (self.status, self.form) = (status, form),
                 Some(Event::Bytes(bytes)) => self.take(&bytes),
                 Some(Event::End) => return Poll::Ready(Ok(())),
                 Some(Event::Failed(error)) => return Poll::Ready(Err(error)),
@@ -82,13 +85,18 @@ impl Short {
 
     /// The text, fit for a terminal.
     fn text(&self) -> String {
-        let text: String = String::from_utf8_lossy(&self.bytes).chars().take(200).collect();
+        let text = match serde_json::from_slice(&self.bytes) {
+            Ok(ErrorLine { error }) => error,
+            Err(_) => String::from_utf8_lossy(&self.bytes).into_owned(),
+        };
+        let text: String = text.chars().take(200).collect();
         text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
     }
 }
 
 /// A request that was sent, and what has come of its response.
 struct Called {
+    form: Form,
     body: Bytes,
     nonce: Nonce,
     digest: RequestDigest,
@@ -97,16 +105,12 @@ struct Called {
     part: Progress,
     /// Bytes that came and are not looked at yet.
     rest: Bytes,
-    decoder: Decoder,
-    transcript: Transcript,
 }
 
 /// How far a response is.
 enum Progress {
     Status,
-    Head,
-    Frames,
-    Signature(Vec<u8>),
+    Answer(Box<Answer>),
     Refusal(Short),
 }
 
@@ -121,6 +125,8 @@ enum State {
 /// An exchange that was dialled.
 pub(super) struct HttpInitiator {
     context: Context,
+    /// What this node prefers to speak.
+    form: Form,
     courier: Arc<dyn Courier>,
     known: Arc<Known>,
     address: Address,
@@ -135,11 +141,12 @@ fn cut() -> TransportError {
 impl HttpInitiator {
     pub(super) fn new(
         context: Context,
+        form: Form,
         courier: Arc<dyn Courier>,
         known: Arc<Known>,
         address: Address,
     ) -> Self {
-        Self { context, courier, known, address, node: None, state: State::New }
+        Self { context, form, courier, known, address, node: None, state: State::New }
     }
 
     /// Ends the exchange with an error.
@@ -151,13 +158,13 @@ impl HttpInitiator {
 
     /// Takes a node's word about itself.
     fn learn(&mut self, answer: &Short, nonce: &Nonce) -> Result<Node, TransportError> {
-        if answer.status != 200 && answer.status != 401 || !answer.postcard {
-            return Err(TransportError::NotPleach {
-                address: self.address.to_string(),
-                found: format!("status {} and {:?}", answer.status, answer.text()),
-            });
-        }
-        let answer: NodeAnswer = canonical::from_bytes(&answer.bytes)
+        let form = answer.form.filter(|_| matches!(answer.status, 200 | 401));
+        let form = form.ok_or_else(|| TransportError::NotPleach {
+            address: self.address.to_string(),
+            found: format!("status {} and {:?}", answer.status, answer.text()),
+        })?;
+        let answer = form
+            .read_answer(&answer.bytes)
             .map_err(|error| TransportError::Misbehaved(format!("its word about itself is {error}")))?;
         answer
             .check(self.context.key().public(), self.address.key, nonce)
@@ -182,13 +189,15 @@ impl HttpInitiator {
             place: self.address.address.clone(),
             path: format!("{NODE_PATH}?nonce={}", HEXLOWER.encode(&nonce)),
             signature: None,
+            form: self.form,
+            accept: self.form,
             body: Bytes::new(),
         });
         self.state = State::Asking { nonce, events, answer: Short::default() };
     }
 
     /// Signs and sends a body.
-    fn call(&self, node: &Node, body: Bytes, again: bool) -> Called {
+    fn call(&self, node: &Node, form: Form, body: Bytes, again: bool) -> Called {
         let target =
             RequestTarget { audience: node.key, method: "POST", path: SYNC_PATH, body: body_hash(&body) };
         let nonce: Nonce = self.context.random();
@@ -197,20 +206,12 @@ impl HttpInitiator {
         let events = self.courier.send(Call {
             place: self.address.address.clone(),
             path: SYNC_PATH.into(),
-            signature: Some(BASE64_NOPAD.encode(&canonical::to_vec(&head))),
+            signature: Some(head.to_string()),
+            form,
+            accept: self.form,
             body: body.clone(),
         });
-        Called {
-            body,
-            nonce,
-            digest,
-            again,
-            events,
-            part: Progress::Status,
-            rest: Bytes::new(),
-            decoder: Decoder::default(),
-            transcript: Transcript::new(digest),
-        }
+        Called { form, body, nonce, digest, again, events, part: Progress::Status, rest: Bytes::new() }
     }
 
     /// Goes on with a response until something is to be told.
@@ -218,18 +219,20 @@ impl HttpInitiator {
         let Some(node) = self.node else { return Poll::Ready(Err(not_open())) };
         loop {
             let State::Called(called) = &mut self.state else { return Poll::Ready(Err(not_open())) };
-            if let Some(frame) = called.next_frame(node.key)? {
+            if let Some(frame) = called.next_frame()? {
                 return Poll::Ready(Ok(Received::Frame(frame)));
             }
             match ready!(called.events.poll_receive(task)) {
-                Some(Event::Status { status: 200, postcard: true }) => called.part = Progress::Head,
-                Some(Event::Status { status, postcard }) => {
-                    called.part = Progress::Refusal(Short { status, postcard, bytes: Vec::new() });
+                Some(Event::Status { status: 200, form: Some(form) }) => {
+                    called.part = Progress::Answer(Box::new(Answer::new(form, node.key, called.digest)));
+                }
+                Some(Event::Status { status, form }) => {
+                    called.part = Progress::Refusal(Short { status, form, bytes: Vec::new() });
                 }
                 Some(Event::Bytes(bytes)) => called.take(bytes),
                 Some(Event::End) if matches!(called.part, Progress::Refusal(_)) => self.refused()?,
                 Some(Event::End) => {
-                    called.check_end(node.key)?;
+                    called.check_end()?;
                     self.state = State::Open { body: Vec::new(), budget: Budget::default() };
                     return Poll::Ready(Ok(Received::End));
                 }
@@ -246,18 +249,27 @@ impl HttpInitiator {
         };
         let Progress::Refusal(refusal) = called.part else { return Err(not_open()) };
         match refusal.status {
-            401 if refusal.postcard && !called.again => {
+            401 if refusal.form.is_some() && !called.again => {
                 let node = self.learn(&refusal, &called.nonce)?;
                 self.node = Some(node);
-                self.state = State::Called(Box::new(self.call(&node, called.body, true)));
+                self.state = State::Called(Box::new(self.call(&node, called.form, called.body, true)));
                 Ok(())
             }
-            401 if refusal.postcard => Err(TransportError::Clock),
+            401 if refusal.form.is_some() => Err(TransportError::Clock),
             408 => Err(TransportError::TimedOut("the request's body")),
             503 => Err(TransportError::Busy),
             status => Err(TransportError::Refused(format!("status {status}, {:?}", refusal.text()))),
         }
     }
+}
+
+/// The frames in a body of this side's own making.
+fn frames(mut body: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let mut decoder = Decoder::default();
+    std::iter::from_fn(move || match decoder.feed(&mut body) {
+        Ok(Some(Part::Frame(frame))) => Some(frame),
+        _ => None,
+    })
 }
 
 fn not_open() -> TransportError {
@@ -273,57 +285,18 @@ impl Called {
     }
 
     /// The next frame in the bytes that came.
-    fn next_frame(&mut self, responder: PublicKey) -> Result<Option<Vec<u8>>, TransportError> {
-        while !self.rest.is_empty() {
-            if let Progress::Signature(signature) = &mut self.part {
-                signature.extend_from_slice(&self.rest);
-                self.rest = Bytes::new();
-                if signature.len() > 64 {
-                    return Err(TransportError::Misbehaved("bytes after the end of its response".into()));
-                }
-                return Ok(None);
-            }
-            let mut rest = &self.rest[..];
-            let part = self.decoder.feed(&mut rest).map_err(|error| match error {
-                TransportError::TooLarge { .. } => TransportError::Misbehaved(error.to_string()),
-                other => other,
-            })?;
-            let used = self.rest.len() - rest.len();
-            self.transcript.add(&self.rest[..used]);
-            self.rest = self.rest.slice(used..);
-            match (part, &self.part) {
-                (None, _) => {}
-                (Some(Part::Frame(head)), Progress::Head) => self.check_head(responder, &head)?,
-                (Some(Part::Frame(frame)), _) => return Ok(Some(frame)),
-                (Some(Part::End), Progress::Frames) => self.part = Progress::Signature(Vec::new()),
-                (Some(Part::End), _) => {
-                    return Err(TransportError::Misbehaved("its response has no head".into()));
-                }
-            }
+    fn next_frame(&mut self) -> Result<Option<Vec<u8>>, TransportError> {
+        match &mut self.part {
+            Progress::Answer(answer) => answer.next(&mut self.rest),
+            Progress::Status | Progress::Refusal(_) => Ok(None),
         }
-        Ok(None)
     }
 
-    fn check_head(&mut self, responder: PublicKey, head: &[u8]) -> Result<(), TransportError> {
-        let misbehaved = |error: &dyn std::fmt::Display| {
-            TransportError::Misbehaved(format!("the head of its response is refused: {error}"))
-        };
-        let head: ResponseHead = canonical::from_bytes(head).map_err(|error| misbehaved(&error))?;
-        head.check(responder, self.digest).map_err(|error| match error {
-            SignedError::OtherKey => TransportError::WrongKey { expected: responder, found: head.key },
-            error => misbehaved(&error),
-        })?;
-        self.decoder.discount();
-        self.part = Progress::Frames;
-        Ok(())
-    }
-
-    fn check_end(&self, responder: PublicKey) -> Result<(), TransportError> {
-        let Progress::Signature(signature) = &self.part else { return Err(cut()) };
-        let signature = <[u8; 64]>::try_from(&signature[..]).map_err(|_| cut())?;
-        self.transcript.check(responder, &Signature::from_bytes(signature)).map_err(|error| {
-            TransportError::Misbehaved(format!("the end of its response is refused: {error}"))
-        })
+    fn check_end(&self) -> Result<(), TransportError> {
+        match &self.part {
+            Progress::Answer(answer) => answer.check_end(),
+            Progress::Status | Progress::Refusal(_) => Err(cut()),
+        }
     }
 }
 
@@ -376,7 +349,12 @@ impl Exchange for HttpInitiator {
         };
         let mut body = std::mem::take(body);
         body.extend(framing::END);
-        self.state = State::Called(Box::new(self.call(&node, body.into(), false)));
+        let text = match self.form {
+            Form::Json => request_text(frames(&body), limits::MAX_JSON_BODY),
+            Form::Postcard => None,
+        };
+        let (form, body) = text.map_or((Form::Postcard, body), |text| (Form::Json, text));
+        self.state = State::Called(Box::new(self.call(&node, form, body.into(), false)));
         Poll::Ready(Ok(()))
     }
 

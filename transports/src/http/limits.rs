@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pleach_core::limits::MAX_MESSAGE;
+use pleach_core::limits::{MAX_FRAME, MAX_MESSAGE};
 
 /// Connections that a server holds at once; further ones are closed at once. Each costs a buffer, and with threads a
 /// stack.
@@ -14,6 +14,13 @@ pub(super) const BACKLOG: usize = 64;
 /// Bytes of a request's body: a message, and a length for each of its frames, of which there are plausibly fewer than
 /// one in 64 bytes.
 pub(super) const MAX_BODY: usize = MAX_MESSAGE + MAX_MESSAGE / 16;
+
+/// Bytes of a request's body in JSON, as it is sent: as many as a message may have, so that base64 leaves three quarters
+/// of them for entries.
+pub(super) const MAX_JSON_BODY: usize = MAX_MESSAGE;
+
+/// Bytes of a line in a response in JSON: the longest text of a frame, its commas and brackets.
+pub(super) const MAX_LINE: usize = 2 * MAX_FRAME + 64;
 
 /// Bytes of bodies over all connections of a server: what strangers make it hold while their requests arrive.
 pub(super) const MAX_ARRIVING: usize = 8 * MAX_BODY;

@@ -1,14 +1,16 @@
 //! HTTP/1.1 under `/api/v0`, signed both ways; the same service and the same client logic on an executor (`smol`) and
 //! on plain threads (`threads`).
 //!
-//! A message is one `POST /api/v0/sync`: its frames, framed as everywhere, are the body. The header `pleach-signature`
-//! carries the [`RequestHead`](pleach_core::wire::RequestHead) in base64. The response's first frame is a
-//! [`ResponseHead`](pleach_core::wire::ResponseHead); after the end of the message follow the 64 bytes of a signature
-//! over all before them. `GET /api/v0/node?nonce=…` says who answers there. No state is kept between requests, so any
-//! proxy and any process over the same storage may stand in between.
+//! A message is one `POST /api/v0/sync`: its frames are the body, framed as everywhere or as JSON, as the content type
+//! says. The header `pleach-signature` carries the [`RequestHead`](pleach_core::wire::RequestHead). The response begins
+//! with a [`ResponseHead`](pleach_core::wire::ResponseHead) and ends with a signature over all before it.
+//! `GET /api/v0/node?nonce=…` says who answers there. `docs/http.md` has all of it, with examples. No state is kept
+//! between requests, so any proxy and any process over the same storage may stand in between.
 //!
 //! Each request is an exchange of its own to the responder, which therefore sees `Closed` after its answer.
 
+mod answer;
+mod form;
 mod initiator;
 mod known;
 mod limits;
@@ -26,6 +28,8 @@ use std::{
     sync::Arc,
 };
 
+use form::Form;
+use hyper::header::HeaderMap;
 use initiator::{Courier, HttpInitiator};
 use known::Known;
 use service::Service;
@@ -41,8 +45,13 @@ const SYNC_PATH: &str = "/api/v0/sync";
 const NODE_PATH: &str = "/api/v0/node";
 /// The header of a signed request.
 const SIGNATURE_HEADER: &str = "pleach-signature";
-/// The content type of frames.
-const POSTCARD: &str = "application/postcard";
+
+/// The one value of a header; nothing if it is there twice.
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
+}
 
 /// Settings of an [`HttpTransport`].
 ///
@@ -61,20 +70,35 @@ const POSTCARD: &str = "application/postcard";
 #[derive(Clone, Debug, Default)]
 pub struct HttpBuilder {
     bind: Option<String>,
+    form: Form,
 }
 
 impl HttpBuilder {
     /// Listens on this `host:port`; port 0 takes a free one. Without it the transport only dials.
     #[must_use]
     pub fn bind(self, place: &str) -> Self {
-        Self { bind: Some(place.into()) }
+        Self { bind: Some(place.into()), ..self }
+    }
+
+    /// Speaks JSON where it dials, for whoever listens on the way; every node understands both. A message whose JSON
+    /// would have more than 8 MiB goes as postcard all the same.
+    #[must_use]
+    pub fn json(self) -> Self {
+        Self { form: Form::Json, ..self }
     }
 
     /// The transport itself: on the executor that the context lends, or else on plain threads.
     pub fn transport(self, context: Context) -> Result<HttpTransport, TransportError> {
         let runtime = Runtime::of(&context)?;
         let courier = runtime.courier();
-        Ok(HttpTransport { bind: self.bind, runtime, courier, known: Arc::default(), context })
+        Ok(HttpTransport {
+            bind: self.bind,
+            form: self.form,
+            runtime,
+            courier,
+            known: Arc::default(),
+            context,
+        })
     }
 }
 
@@ -135,6 +159,7 @@ impl Runtime {
 /// The transport `http`.
 pub struct HttpTransport {
     bind: Option<String>,
+    form: Form,
     runtime: Runtime,
     courier: Arc<dyn Courier>,
     known: Arc<Known>,
@@ -162,7 +187,7 @@ impl Transport for HttpTransport {
     fn dial(&self, address: &Address) -> Result<Box<dyn Exchange>, TransportError> {
         crate::place::check(self.kind(), address)?;
         let (courier, known) = (Arc::clone(&self.courier), Arc::clone(&self.known));
-        Ok(Box::new(HttpInitiator::new(self.context.clone(), courier, known, address.clone())))
+        Ok(Box::new(HttpInitiator::new(self.context.clone(), self.form, courier, known, address.clone())))
     }
 
     fn listen(&self) -> Result<Box<dyn Listener>, TransportError> {

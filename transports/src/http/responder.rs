@@ -7,22 +7,20 @@ use std::{
 
 use hyper::body::Bytes;
 use pleach_core::{
-    PublicKey, canonical,
+    PublicKey,
     wire::{Nonce, RequestDigest, ResponseHead, Transcript},
 };
 
-use super::reply::Piece;
-use crate::{
-    Context, Exchange, Received, TransportError,
-    framing::{self, Budget},
-    pipe::Sender,
-};
+use super::{form::Form, reply::Piece};
+use crate::{Context, Exchange, Received, TransportError, framing::Budget, pipe::Sender};
 
 /// A request whose frames have all come and whose signature is checked.
 pub(super) struct Request {
     pub(super) peer: Option<PublicKey>,
     pub(super) nonce: Option<Nonce>,
     pub(super) digest: RequestDigest,
+    /// In which to answer.
+    pub(super) form: Form,
     pub(super) frames: VecDeque<Vec<u8>>,
 }
 
@@ -64,9 +62,7 @@ impl HttpResponder {
             return Ok(Vec::new());
         }
         let head = ResponseHead::sign(self.context.key(), self.request.digest, self.context.wall());
-        let head = canonical::to_vec(&head);
-        let mut bytes = framing::prefix(&head)?.to_vec();
-        bytes.extend(head);
+        let bytes = self.request.form.head(&head)?;
         self.transcript.add(&bytes);
         Ok(bytes)
     }
@@ -98,14 +94,15 @@ impl Exchange for HttpResponder {
             return Poll::Ready(Err(TransportError::Misuse("the response follows the whole request, once")));
         }
         ready!(self.pieces.poll_room(task)).map_err(|_| cut())?;
-        let prefix = framing::prefix(frame)?;
+        let framed = self.request.form.frame(frame)?;
         self.budget.charge(frame.len())?;
         let mut bytes = self.head()?;
-        bytes.reserve_exact(prefix.len() + frame.len());
-        bytes.extend_from_slice(&prefix);
-        bytes.extend_from_slice(frame);
-        self.transcript.add(&prefix);
-        self.transcript.add(frame);
+        self.transcript.add(&framed);
+        if bytes.is_empty() {
+            bytes = framed;
+        } else {
+            bytes.extend(framed);
+        }
         Poll::Ready(self.put(Piece::Bytes(Bytes::from(bytes))))
     }
 
@@ -115,9 +112,10 @@ impl Exchange for HttpResponder {
         }
         ready!(self.pieces.poll_room(task)).map_err(|_| cut())?;
         let mut bytes = self.head()?;
-        bytes.extend(framing::END);
-        self.transcript.add(&framing::END);
-        bytes.extend(self.transcript.sign(self.context.key()).as_bytes());
+        let form = self.request.form;
+        bytes.extend(form.end());
+        self.transcript.add(form.end());
+        bytes.extend(form.signature(self.transcript.sign(self.context.key())));
         self.put(Piece::Bytes(Bytes::from(bytes)))?;
         self.pieces.send_last(Piece::Last).map_err(|_| cut())?;
         self.phase = Phase::Done;

@@ -10,27 +10,27 @@ use std::{
     time::Duration,
 };
 
-use data_encoding::{BASE64_NOPAD, HEXLOWER_PERMISSIVE};
 use http_body_util::BodyExt;
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Body, Incoming},
-    header::{ACCEPT, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue},
+    header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
-use pleach_core::{
-    canonical,
-    wire::{NodeAnswer, Nonce, RequestHead, RequestTarget, SignedError},
+use pleach_core::wire::{
+    NodeAnswer, Nonce, RequestHead, RequestHeadError, RequestTarget, SignedError, body_hash, json, nonce_of,
 };
 
 use super::{
-    NODE_PATH, POSTCARD, SIGNATURE_HEADER, SYNC_PATH, limits,
+    NODE_PATH, SIGNATURE_HEADER, SYNC_PATH,
+    form::{ErrorLine, Form, line},
+    header, limits,
     pace::Pace,
     reply::Reply,
     responder::{self, HttpResponder},
 };
 use crate::{
     Context, Exchange, TransportError,
-    framing::{Decoder, Part},
+    framing::{Budget, Decoder, Part},
     pipe::{NotSent, Sender, pipe},
 };
 
@@ -59,11 +59,11 @@ struct Arriving<'a> {
 }
 
 impl Arriving<'_> {
-    fn charge(&mut self, bytes: usize) -> Result<(), Refusal> {
+    fn charge(&mut self, bytes: usize, limit: usize) -> Result<(), Refusal> {
         self.own += bytes;
         let all = self.all.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if self.own > limits::MAX_BODY {
-            let text = format!("a body has at most {} bytes", limits::MAX_BODY);
+        if self.own > limit {
+            let text = format!("a body has at most {limit} bytes");
             return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, text));
         }
         if all > limits::MAX_ARRIVING { Err(busy()) } else { Ok(()) }
@@ -97,6 +97,7 @@ impl Service {
         pace: P,
         request: Request<Incoming>,
     ) -> Result<Response<Reply>, Infallible> {
+        let form = Form::accepted(request.headers()).or(Form::of(request.headers()));
         let result = match (request.method(), request.uri().path()) {
             (&Method::GET, NODE_PATH) => self.node(&request),
             (&Method::POST, SYNC_PATH) => self.sync(pace, request).await,
@@ -110,8 +111,13 @@ impl Service {
             }
         };
         Ok(result.unwrap_or_else(|refusal| {
-            let text = format!("{}\n", refusal.text);
-            let mut response = respond(refusal.status, "text/plain; charset=utf-8", Reply::whole(text));
+            let (kind, text) = match form {
+                Some(Form::Json) => {
+                    (Form::Json.content_type(), line(&ErrorLine { error: refusal.text }, "\n"))
+                }
+                _ => ("text/plain; charset=utf-8", format!("{}\n", refusal.text).into_bytes()),
+            };
+            let mut response = respond(refusal.status, kind, Reply::whole(text));
             // Part of the body may be unread, so that the next request cannot be found.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             response
@@ -121,41 +127,41 @@ impl Service {
     /// Who this node is.
     fn node(&self, request: &Request<Incoming>) -> Result<Response<Reply>, Refusal> {
         let nonce = match query(request, "nonce") {
-            Some(text) => HEXLOWER_PERMISSIVE
-                .decode(text.as_bytes())
-                .ok()
-                .and_then(|bytes| Nonce::try_from(bytes).ok())
+            Some(text) => nonce_of(text)
                 .ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "expected nonce=32 hexadecimal digits"))?,
             None => Nonce::default(),
         };
         let answer = NodeAnswer::sign(self.context.key(), self.context.wall(), &nonce);
-        if header(request.headers(), ACCEPT.as_str()) == Some(POSTCARD) {
-            return Ok(respond(StatusCode::OK, POSTCARD, Reply::whole(canonical::to_vec(&answer))));
-        }
-        let (low, high) = answer.versions;
-        let signature = BASE64_NOPAD.encode(answer.signature.as_bytes());
-        let json = format!(
-            "{{\"key\":\"{}\",\"versions\":[{low},{high}],\"time\":{},\"signature\":\"{signature}\"}}\n",
-            answer.key, answer.time
-        );
-        Ok(respond(StatusCode::OK, "application/json", Reply::whole(json)))
+        let form = Form::accepted(request.headers()).unwrap_or(Form::Json);
+        Ok(respond(StatusCode::OK, form.content_type(), Reply::whole(form.answer(&answer))))
     }
 
     /// A message for the node.
     async fn sync<P: Pace>(&self, pace: P, request: Request<Incoming>) -> Result<Response<Reply>, Refusal> {
         let (parts, body) = request.into_parts();
-        match header(&parts.headers, CONTENT_TYPE.as_str()) {
-            Some(POSTCARD) => {}
-            _ => return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("send {POSTCARD}"))),
-        }
+        let Some(form) = Form::of(&parts.headers) else {
+            let text = format!("expected a body with the content type {}", Form::NAMES);
+            return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
+        };
+        let answered_in = Form::accepted(&parts.headers).unwrap_or(form);
         let head = read_head(&parts.headers)?;
-        let announced = body.size_hint().upper().unwrap_or(limits::MAX_BODY as u64);
-        if announced > limits::MAX_BODY as u64 {
-            let text = format!("a body has at most {} bytes, got {announced}", limits::MAX_BODY);
+        let limit = match form {
+            Form::Postcard => limits::MAX_BODY,
+            Form::Json => limits::MAX_JSON_BODY,
+        };
+        let announced = body.size_hint().upper().unwrap_or(limit as u64);
+        if announced > limit as u64 {
+            let text = format!("a body has at most {limit} bytes, got {announced}");
             return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, text));
         }
         let time = limits::BODY_GRACE + Duration::from_secs(announced / limits::MIN_RATE);
-        let arrived = pace.within(time, self.read(body)).await.unwrap_or_else(|| {
+        let reading = async {
+            match form {
+                Form::Postcard => self.read(body).await,
+                Form::Json => self.read_json(body).await,
+            }
+        };
+        let arrived = pace.within(time, reading).await.unwrap_or_else(|| {
             Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long: send faster or less"))
         })?;
         let target = RequestTarget {
@@ -168,12 +174,14 @@ impl Service {
             None => (None, None, target.digest(None, 0, &Nonce::default())),
             Some(head) => match head.check(&target, self.context.wall()) {
                 Ok(digest) => (Some(head.key), Some(head.nonce), digest),
-                Err(SignedError::Stale { stated, .. }) => return Ok(self.clock_refused(stated, &head.nonce)),
+                Err(SignedError::Stale { stated, .. }) => {
+                    return Ok(self.clock_refused(answered_in, stated, &head.nonce));
+                }
                 Err(error) => return Err(refuse(StatusCode::FORBIDDEN, error.to_string())),
             },
         };
         let (pieces, stream) = pipe(limits::PIECES);
-        let request = responder::Request { peer, nonce, digest, frames: arrived.frames };
+        let request = responder::Request { peer, nonce, digest, form: answered_in, frames: arrived.frames };
         let exchange = HttpResponder::new(self.context.clone(), request, pieces);
         self.queue.try_send(Box::new(exchange)).map_err(|error| match error {
             NotSent::Full => busy(),
@@ -181,13 +189,13 @@ impl Service {
                 refuse(StatusCode::SERVICE_UNAVAILABLE, "this node is stopping: try again later")
             }
         })?;
-        Ok(respond(StatusCode::OK, POSTCARD, Reply::Stream(stream)))
+        Ok(respond(StatusCode::OK, answered_in.content_type(), Reply::Stream(stream)))
     }
 
     /// States our time, signed for the request that was refused.
-    fn clock_refused(&self, stated: u64, nonce: &Nonce) -> Response<Reply> {
+    fn clock_refused(&self, form: Form, stated: u64, nonce: &Nonce) -> Response<Reply> {
         let answer = NodeAnswer::sign(self.context.key(), stated, nonce);
-        respond(StatusCode::UNAUTHORIZED, POSTCARD, Reply::whole(canonical::to_vec(&answer)))
+        respond(StatusCode::UNAUTHORIZED, form.content_type(), Reply::whole(form.answer(&answer)))
     }
 
     /// Reads a body to its end, frame by frame.
@@ -200,7 +208,7 @@ impl Service {
         while let Some(piece) = body.frame().await {
             let piece = piece.map_err(|error| refuse(StatusCode::BAD_REQUEST, error.to_string()))?;
             let Ok(piece) = piece.into_data() else { continue };
-            arriving.charge(piece.len())?;
+            arriving.charge(piece.len(), limits::MAX_BODY)?;
             hasher.update(&piece);
             let mut rest = &piece[..];
             while let Some(part) = decoder.feed(&mut rest).map_err(|error| malformed(&error))? {
@@ -218,6 +226,25 @@ impl Service {
         }
         Ok(Arrived { frames, hash: *hasher.finalize().as_bytes() })
     }
+
+    /// Reads a body of JSON to its end, and turns it into frames.
+    async fn read_json(&self, mut body: Incoming) -> Result<Arrived, Refusal> {
+        let mut arriving = Arriving { all: &self.arriving, own: 0 };
+        let mut text = Vec::new();
+        while let Some(piece) = body.frame().await {
+            let piece = piece.map_err(|error| refuse(StatusCode::BAD_REQUEST, error.to_string()))?;
+            let Ok(piece) = piece.into_data() else { continue };
+            arriving.charge(piece.len(), limits::MAX_JSON_BODY)?;
+            text.extend_from_slice(&piece);
+        }
+        let frames =
+            json::message(&text).map_err(|error| refuse(StatusCode::BAD_REQUEST, error.to_string()))?;
+        let mut budget = Budget::default();
+        for frame in &frames {
+            budget.charge(frame.len()).map_err(|error| malformed(&error))?;
+        }
+        Ok(Arrived { frames: frames.into(), hash: body_hash(&text) })
+    }
 }
 
 fn malformed(error: &TransportError) -> Refusal {
@@ -233,20 +260,11 @@ fn read_head(headers: &HeaderMap) -> Result<Option<RequestHead>, Refusal> {
     if !headers.contains_key(SIGNATURE_HEADER) {
         return Ok(None);
     }
-    let head = header(headers, SIGNATURE_HEADER)
-        .and_then(|text| BASE64_NOPAD.decode(text.as_bytes()).ok())
-        .and_then(|bytes| canonical::from_bytes(&bytes).ok());
-    head.map(Some).ok_or_else(|| {
-        let text = format!("{SIGNATURE_HEADER} is no request head in base64 without padding");
-        refuse(StatusCode::BAD_REQUEST, text)
+    let read = header(headers, SIGNATURE_HEADER).ok_or_else(|| "it is there twice".to_owned());
+    let read = read.and_then(|text| text.parse().map_err(|error: RequestHeadError| error.to_string()));
+    read.map(Some).map_err(|reason| {
+        refuse(StatusCode::BAD_REQUEST, format!("the header {SIGNATURE_HEADER} is refused: {reason}"))
     })
-}
-
-/// The one value of a header; nothing if it is there twice.
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next()?.to_str().ok()?;
-    values.next().is_none().then_some(value)
 }
 
 fn query<'a>(request: &'a Request<Incoming>, name: &str) -> Option<&'a str> {

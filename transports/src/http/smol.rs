@@ -27,7 +27,8 @@ use hyper::{
 use smol_hyper::rt::{FuturesIo, SmolTimer};
 
 use super::{
-    POSTCARD, SIGNATURE_HEADER,
+    SIGNATURE_HEADER,
+    form::Form,
     initiator::{Call, Courier, Event},
     limits,
     pace::Pace,
@@ -207,9 +208,9 @@ async fn carry(
         (response.map_err(|error| broken(call, &error))?, fresh)
     };
     let status = response.status().as_u16();
-    let postcard = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == POSTCARD);
+    let form = Form::of(response.headers());
     let mut body: Incoming = response.into_body();
-    if tell(events, Event::Status { status, postcard }).await.is_err() {
+    if tell(events, Event::Status { status, form }).await.is_err() {
         return Ok(());
     }
     while let Some(piece) = body.frame().await {
@@ -240,11 +241,15 @@ async fn tell(events: &Sender<Event>, event: Event) -> Result<(), NotSent> {
 }
 
 fn request(call: &Call) -> Result<Request<Full<Bytes>>, TransportError> {
-    let builder = Request::builder().uri(&call.path).header(HOST, &call.place).header(ACCEPT, POSTCARD);
+    let builder = Request::builder()
+        .uri(&call.path)
+        .header(HOST, &call.place)
+        .header(ACCEPT, call.accept.content_type());
     let builder = match &call.signature {
-        Some(signature) => {
-            builder.method("POST").header(SIGNATURE_HEADER, signature).header(CONTENT_TYPE, POSTCARD)
-        }
+        Some(signature) => builder
+            .method("POST")
+            .header(SIGNATURE_HEADER, signature)
+            .header(CONTENT_TYPE, call.form.content_type()),
         None => builder.method("GET"),
     };
     builder.body(Full::new(call.body.clone())).map_err(|error| TransportError::CannotDial {

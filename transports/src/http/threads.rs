@@ -22,7 +22,8 @@ use hyper::{body::Bytes, rt::ReadBufCursor, server::conn::http1, service::servic
 use ureq::{Agent, Timeout};
 
 use super::{
-    POSTCARD, SIGNATURE_HEADER,
+    SIGNATURE_HEADER,
+    form::Form,
     initiator::{Call, Courier, Event},
     limits,
     pace::Pace,
@@ -298,16 +299,16 @@ fn carry(agent: &Agent, call: &Call, events: &Sender<Event>) -> Result<(), Trans
     let sent = match &call.signature {
         Some(signature) => agent
             .post(&uri)
-            .header("accept", POSTCARD)
-            .header("content-type", POSTCARD)
+            .header("accept", call.accept.content_type())
+            .header("content-type", call.form.content_type())
             .header(SIGNATURE_HEADER, signature)
             .send(&call.body[..]),
-        None => agent.get(&uri).header("accept", POSTCARD).call(),
+        None => agent.get(&uri).header("accept", call.accept.content_type()).call(),
     };
     let response = sent.map_err(|error| not_sent(call, error))?;
-    let postcard = response.headers().get("content-type").is_some_and(|value| value == POSTCARD);
+    let form = Form::of(response.headers());
     let status = response.status().as_u16();
-    if tell(events, Event::Status { status, postcard }).is_err() {
+    if tell(events, Event::Status { status, form }).is_err() {
         return Ok(());
     }
     let mut body = response.into_body().into_reader();
