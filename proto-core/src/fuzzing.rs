@@ -32,8 +32,14 @@ use crate::{
 pub type Body = fn(&[u8]);
 
 /// Every body by the name of its target and of the folder that holds its corpus.
-pub const BODIES: &[(&str, Body)] =
-    &[("entry", entry), ("store_data", store_data), ("value", value), ("frame", frame), ("text", text)];
+pub const BODIES: &[(&str, Body)] = &[
+    ("entry", entry),
+    ("store_data", store_data),
+    ("value", value),
+    ("frame", frame),
+    ("session", session),
+    ("text", text),
+];
 
 /// The bytes as an entry.
 pub fn entry(bytes: &[u8]) {
@@ -122,6 +128,11 @@ pub fn frame(bytes: &[u8]) {
 
 /// A frame without items.
 const NOTHING: [(); 0] = [];
+
+/// The bytes as what a peer sends in an exchange.
+pub fn session(bytes: &[u8]) {
+    crate::session::fuzzing::session(bytes);
+}
 
 /// The bytes as everything that people type or paste.
 pub fn text(bytes: &[u8]) {
@@ -237,5 +248,17 @@ fn frame_seeds(root: &Entry, child: &Entry) -> Vec<(&'static str, &'static str, 
         frame("trees", &|room| write(Kind::Trees, &trees, NOTHING, room)),
     ];
     frames.push(("entries", "frame", entries));
+    let of =
+        |name: &str| frames.iter().find(|(known, ..)| *known == name).map_or(&[][..], |(.., bytes)| bytes);
+    // Each frame behind its length; the first byte says to whom, and how many entries that side holds.
+    let said = |first: u8, frames: &[&[u8]]| {
+        let lengths = frames.iter().map(|frame| u16::try_from(frame.len()).unwrap_or(0).to_le_bytes());
+        let parts = lengths.zip(frames).flat_map(|(length, frame)| [&length[..], frame].concat());
+        core::iter::once(first).chain(parts).collect::<Vec<u8>>()
+    };
+    let to_responder = said(20 << 1 | 1, &[of("sync"), of("wants"), of("entries"), of("end"), &[]]);
+    let to_initiator = said(20 << 1, &[of("reply"), of("entries"), of("missing"), of("end"), &[]]);
+    frames.push(("to_responder", "session", to_responder));
+    frames.push(("to_initiator", "session", to_initiator));
     frames
 }

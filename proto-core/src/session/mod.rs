@@ -35,6 +35,8 @@
 mod absorb;
 mod compose;
 mod fault;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod initiator;
 mod io;
 mod machine;
