@@ -39,8 +39,9 @@ fn on_top(key: &SecretKey, tree: Id, parents: &[Position]) -> Outcome<VerifiedEn
     let path = format!("k{height}");
     let sign = |length: usize| -> Outcome<VerifiedEntry> {
         let value = Value::Text("x".repeat(length)).encode()?;
-        // A map of one write.
-        let data = [&[0][..], &canonical::to_vec(&[(path.as_str(), Some(value))])].concat();
+        // A map of one write: a slice has its length before it, an array would not.
+        let writes = [(path.as_str(), Some(value))];
+        let data = [&[0][..], &canonical::to_vec(writes.as_slice())].concat();
         Ok(VerifiedEntry::sign(&builder, key, &[("main", &data)])?)
     };
     // A chain's entries differ in the length of their numbers alone, so that the first guess mostly fits.
