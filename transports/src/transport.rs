@@ -49,7 +49,7 @@ pub enum Received {
 ///
 /// The side that dialled opens, sends frames, finishes, receives until [`Received::End`], and may then send the next
 /// message. The side that accepted receives until `End`, sends, finishes, and receives the next message or
-/// [`Received::Closed`]. One operation at a time: each is polled until it is ready before the next begins. After an
+/// [`Received::Closed`]; it may answer before it has heard the end, if it wants nothing more of that message. One operation at a time: each is polled until it is ready before the next begins. After an
 /// error the exchange is over. Dropping it in the middle of a message cuts it, which the peer sees as an error.
 ///
 /// A frame has 1 to `MAX_FRAME` bytes, a message at most `MAX_MESSAGE` bytes of frames

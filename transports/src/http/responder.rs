@@ -56,6 +56,16 @@ impl HttpResponder {
         }
     }
 
+    /// Turns to the response. Whoever knows it early need not hear the rest of the request, which is here as a whole.
+    fn begin_answer(&mut self) -> Result<(), TransportError> {
+        if matches!(self.phase, Phase::Done) {
+            return Err(TransportError::Misuse("a request has one response"));
+        }
+        self.request.frames.clear();
+        self.phase = Phase::Answer;
+        Ok(())
+    }
+
     /// The signed head, in front of the first bytes.
     fn head(&mut self) -> Result<Vec<u8>, TransportError> {
         if std::mem::replace(&mut self.begun, true) {
@@ -90,9 +100,7 @@ impl Exchange for HttpResponder {
     }
 
     fn poll_send(&mut self, task: &mut Task<'_>, frame: &[u8]) -> Poll<Result<(), TransportError>> {
-        if !matches!(self.phase, Phase::Answer) {
-            return Poll::Ready(Err(TransportError::Misuse("the response follows the whole request, once")));
-        }
+        self.begin_answer()?;
         ready!(self.pieces.poll_room(task)).map_err(|_| cut())?;
         let framed = self.request.form.frame(frame)?;
         self.budget.charge(frame.len())?;
@@ -107,9 +115,7 @@ impl Exchange for HttpResponder {
     }
 
     fn poll_finish(&mut self, task: &mut Task<'_>) -> Poll<Result<(), TransportError>> {
-        if !matches!(self.phase, Phase::Answer) {
-            return Poll::Ready(Err(TransportError::Misuse("the response follows the whole request, once")));
-        }
+        self.begin_answer()?;
         ready!(self.pieces.poll_room(task)).map_err(|_| cut())?;
         let mut bytes = self.head()?;
         let form = self.request.form;
