@@ -77,6 +77,8 @@ struct Host {
     disk: Option<StorageError>,
     /// It accepts exchanges and never answers.
     mute: bool,
+    /// Its process is stopped: what happens to it waits.
+    paused: bool,
 }
 
 /// One side of a wire.
@@ -139,6 +141,7 @@ impl World {
             accepted: 0,
             disk: None,
             mute: false,
+            paused: false,
         });
         HostId(self.hosts.len() - 1)
     }
@@ -169,6 +172,16 @@ impl World {
     /// Whether a host accepts exchanges and never answers.
     pub fn mute(&mut self, host: HostId, mute: bool) {
         self.hosts[host.0].mute = mute;
+    }
+
+    /// Whether a host's process is stopped; what happens to it meanwhile waits.
+    pub fn pause(&mut self, host: HostId, paused: bool) {
+        self.hosts[host.0].paused = paused;
+    }
+
+    /// Milliseconds since the world began.
+    pub fn clock(&self) -> u64 {
+        self.clock
     }
 
     /// A host's key.
@@ -226,7 +239,8 @@ impl World {
 
     /// Lets time pass until the next deadline of a node.
     pub fn pass(&mut self) {
-        let next = self.hosts.iter().filter_map(|host| host.node.deadline()).min();
+        let awake = self.hosts.iter().filter(|host| !host.paused);
+        let next = awake.filter_map(|host| host.node.deadline()).min();
         self.clock = next.unwrap_or(self.clock + 1_000).max(self.clock + 1);
         for host in 0..self.hosts.len() {
             self.due.push((host, Event::Tick));
@@ -235,13 +249,15 @@ impl World {
 
     /// Lets one thing happen, drawn from all that is due. Says whether there was one.
     pub fn step(&mut self) -> bool {
-        if self.due.is_empty() {
+        let awake: Vec<usize> =
+            self.due.iter().map(|(of, _)| *of).filter(|of| !self.hosts[*of].paused).collect();
+        if awake.is_empty() {
             return false;
         }
         let [low, high] = self.entropy.draw();
-        let drawn = usize::from(u16::from_le_bytes([low, high])) % self.due.len();
+        let drawn = usize::from(u16::from_le_bytes([low, high])) % awake.len();
         // Events of one host stay in order; hosts take turns at random.
-        let host = self.due[drawn].0;
+        let host = awake[drawn];
         let first = self.due.iter().position(|(of, _)| *of == host).expect("the one drawn");
         let (host, event) = self.due.remove(first);
         let now = Now { monotonic: self.clock, wall: BEGIN + self.clock };

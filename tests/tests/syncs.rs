@@ -174,6 +174,35 @@ fn a_peer_that_never_answers_is_given_up_in_time() {
 }
 
 #[test]
+fn a_slow_line_is_given_the_time_that_its_bytes_take() {
+    let (mut world, alice, bob, tree) = pair(14);
+    world.sync(bob, alice, tree).unwrap();
+    fill(&mut world, bob, tree, "a", 5_000);
+    let address = world.address(alice);
+    let before = world.clock();
+    let id = world.command(bob, Command::Sync { address, tree });
+    // Until a megabyte is on its way; then the peer falls silent.
+    let frames = world.frames + 6;
+    while world.frames < frames && world.step() {}
+    world.pause(alice, true);
+    let outcome = loop {
+        if let Some(outcome) = world.outcome(bob, id) {
+            break outcome;
+        }
+        if !world.step() {
+            world.pass();
+        }
+    };
+    let waited = world.clock() - before;
+    assert!(matches!(outcome, Err(NodeError::TimedOut(seconds)) if seconds * 1_000 <= waited));
+    assert!(waited >= 60_000, "a megabyte takes a minute on the slowest line, not {waited} ms");
+    world.pause(alice, false);
+    world.settle();
+    world.sync(bob, alice, tree).unwrap();
+    assert!(same(&world, alice, bob, tree));
+}
+
+#[test]
 fn a_tracked_tree_is_pushed_after_each_commit() {
     let (mut world, alice, bob, tree) = pair(9);
     world.sync(bob, alice, tree).unwrap();

@@ -13,7 +13,7 @@ use crate::{
         CommandId, ExchangeEvent, ExchangeId, NodeError, Op, ReadReply,
         ended::Ended,
         initiator::{Initiator, Purpose},
-        outbox::Outbox,
+        outbox::{Asked, Outbox},
         responder::Responder,
     },
     storage::{Put, StorageError},
@@ -29,6 +29,10 @@ const MAX_OPENED: usize = 64;
 
 /// Milliseconds without a sign of life from the peer, while it is its turn, after which an exchange ends.
 const PATIENCE: u64 = 30_000;
+
+/// Bytes a second that the slowest line carries on which an exchange still ends well: that of a poor mobile
+/// connection. What is on its way to the peer adds its time to [`PATIENCE`]; a whole message 512 seconds.
+const SLOWEST_LINE: u64 = 16 * 1024;
 
 /// Milliseconds that an accepted exchange may rest between two requests.
 const REST: u64 = 120_000;
@@ -47,6 +51,8 @@ struct Exchange {
     role: Role,
     /// Operations of the transport under way: only then the peer is waited for.
     operations: usize,
+    /// Bytes sent since the peer was heard of last.
+    on_the_way: u64,
     /// When something last happened, monotonic milliseconds.
     heard: u64,
 }
@@ -151,14 +157,18 @@ impl Exchanges {
     }
 
     fn insert(&mut self, id: ExchangeId, role: Role, now: Now, out: &mut Outbox) {
-        let operations = out.take_operations(id);
-        self.all.insert(id, Exchange { role, operations, heard: now.monotonic });
+        let mut exchange = Exchange { role, operations: 0, on_the_way: 0, heard: now.monotonic };
+        exchange.count(out.take_asked(id));
+        self.all.insert(id, exchange);
     }
 
     /// The transport answers.
     pub(super) fn event(&mut self, id: ExchangeId, event: ExchangeEvent, now: Now, out: &mut Outbox) {
         self.with(id, now, out, |exchange, out| {
             exchange.operations = exchange.operations.saturating_sub(1);
+            if matches!(event, ExchangeEvent::Received(_) | ExchangeEvent::End) {
+                exchange.on_the_way = 0;
+            }
             match &mut exchange.role {
                 Role::Initiator(initiator) => initiator.event(event, out),
                 Role::Responder(responder) => responder.event(event, out),
@@ -221,7 +231,7 @@ impl Exchanges {
         let Some(exchange) = self.all.get_mut(&id) else { return };
         exchange.heard = now.monotonic;
         let next = step(exchange, out);
-        exchange.operations = exchange.operations.saturating_add(out.take_operations(id));
+        exchange.count(out.take_asked(id));
         match next {
             Next::On => {}
             Next::Close => self.close(id, out),
@@ -239,7 +249,7 @@ impl Exchanges {
             Role::Responder(responder) => responder.release(out),
         }
         out.exchange(id, Op::Close);
-        out.take_operations(id);
+        out.take_asked(id);
     }
 
     /// Entries of an exchange that are ready to be written.
@@ -269,19 +279,32 @@ impl Exchanges {
         let silent: Vec<ExchangeId> =
             self.all.iter().filter(|(_, exchange)| late(exchange)).map(|(id, _)| *id).collect();
         for id in silent {
-            self.with(id, now, out, |exchange, _| match &mut exchange.role {
-                Role::Initiator(initiator) => initiator.fail(NodeError::TimedOut(PATIENCE / 1_000)),
-                Role::Responder(_) => Next::Close,
+            self.with(id, now, out, |exchange, _| {
+                let seconds = exchange.patience() / 1_000;
+                match &mut exchange.role {
+                    Role::Initiator(initiator) => initiator.fail(NodeError::TimedOut(seconds)),
+                    Role::Responder(_) => Next::Close,
+                }
             });
         }
     }
 }
 
 impl Exchange {
+    fn count(&mut self, asked: Asked) {
+        self.operations = self.operations.saturating_add(asked.operations);
+        self.on_the_way = self.on_the_way.saturating_add(asked.bytes);
+    }
+
+    /// Milliseconds after the last event at which the peer is given up.
+    const fn patience(&self) -> u64 {
+        PATIENCE.saturating_add(self.on_the_way.saturating_mul(1_000) / SLOWEST_LINE)
+    }
+
     fn deadline(&self) -> Option<u64> {
         let patience = match &self.role {
             Role::Responder(responder) if responder.rests() => REST,
-            _ if self.operations > 0 => PATIENCE,
+            _ if self.operations > 0 => self.patience(),
             _ => return None,
         };
         Some(self.heard.saturating_add(patience))

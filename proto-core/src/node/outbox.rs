@@ -29,14 +29,22 @@ pub(super) enum Waiting {
     Verify(ExchangeId, u64),
 }
 
+/// What was asked of an exchange's transport.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Asked {
+    pub(super) operations: usize,
+    /// Of frames to send.
+    pub(super) bytes: u64,
+}
+
 /// Actions in order, and the numbers that tie them to their answers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outbox {
     actions: VecDeque<Action>,
     waiting: BTreeMap<Number, Waiting>,
     numbers: u64,
-    /// Operations asked of an exchange and not counted by it yet.
-    operations: BTreeMap<ExchangeId, usize>,
+    /// What was asked of an exchange's transport and is not counted by the exchange yet.
+    asked: BTreeMap<ExchangeId, Asked>,
 }
 
 impl Outbox {
@@ -50,14 +58,17 @@ impl Outbox {
     }
 
     pub(super) fn exchange(&mut self, id: ExchangeId, op: Op) {
-        let count = self.operations.entry(id).or_default();
-        *count = count.saturating_add(1);
+        let asked = self.asked.entry(id).or_default();
+        asked.operations = asked.operations.saturating_add(1);
+        if let Op::Send(frame) = &op {
+            asked.bytes = asked.bytes.saturating_add(frame.len() as u64);
+        }
         self.actions.push_back(Action::Exchange(id, op));
     }
 
-    /// How many operations were asked of an exchange since the last call.
-    pub(super) fn take_operations(&mut self, id: ExchangeId) -> usize {
-        self.operations.remove(&id).unwrap_or(0)
+    /// What was asked of an exchange's transport since the last call.
+    pub(super) fn take_asked(&mut self, id: ExchangeId) -> Asked {
+        self.asked.remove(&id).unwrap_or_default()
     }
 
     pub(super) fn read(&mut self, waiting: Waiting, snapshot: SnapshotId, read: Read) {

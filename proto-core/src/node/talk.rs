@@ -5,6 +5,7 @@ use alloc::{boxed::Box, collections::VecDeque, string::ToString, sync::Arc, vec,
 use crate::{
     Id, Position, Range,
     entry::{EntryError, VerifiedEntry},
+    limits::MAX_ENTRY,
     node::{
         ExchangeId, Op, Progress, Read, ReadReply, SnapshotId,
         outbox::{Outbox, Waiting},
@@ -17,6 +18,10 @@ use crate::{
 
 /// Bytes of the buffer in which a session writes a control frame.
 const CONTROL_FRAME: usize = 64 * 1024;
+
+/// Bytes in a frame of entries, unless a single entry is larger: small enough that a slow line delivers one before
+/// the receiver loses patience, and that checking one frame overlaps with receiving the next.
+const ENTRIES_FRAME: usize = MAX_ENTRY + 64;
 
 /// Frames of entries handed to the transport and not yet sent.
 const MAX_UNSENT: usize = 2;
@@ -232,7 +237,7 @@ impl Talk {
         self.loading = Some(Loading {
             ranges: load.ranges.into_iter().collect(),
             budget: load.budget,
-            frame: load.frame,
+            frame: load.frame.min(ENTRIES_FRAME),
             reading: false,
             unsent: 0,
             entries: 0,
