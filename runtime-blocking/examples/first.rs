@@ -4,7 +4,7 @@ use pleach_blocking::{
     Database, DatabaseKey, Doc, Error, HttpTransport, Instance, Permission, QuicTransport, Redb, Who,
 };
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     run(folder.path())?;
     Ok(())

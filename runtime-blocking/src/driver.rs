@@ -1,31 +1,24 @@
-//! The node behind a lock: whoever has an event hands it in and carries out, in place, what follows from it.
+//! The node behind a lock: whoever has an event hands it in and carries out what follows from it.
 //!
 //! What must keep its order (orders to exchanges, replies, notifications) is passed on under the lock and takes no
-//! time; what blocks (writes, reads, signatures) is done without it, by the thread whose event asked for it.
+//! time. What blocks is done without it: reads in place; signatures on threads of their own, one for each core; writes
+//! in place by a caller that waits for just that, or else on a thread of their own. So an exchange's thread receives the
+//! next frame while others check and write those before.
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    num::NonZero,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
-    thread::{self, JoinHandle},
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     time::Duration,
 };
 
 use async_channel::Sender;
 use pleach_core::{
     entry::Entry,
-    instance::{Checked, Clock, Error, check, join_checked},
+    instance::{Clock, Error},
     node::{Action, Command, CommandId, Event, Node, NodeError, Number, Read, Reply, SnapshotId, perform},
     storage::{Snapshot, StorageError, Store, Write},
 };
-use pleach_transports::{
-    TransportError,
-    host::{Spawn, Switchboard, Task, Watchers},
-    park_on,
-};
-
-/// Fewer signatures than this are checked by one thread: starting another costs about as much as two checks.
-const MIN_PART: usize = 64;
+use pleach_transports::host::{Report, Spawn, Switchboard, Threads, Verifier, Watchers, Writer};
 
 /// The node and all that carries out its actions.
 pub(crate) struct Driver {
@@ -33,6 +26,8 @@ pub(crate) struct Driver {
     /// The next deadline has changed, or the end has come.
     changed: Condvar,
     store: Arc<dyn Store>,
+    writer: Writer,
+    verifier: Verifier,
     clock: Arc<dyn Clock>,
     board: Switchboard,
     watchers: Arc<Watchers>,
@@ -55,7 +50,7 @@ enum Work {
 }
 
 impl Driver {
-    /// Starts the thread that keeps deadlines; it ends with [`Driver::close`].
+    /// Starts the threads that check, write and keep deadlines; they end with [`Driver::close`].
     pub(crate) fn start(
         node: Node,
         store: Arc<dyn Store>,
@@ -63,31 +58,36 @@ impl Driver {
         watchers: Arc<Watchers>,
     ) -> Result<Arc<Self>, Error> {
         let threads = Arc::new(Threads::default());
-        let driver = Arc::new_cyclic(|weak: &Weak<Self>| {
-            let weak = weak.clone();
-            let report = move |event| {
-                if let Some(driver) = weak.upgrade() {
+        // What is reported before the driver stands is about nothing that the node asked for.
+        let reached: Arc<OnceLock<Weak<Self>>> = Arc::default();
+        let report: Report = {
+            let reached = Arc::clone(&reached);
+            Arc::new(move |event| {
+                if let Some(driver) = reached.get().and_then(Weak::upgrade) {
                     driver.handle(event);
                 }
-            };
-            Self {
-                state: Mutex::new(State {
-                    node,
-                    callers: BTreeMap::new(),
-                    commands: 0,
-                    snapshots: BTreeMap::new(),
-                    closed: false,
-                }),
-                changed: Condvar::new(),
-                store,
-                clock,
-                board: Switchboard::new(Arc::clone(&threads) as Arc<dyn Spawn>, Arc::new(report)),
-                watchers,
-                threads,
-            }
+            })
+        };
+        let driver = Arc::new(Self {
+            state: Mutex::new(State {
+                node,
+                callers: BTreeMap::new(),
+                commands: 0,
+                snapshots: BTreeMap::new(),
+                closed: false,
+            }),
+            changed: Condvar::new(),
+            writer: Writer::start(&threads, Arc::clone(&store), Arc::clone(&report))?,
+            verifier: Verifier::start(&threads, Arc::clone(&report))?,
+            store,
+            clock,
+            board: Switchboard::new(Arc::clone(&threads) as Arc<dyn Spawn>, report),
+            watchers,
+            threads,
         });
+        let _ = reached.set(Arc::downgrade(&driver));
         let timer = Arc::clone(&driver);
-        driver.threads.start("pleach-timer", move || timer.keep_deadlines()).map_err(Error::Start)?;
+        driver.threads.start("pleach-timer", move || timer.keep_deadlines())?;
         Ok(driver)
     }
 
@@ -103,7 +103,7 @@ impl Driver {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the node a command and waits for its reply.
+    /// Gives the node a command and waits for its reply. What has to be written for it is written in place.
     pub(crate) fn ask(&self, command: Command) -> Result<Reply, Error> {
         let (sender, receiver) = async_channel::bounded(1);
         let id = {
@@ -116,15 +116,32 @@ impl Driver {
             state.callers.insert(id, sender);
             id
         };
-        self.handle(Event::Command(id, command));
+        self.work_off(Event::Command(id, command), &|| receiver.is_empty());
         Ok(receiver.recv_blocking().map_err(|_| Error::CLOSED)??)
     }
 
-    /// Takes an event, and carries out what follows from it and from that, until nothing is left to do here.
+    /// Takes an event, and carries out what follows from it and from that, save what others do better.
     pub(crate) fn handle(&self, event: Event) {
+        self.work_off(event, &|| false);
+    }
+
+    /// Works off an event; writes in place while `writes` says so.
+    fn work_off(&self, event: Event, writes: &dyn Fn() -> bool) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
-            events.extend(self.step(event).into_iter().map(|work| self.carry_out(work)));
+            for work in self.step(event) {
+                match work {
+                    Work::Write(number, write) if writes() => {
+                        events.push_back(Event::Written(number, self.store.write(&write)));
+                    }
+                    Work::Write(number, write) => self.writer.write(number, write),
+                    Work::Verify(number, entries) => self.verifier.verify(number, entries),
+                    Work::Read(number, snapshot, read) => {
+                        let reply = snapshot.and_then(|snapshot| perform(&snapshot, &read));
+                        events.push_back(Event::Read(number, reply));
+                    }
+                }
+            }
         }
     }
 
@@ -174,16 +191,6 @@ impl Driver {
         Ok(snapshot)
     }
 
-    fn carry_out(&self, work: Work) -> Event {
-        match work {
-            Work::Write(number, write) => Event::Written(number, self.store.write(&write)),
-            Work::Read(number, snapshot, read) => {
-                Event::Read(number, snapshot.and_then(|snapshot| perform(&snapshot, &read)))
-            }
-            Work::Verify(number, entries) => Event::Verified(number, verify(entries)),
-        }
-    }
-
     /// Wakes the node when it asked to be woken.
     fn keep_deadlines(&self) {
         let mut state = self.lock();
@@ -214,63 +221,9 @@ impl Driver {
             self.changed.notify_all();
         }
         self.board.close();
+        self.writer.close();
+        self.verifier.close();
         self.threads.extend(self.watchers.close());
         self.threads.join();
-    }
-}
-
-/// Checks signatures, on as many threads as there are cores if there are many.
-fn verify(mut entries: Vec<Entry>) -> Checked {
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let size = entries.len().div_ceil(cores).max(MIN_PART);
-    let mut parts = Vec::new();
-    while entries.len() > size {
-        let rest = entries.split_off(size);
-        parts.push(std::mem::replace(&mut entries, rest));
-    }
-    thread::scope(|scope| {
-        let others: Vec<_> = parts.into_iter().map(|part| scope.spawn(|| check(part))).collect();
-        let last = check(entries);
-        // A check that panics has found a defect of ours; its part counts as not checked.
-        let others = others.into_iter().map(|other| other.join().unwrap_or(Ok(Vec::new())));
-        join_checked(others.chain([last]))
-    })
-}
-
-/// All threads of an instance: one for each exchange and each door, one for deadlines, one for each callback.
-#[derive(Default)]
-pub(crate) struct Threads(Mutex<Vec<JoinHandle<()>>>);
-
-impl Threads {
-    fn lock(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn start(&self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), String> {
-        let started = thread::Builder::new().name(name.to_owned()).spawn(body);
-        let started = started.map_err(|error| format!("no thread for {name}: {error}"))?;
-        let mut threads = self.lock();
-        threads.retain(|thread| !thread.is_finished());
-        threads.push(started);
-        Ok(())
-    }
-
-    fn extend(&self, threads: Vec<JoinHandle<()>>) {
-        self.lock().extend(threads);
-    }
-
-    /// Waits for all but the one that waits: a callback may drop the last handle.
-    fn join(&self) {
-        let own = thread::current().id();
-        let threads = std::mem::take(&mut *self.lock());
-        for thread in threads.into_iter().filter(|thread| thread.thread().id() != own) {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Spawn for Threads {
-    fn spawn(&self, name: &str, task: Task) -> Result<(), TransportError> {
-        self.start(&format!("pleach-{name}"), move || park_on(task)).map_err(TransportError::Setup)
     }
 }

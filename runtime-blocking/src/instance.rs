@@ -21,7 +21,7 @@ use crate::{driver::Driver, sync::Sync};
 /// A node over a store: databases, and sync once it is enabled. A cheap clone of a handle.
 ///
 /// Calls are carried out on the calling thread. Other threads, whose names begin with `pleach-`, are there for
-/// deadlines, exchanges with peers, open doors and callbacks. When the last clone is gone, its databases' handles
+/// signatures (one for each core), what peers bring, deadlines, exchanges, open doors and callbacks. When the last clone is gone, its databases' handles
 /// included, they end, ports are closed and the store is let go.
 ///
 /// ```
@@ -80,14 +80,14 @@ impl Instance {
             Some(seed) => seed,
             None => system_entropy()?,
         });
-        let Prepared { key, sync_tree } = prepare(&store, options.given_key().cloned(), entropy.draw())?;
+        let Prepared { key, display_name, sync_tree } = prepare(&store, &options, entropy.draw())?;
         let watchers = Arc::new(Watchers::default());
         let node = Node::new(key.clone(), entropy.draw());
         let driver = Driver::start(node, Arc::new(store), Arc::clone(&clock), Arc::clone(&watchers))?;
         let context = lend(&key, &clock, entropy);
         let inner = Inner {
             key,
-            display_name: options.given_name().map(str::to_owned),
+            display_name,
             live: RwLock::new(Some(Live { driver, context })),
             watchers,
             sync_tree: sync_tree.map(OnceLock::from).unwrap_or_default(),
@@ -117,7 +117,7 @@ impl Instance {
         self.device_key().to_string()
     }
 
-    /// How the node introduces itself to people.
+    /// What people on this machine call the node, as given when the store was opened, now or before. It is sent nowhere.
     pub fn display_name(&self) -> Option<&str> {
         self.0.display_name.as_deref()
     }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use pleach_core::{
     Id, PublicKey,
     document::Draft,
-    instance::{DatabaseKey, Error, SyncPeerInfo, sync_tree},
+    instance::{DatabaseKey, Error, Follow, SyncPeerInfo, sync_tree},
     node::{Command, Notification, Progress, Reply, SyncReport, TreeInfo},
     wire::{Address, DatabaseTicket},
 };
-use pleach_transports::Builder;
+use pleach_transports::{Builder, host::reachable};
 
 use crate::{Database, Instance, Watch, WeakInstance};
 
@@ -40,6 +40,7 @@ use crate::{Database, Instance, Watch, WeakInstance};
 #[derive(Clone, Debug)]
 pub struct Sync {
     instance: WeakInstance,
+    remembers: bool,
 }
 
 /// How a sync with each of several peers went.
@@ -47,7 +48,7 @@ pub type PeerOutcomes = Vec<(PublicKey, Result<SyncReport, Error>)>;
 
 impl Sync {
     pub(crate) fn of(instance: &Instance) -> Self {
-        Self { instance: instance.downgrade() }
+        Self { instance: instance.downgrade(), remembers: true }
     }
 
     /// Makes or takes up `_sync`, and tells the node what it says about peers.
@@ -56,7 +57,8 @@ impl Sync {
             Some(tree) => tree,
             None => Self::create_tree(instance)?,
         };
-        for info in sync_tree::peers(instance.snapshot()?, &tree)? {
+        let peers = sync_tree::peers(instance.snapshot()?, &tree)?.into_iter();
+        for info in peers.filter(|info| info.follow == Follow::Always) {
             instance.ask(info.track())?;
         }
         instance.sync_enabled(tree);
@@ -152,13 +154,14 @@ impl Sync {
         self.accept_connections_on(name)
     }
 
-    /// Lets peers in over every transport, and says where. It is off at every start until this is called.
+    /// Lets peers in over every transport that has a place to listen, and says where. It is off at every start until
+    /// this is called. A place that cannot be had is an error, and so is it if no transport has one.
     pub fn accept_connections(&self) -> Result<Vec<Address>, Error> {
         let mut addresses = Vec::new();
-        for name in self.instance()?.live()?.driver.board().names() {
+        for name in self.instance()?.live()?.driver.board().listening() {
             addresses.push(self.accept_connections_on(&name)?);
         }
-        if addresses.is_empty() { Err(Error::NoTransport) } else { Ok(addresses) }
+        if addresses.is_empty() { Err(Error::NowhereToListen) } else { Ok(addresses) }
     }
 
     /// Lets peers in over one transport, and says where.
@@ -193,17 +196,35 @@ impl Sync {
         Ok(self.instance()?.live()?.driver.board().addresses())
     }
 
-    /// A text by which a database is shared, with the addresses of all running servers. It grants nothing: who may
-    /// read is said in the database's settings.
+    /// A text by which a database is shared, with the addresses of all running servers. A server that listens
+    /// everywhere (`0.0.0.0`, `[::]`) is named by the addresses by which this machine reaches others; without a network
+    /// it is left out, and a warning says so. The ticket grants nothing: who may read is said in the database's settings.
     pub fn create_ticket(&self, database: &Id) -> Result<DatabaseTicket, Error> {
-        let addresses = self.get_all_server_addresses()?.into_iter().map(|(_, address)| address);
+        let mut addresses = Vec::new();
+        for (name, address) in self.get_all_server_addresses()? {
+            let found = reachable(&address);
+            if found.is_empty() {
+                tracing::warn!(%name, %address, "left out of a ticket: this machine has no address that others reach");
+            }
+            addresses.extend(found);
+        }
         Database::open(&self.instance()?, database, DatabaseKey::Device)?;
         Ok(DatabaseTicket::new(*database, addresses)?)
     }
 }
 
 /// Exchanges with peers.
+///
+/// After one that went well, the peer's key and the address that worked are remembered in `_sync` for that database, so
+/// that a sync without an address finds the peer, after a restart too. The background begins nothing because of that:
+/// see [`Sync::register_sync_peer`].
 impl Sync {
+    /// A handle whose syncs are not remembered.
+    #[must_use]
+    pub fn forgetting(&self) -> Self {
+        Self { remembers: false, ..self.clone() }
+    }
+
     /// Makes a database the same here and at a peer, fetching it if it is not held; without one, every database that
     /// the peer offers. A refusal is an error.
     pub fn sync_with_peer(&self, address: &Address, database: Option<&Id>) -> Result<Vec<SyncReport>, Error> {
@@ -273,8 +294,21 @@ impl Sync {
 
     fn sync_one(&self, address: &Address, tree: Id) -> Result<SyncReport, Error> {
         match self.ask(Command::Sync { address: address.clone(), tree })? {
-            Reply::Synced(report) => Ok(report),
+            Reply::Synced(report) => {
+                if let (true, Some(peer)) = (self.remembers, report.peer) {
+                    self.remember(peer, tree, address)?;
+                }
+                Ok(report)
+            }
             reply => Err(Error::unexpected(&reply)),
+        }
+    }
+
+    fn remember(&self, peer: PublicKey, tree: Id, address: &Address) -> Result<(), Error> {
+        let known = self.tree_peers(&tree)?.into_iter().find(|info| info.peer_pubkey == peer);
+        match SyncPeerInfo::after_sync(known.as_ref(), peer, tree, address) {
+            Some(info) => self.keep_peer(&info),
+            None => Ok(()),
         }
     }
 }
@@ -285,35 +319,40 @@ impl Sync {
     /// time. Replaces what was said of the same pair before.
     #[expect(clippy::needless_pass_by_value, reason = "what is registered is given away")]
     pub fn register_sync_peer(&self, info: SyncPeerInfo) -> Result<(), Error> {
-        self.change(|draft| sync_tree::add_peer(draft, &info))?;
+        self.keep_peer(&info)
+    }
+
+    /// Keeps a pair in `_sync` and tells the node.
+    fn keep_peer(&self, info: &SyncPeerInfo) -> Result<(), Error> {
+        self.change(|draft| sync_tree::add_peer(draft, info))?;
         self.ask(info.track()).map(drop)
     }
 
-    /// Ends what [`Sync::register_sync_peer`] began.
+    /// Ends what [`Sync::register_sync_peer`] began, and forgets the pair.
     pub fn remove_tree_sync(&self, peer: &PublicKey, database: &Id) -> Result<(), Error> {
         self.change(|draft| sync_tree::remove_peer(draft, peer, database))?;
         self.ask(SyncPeerInfo::new(*peer, *database, Vec::new()).track()).map(drop)
     }
 
-    /// Everything that was registered, ascending by database, then peer.
+    /// Everything that was registered or remembered, ascending by database, then peer.
     pub fn sync_peers(&self) -> Result<Vec<SyncPeerInfo>, Error> {
         let tree = self.sync_tree()?;
         sync_tree::peers(tree.snapshot()?, &tree.root_id())
     }
 
-    /// With whom a database is kept the same, and where they are.
+    /// Who is known for a database, and where they are: registered, or remembered from a sync.
     pub fn tree_peers(&self, database: &Id) -> Result<Vec<SyncPeerInfo>, Error> {
         let mut all = self.sync_peers()?;
         all.retain(|info| info.tree_id == *database);
         Ok(all)
     }
 
-    /// The public keys of those with whom a database is kept the same.
+    /// The public keys of those who are known for a database.
     pub fn get_tree_peers(&self, database: &Id) -> Result<Vec<PublicKey>, Error> {
         Ok(self.tree_peers(database)?.into_iter().map(|info| info.peer_pubkey).collect())
     }
 
-    /// The databases that are kept the same with a peer.
+    /// The databases that a peer is known for.
     pub fn get_peer_trees(&self, peer: &PublicKey) -> Result<Vec<Id>, Error> {
         let all = self.sync_peers()?.into_iter();
         Ok(all.filter(|info| info.peer_pubkey == *peer).map(|info| info.tree_id).collect())

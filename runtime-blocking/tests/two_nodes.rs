@@ -1,8 +1,12 @@
 //! Two instances in one process, without async.
 
+use std::sync::{Arc, Mutex};
+
 use pleach_blocking::{
-    Database, DatabaseKey, Doc, DocStore, Instance, Memory, MemoryNetwork, Permission, Sync, Who,
+    Database, DatabaseKey, Doc, DocStore, Instance, Memory, MemoryNetwork, Permission, Snapshot,
+    StorageError, Store, Sync, SyncPeerInfo, Who,
 };
+use pleach_core::storage::{Write, Written};
 
 fn node() -> (Instance, Sync) {
     let instance = Instance::open(Memory::new()).unwrap();
@@ -63,6 +67,76 @@ fn two_nodes_meet_over_http_on_plain_threads() {
         sync.enable_http_transport().unwrap();
     }
     meet(&a, &b);
+}
+
+#[cfg(feature = "quic")]
+#[test]
+fn two_nodes_meet_over_quic_without_async() {
+    let (a, b) = (node(), node());
+    for (_, sync) in [&a, &b] {
+        sync.enable_quic_transport().unwrap();
+    }
+    meet(&a, &b);
+}
+
+/// A store that notes on which threads entries were written.
+struct Noting(Memory, Arc<Mutex<Vec<String>>>);
+
+impl Store for Noting {
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StorageError> {
+        self.0.snapshot()
+    }
+
+    fn write(&self, write: &Write) -> Result<Written, StorageError> {
+        if matches!(write, Write::Put { .. }) {
+            self.1.lock().unwrap().push(std::thread::current().name().unwrap_or_default().to_owned());
+        }
+        self.0.write(write)
+    }
+}
+
+#[test]
+fn what_a_peer_brings_is_not_written_by_the_thread_that_receives_it() {
+    let network = MemoryNetwork::new();
+    let noted = Arc::default();
+    let instance = Instance::open(Noting(Memory::new(), Arc::clone(&noted))).unwrap();
+    instance.enable_sync().unwrap();
+    let sync = instance.sync().unwrap().forgetting();
+    let a = node();
+    a.1.register_transport("memory", network.builder().bind("a")).unwrap();
+    sync.register_transport("memory", network.builder()).unwrap();
+    let grants = vec![(Who::Everyone, Permission::Write(9))];
+    let database = Database::create_with(&a.0, DatabaseKey::Device, Doc::new(), grants).unwrap();
+    let address = a.1.accept_connections().unwrap().remove(0);
+    noted.lock().unwrap().clear();
+    sync.sync_with_peer(&address, Some(&database.root_id())).unwrap();
+    assert_eq!(*noted.lock().unwrap(), ["pleach-store"]);
+
+    noted.lock().unwrap().clear();
+    write(&Database::open(&instance, &database.root_id(), DatabaseKey::Device).unwrap(), "mine", "b");
+    let own = std::thread::current().name().unwrap_or_default().to_owned();
+    assert_eq!(*noted.lock().unwrap(), [own], "a caller writes in place");
+}
+
+#[test]
+fn a_commit_reaches_a_followed_peer_by_itself_and_a_remembered_one_is_found() {
+    let network = MemoryNetwork::new();
+    let (a, b) = (node(), node());
+    a.1.register_transport("memory", network.builder().bind("a")).unwrap();
+    b.1.register_transport("memory", network.builder()).unwrap();
+    let grants = vec![(Who::Everyone, Permission::Write(9))];
+    let database = Database::create_with(&a.0, DatabaseKey::Device, Doc::new(), grants).unwrap();
+    let address = a.1.accept_connections().unwrap().remove(0);
+    b.1.sync_with_peer(&address, Some(&database.root_id())).unwrap();
+    assert_eq!(b.1.get_tree_peers(&database.root_id()), Ok(vec![a.0.device_key()]));
+    assert!(b.1.sync_database(&database.root_id()).unwrap()[0].1.is_ok());
+
+    b.1.register_sync_peer(SyncPeerInfo::new(a.0.device_key(), database.root_id(), vec![address])).unwrap();
+    let changes = database.watch();
+    let theirs = Database::open(&b.0, &database.root_id(), DatabaseKey::Device).unwrap();
+    write(&theirs, "from", "b");
+    assert_eq!(changes.next().map(|change| change.entries), Some(theirs.tips().unwrap()));
+    assert_same(&database, &theirs);
 }
 
 #[cfg(feature = "http")]

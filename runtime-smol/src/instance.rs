@@ -1,7 +1,7 @@
 //! An instance: one node over one store, with its threads.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak,
+    Arc, OnceLock, PoisonError, RwLock, Weak,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -15,11 +15,11 @@ use pleach_core::{
 };
 use pleach_transports::{
     Context,
-    host::{Switchboard, SystemClock, Watchers, lend, system_entropy},
+    host::{Report, Switchboard, SystemClock, Threads, Verifier, Watchers, Writer, lend, system_entropy},
 };
 
 use crate::{
-    driver::{self, Callers, Feed, Hands, OnExecutor, Threads},
+    driver::{self, Callers, Feed, Hands, OnExecutor},
     sync::Sync,
 };
 
@@ -68,7 +68,7 @@ pub(crate) struct Inner {
     board: Switchboard,
     sync_tree: OnceLock<Id>,
     sync_enabled: AtomicBool,
-    threads: Mutex<Threads>,
+    threads: Threads,
     ended: Receiver<()>,
 }
 
@@ -93,22 +93,23 @@ impl Instance {
         });
         let (feed, inputs) = Feed::new();
         let store: Arc<dyn Store> = Arc::new(store);
-        let mut threads = Threads::default();
-        let Prepared { key, sync_tree } = {
-            let (store, key, fresh) = (Arc::clone(&store), options.given_key().cloned(), entropy.draw());
-            threads.call(move || prepare(&*store, key, fresh)).await??
+        let threads = Threads::default();
+        let Prepared { key, display_name, sync_tree } = {
+            let (store, fresh) = (Arc::clone(&store), entropy.draw());
+            driver::call(&threads, move || prepare(&*store, &options, fresh)).await??
         };
 
         let executor = Arc::new(Executor::new());
-        let board = {
+        let report: Report = {
             let feed = feed.clone();
-            Switchboard::new(Arc::new(OnExecutor::new(&executor)), Arc::new(move |event| feed.event(event)))
+            Arc::new(move |event| feed.event(event))
         };
+        let board = Switchboard::new(Arc::new(OnExecutor::new(&executor)), Arc::clone(&report));
         let watchers = Arc::new(Watchers::default());
         let hands = Hands {
-            writer: threads.writer(Arc::clone(&store), feed.clone())?,
-            reader: threads.reader(Arc::clone(&store), feed.clone())?,
-            verifier: threads.verifier(&feed)?,
+            writer: Writer::start(&threads, Arc::clone(&store), Arc::clone(&report))?,
+            reader: driver::reader(&threads, Arc::clone(&store), feed.clone())?,
+            verifier: Verifier::start(&threads, report)?,
             board: board.clone(),
             watchers: Arc::clone(&watchers),
             callers: Callers::default(),
@@ -116,20 +117,20 @@ impl Instance {
         let (end, ended) = async_channel::bounded(1);
         let node = Node::new(key.clone(), entropy.draw());
         let context = lend(&key, &clock, entropy).with_executor(Arc::clone(&executor));
-        threads.spawn("pleach-node", move || {
+        threads.start("pleach-node", move || {
             driver::run(node, &inputs, hands, &*clock, &executor);
             drop(end);
         })?;
         let inner = Inner {
             key,
-            display_name: options.given_name().map(str::to_owned),
+            display_name,
             live: RwLock::new(Some(Live { store, context })),
             feed,
             watchers,
             board,
             sync_tree: sync_tree.map(OnceLock::from).unwrap_or_default(),
             sync_enabled: AtomicBool::new(false),
-            threads: Mutex::new(threads),
+            threads,
             ended,
         };
         Ok(Self(Arc::new(inner)))
@@ -156,7 +157,7 @@ impl Instance {
         self.device_key().to_string()
     }
 
-    /// How the node introduces itself to people.
+    /// What people on this machine call the node, as given when the store was opened, now or before. It is sent nowhere.
     pub fn display_name(&self) -> Option<&str> {
         self.0.display_name.as_deref()
     }
@@ -233,16 +234,10 @@ impl WeakInstance {
 }
 
 impl Inner {
-    fn threads(&self) -> MutexGuard<'_, Threads> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Waits for the threads and lets the store go.
     fn end(&self) {
-        let callbacks = self.watchers.close();
-        let mut threads = std::mem::take(&mut *self.threads());
-        threads.extend(callbacks);
-        threads.join();
+        self.threads.extend(self.watchers.close());
+        self.threads.join();
         self.live.write().unwrap_or_else(PoisonError::into_inner).take();
     }
 }

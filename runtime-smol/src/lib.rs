@@ -39,8 +39,8 @@ pub use pleach_core::{
     document::{Doc, DocStore, DocumentError, Log, Registry, SettingsStore, StoreType, Table},
     entry::{Entry, EntryBuilder, Permission, Value, VerifiedEntry, Who},
     instance::{
-        Change, Clock, DatabaseKey, DatabaseStats, Error, Error as SyncError, Fault, Options, SyncPeerInfo,
-        Verification,
+        Change, Clock, DatabaseKey, DatabaseStats, Error, Error as SyncError, Fault, Follow, Options,
+        SyncPeerInfo, Verification,
     },
     node::{NodeError, Notification, Origin, Progress, SyncReport, TreeInfo},
     storage::{Put, Snapshot, StorageError, Store},

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use pleach_core::{
     Id, PublicKey,
     document::Draft,
-    instance::{DatabaseKey, Error, SyncPeerInfo, sync_tree},
+    instance::{DatabaseKey, Error, Follow, SyncPeerInfo, sync_tree},
     node::{Command, Notification, Progress, Reply, SyncReport, TreeInfo},
     wire::{Address, DatabaseTicket},
 };
-use pleach_transports::{Builder, host::Watch};
+use pleach_transports::{
+    Builder,
+    host::{Watch, reachable},
+};
 
 use crate::{Database, Instance, WeakInstance};
 
@@ -42,6 +45,7 @@ use crate::{Database, Instance, WeakInstance};
 #[derive(Clone, Debug)]
 pub struct Sync {
     instance: WeakInstance,
+    remembers: bool,
 }
 
 /// How a sync with each of several peers went.
@@ -49,7 +53,7 @@ pub type PeerOutcomes = Vec<(PublicKey, Result<SyncReport, Error>)>;
 
 impl Sync {
     pub(crate) fn of(instance: &Instance) -> Self {
-        Self { instance: instance.downgrade() }
+        Self { instance: instance.downgrade(), remembers: true }
     }
 
     /// Makes or takes up `_sync`, and tells the node what it says about peers.
@@ -58,7 +62,8 @@ impl Sync {
             Some(tree) => tree,
             None => Self::create_tree(instance).await?,
         };
-        for info in sync_tree::peers(instance.snapshot()?, &tree)? {
+        let peers = sync_tree::peers(instance.snapshot()?, &tree)?.into_iter();
+        for info in peers.filter(|info| info.follow == Follow::Always) {
             instance.ask(info.track()).await?;
         }
         instance.sync_enabled(tree);
@@ -154,13 +159,14 @@ impl Sync {
         self.accept_connections_on(name).await
     }
 
-    /// Lets peers in over every transport, and says where. It is off at every start until this is called.
+    /// Lets peers in over every transport that has a place to listen, and says where. It is off at every start until
+    /// this is called. A place that cannot be had is an error, and so is it if no transport has one.
     pub async fn accept_connections(&self) -> Result<Vec<Address>, Error> {
         let mut addresses = Vec::new();
-        for name in self.instance()?.board().names() {
+        for name in self.instance()?.board().listening() {
             addresses.push(self.accept_connections_on(&name).await?);
         }
-        if addresses.is_empty() { Err(Error::NoTransport) } else { Ok(addresses) }
+        if addresses.is_empty() { Err(Error::NowhereToListen) } else { Ok(addresses) }
     }
 
     /// Lets peers in over one transport, and says where.
@@ -197,17 +203,35 @@ impl Sync {
         Ok(self.instance()?.board().addresses())
     }
 
-    /// A text by which a database is shared, with the addresses of all running servers. It grants nothing: who may
-    /// read is said in the database's settings.
+    /// A text by which a database is shared, with the addresses of all running servers. A server that listens
+    /// everywhere (`0.0.0.0`, `[::]`) is named by the addresses by which this machine reaches others; without a network
+    /// it is left out, and a warning says so. The ticket grants nothing: who may read is said in the database's settings.
     pub fn create_ticket(&self, database: &Id) -> Result<DatabaseTicket, Error> {
-        let addresses = self.get_all_server_addresses()?.into_iter().map(|(_, address)| address);
+        let mut addresses = Vec::new();
+        for (name, address) in self.get_all_server_addresses()? {
+            let found = reachable(&address);
+            if found.is_empty() {
+                tracing::warn!(%name, %address, "left out of a ticket: this machine has no address that others reach");
+            }
+            addresses.extend(found);
+        }
         Database::open(&self.instance()?, database, DatabaseKey::Device)?;
         Ok(DatabaseTicket::new(*database, addresses)?)
     }
 }
 
 /// Exchanges with peers.
+///
+/// After one that went well, the peer's key and the address that worked are remembered in `_sync` for that database, so
+/// that a sync without an address finds the peer, after a restart too. The background begins nothing because of that:
+/// see [`Sync::register_sync_peer`].
 impl Sync {
+    /// A handle whose syncs are not remembered.
+    #[must_use]
+    pub fn forgetting(&self) -> Self {
+        Self { remembers: false, ..self.clone() }
+    }
+
     /// Makes a database the same here and at a peer, fetching it if it is not held; without one, every database that
     /// the peer offers. A refusal is an error.
     pub async fn sync_with_peer(
@@ -281,8 +305,21 @@ impl Sync {
 
     async fn sync_one(&self, address: &Address, tree: Id) -> Result<SyncReport, Error> {
         match self.ask(Command::Sync { address: address.clone(), tree }).await? {
-            Reply::Synced(report) => Ok(report),
+            Reply::Synced(report) => {
+                if let (true, Some(peer)) = (self.remembers, report.peer) {
+                    self.remember(peer, tree, address).await?;
+                }
+                Ok(report)
+            }
             reply => Err(Error::unexpected(&reply)),
+        }
+    }
+
+    async fn remember(&self, peer: PublicKey, tree: Id, address: &Address) -> Result<(), Error> {
+        let known = self.tree_peers(&tree)?.into_iter().find(|info| info.peer_pubkey == peer);
+        match SyncPeerInfo::after_sync(known.as_ref(), peer, tree, address) {
+            Some(info) => self.keep_peer(&info).await,
+            None => Ok(()),
         }
     }
 }
@@ -292,35 +329,40 @@ impl Sync {
     /// Keeps a database the same with a peer from now on, over restarts: at once, after each commit, and from time to
     /// time. Replaces what was said of the same pair before.
     pub async fn register_sync_peer(&self, info: SyncPeerInfo) -> Result<(), Error> {
-        self.change(|draft| sync_tree::add_peer(draft, &info)).await?;
+        self.keep_peer(&info).await
+    }
+
+    /// Keeps a pair in `_sync` and tells the node.
+    async fn keep_peer(&self, info: &SyncPeerInfo) -> Result<(), Error> {
+        self.change(|draft| sync_tree::add_peer(draft, info)).await?;
         self.ask(info.track()).await.map(drop)
     }
 
-    /// Ends what [`Sync::register_sync_peer`] began.
+    /// Ends what [`Sync::register_sync_peer`] began, and forgets the pair.
     pub async fn remove_tree_sync(&self, peer: &PublicKey, database: &Id) -> Result<(), Error> {
         self.change(|draft| sync_tree::remove_peer(draft, peer, database)).await?;
         self.ask(SyncPeerInfo::new(*peer, *database, Vec::new()).track()).await.map(drop)
     }
 
-    /// Everything that was registered, ascending by database, then peer.
+    /// Everything that was registered or remembered, ascending by database, then peer.
     pub fn sync_peers(&self) -> Result<Vec<SyncPeerInfo>, Error> {
         let tree = self.sync_tree()?;
         sync_tree::peers(tree.snapshot()?, &tree.root_id())
     }
 
-    /// With whom a database is kept the same, and where they are.
+    /// Who is known for a database, and where they are: registered, or remembered from a sync.
     pub fn tree_peers(&self, database: &Id) -> Result<Vec<SyncPeerInfo>, Error> {
         let mut all = self.sync_peers()?;
         all.retain(|info| info.tree_id == *database);
         Ok(all)
     }
 
-    /// The public keys of those with whom a database is kept the same.
+    /// The public keys of those who are known for a database.
     pub fn get_tree_peers(&self, database: &Id) -> Result<Vec<PublicKey>, Error> {
         Ok(self.tree_peers(database)?.into_iter().map(|info| info.peer_pubkey).collect())
     }
 
-    /// The databases that are kept the same with a peer.
+    /// The databases that a peer is known for.
     pub fn get_peer_trees(&self, peer: &PublicKey) -> Result<Vec<Id>, Error> {
         let all = self.sync_peers()?.into_iter();
         Ok(all.filter(|info| info.peer_pubkey == *peer).map(|info| info.tree_id).collect())

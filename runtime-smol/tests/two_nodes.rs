@@ -3,7 +3,7 @@
 mod world;
 
 use pleach_smol::{DatabaseKey, Doc, DocStore, Error, Instance, Memory, MemoryNetwork, Permission};
-use world::{World, grant_all, meet, write};
+use world::{Shared, World, grant_all, meet};
 
 #[test]
 fn two_nodes_in_memory_bootstrap_diverge_and_come_together() {
@@ -102,30 +102,6 @@ fn without_a_database_all_that_is_offered_is_fetched() {
 }
 
 #[test]
-fn a_commit_on_a_tracked_database_reaches_the_peer_by_itself() {
-    smol::block_on(async {
-        let network = MemoryNetwork::new();
-        let (a, b) = (World::new(Memory::new()).await, World::new(Memory::new()).await);
-        a.sync.register_transport("memory", network.builder().bind("a")).await.unwrap();
-        b.sync.register_transport("memory", network.builder()).await.unwrap();
-        let database = a.create("shared", &grant_all(Permission::Write(9))).await;
-        let address = a.sync.accept_connections().await.unwrap().remove(0);
-        b.sync.sync_with_peer(&address, Some(&database.root_id())).await.unwrap();
-        let info = pleach_smol::SyncPeerInfo::new(a.instance.device_key(), database.root_id(), vec![address]);
-        b.sync.register_sync_peer(info.clone()).await.unwrap();
-        assert_eq!(b.sync.tree_peers(&database.root_id()).unwrap(), [info]);
-
-        let (told, heard) = async_channel::unbounded();
-        let callback = database.on_remote_write(move |change| told.try_send(change.entries.len()).unwrap());
-        let theirs = b.open(&database.root_id());
-        write(&theirs, "from", "b").await;
-        assert_eq!(heard.recv().await, Ok(1));
-        assert_eq!(database.stats().unwrap().content_hash, theirs.stats().unwrap().content_hash);
-        callback.unwrap().cancel();
-    });
-}
-
-#[test]
 fn handles_of_an_instance_that_is_gone_give_errors() {
     smol::block_on(async {
         let node = World::new(Memory::new()).await;
@@ -192,20 +168,4 @@ fn a_store_keeps_the_key_that_it_began_with() {
         assert_eq!(again.device_key(), key.public());
         let _ = pleach_smol::Database::create(&again, DatabaseKey::Device, Doc::new()).await.unwrap();
     });
-}
-
-/// A store that outlives its instance.
-struct Shared(std::sync::Arc<Memory>);
-
-impl pleach_smol::Store for Shared {
-    fn snapshot(&self) -> Result<std::sync::Arc<dyn pleach_smol::Snapshot>, pleach_smol::StorageError> {
-        self.0.snapshot()
-    }
-
-    fn write(
-        &self,
-        write: &pleach_core::storage::Write,
-    ) -> Result<pleach_core::storage::Written, pleach_smol::StorageError> {
-        self.0.write(write)
-    }
 }

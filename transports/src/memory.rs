@@ -167,6 +167,10 @@ impl Transport for MemoryTransport {
         "memory"
     }
 
+    fn can_listen(&self) -> bool {
+        self.place.is_some()
+    }
+
     fn dial(&self, address: &Address) -> Result<Box<dyn Exchange>, TransportError> {
         if !self.can_dial(address) {
             return Err(TransportError::CannotDial {

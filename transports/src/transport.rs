@@ -21,6 +21,11 @@ pub trait Transport: Send + Sync {
     /// Begins an exchange with the node at an address; [`Exchange::poll_open`] carries it out.
     fn dial(&self, address: &Address) -> Result<Box<dyn Exchange>, TransportError>;
 
+    /// Whether the builder said where to listen: without that, a transport only dials.
+    fn can_listen(&self) -> bool {
+        true
+    }
+
     /// Begins to accept exchanges where the builder said; dropping the listener ends it.
     fn listen(&self) -> Result<Box<dyn Listener>, TransportError>;
 }

@@ -45,9 +45,9 @@ pub enum Error {
     /// No transport has this name.
     #[error("no transport is registered as {0}: register one first")]
     UnknownTransport(String),
-    /// No transport at all.
-    #[error("no transport is registered: register one first")]
-    NoTransport,
+    /// No transport at all, or none that may listen.
+    #[error("no transport has a place to listen: register one and say where it binds")]
+    NowhereToListen,
     /// Nothing listens.
     #[error("no server is running: call accept_connections first")]
     NoServer,

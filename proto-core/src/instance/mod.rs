@@ -5,8 +5,8 @@
 //! | `error` | [`Error`]: everything that can go wrong, sorted by who is to blame |
 //! | `clock` | [`Clock`]: where a runtime asks what time it is |
 //! | `key` | [`DatabaseKey`]: whom a database is opened as |
-//! | `options` | [`Options`]: how an instance is opened
-//! | `prepare` | [`prepare`]: a store's node key and its `_sync` tree, when it is opened |
+//! | `options` | [`Options`]: how an instance is opened |
+//! | `prepare` | [`prepare`]: a store's node key, name and `_sync` tree, when it is opened |
 //! | `sync_tree` | what the local tree `_sync` holds, [`SyncPeerInfo`] among it |
 //! | `stats` | [`DatabaseStats`]: counts, tips, the content hash |
 //! | `verify` | [`verify`]: the whole history again from the bytes; [`check`]: signatures on many cores |
@@ -30,5 +30,5 @@ pub use key::DatabaseKey;
 pub use options::Options;
 pub use prepare::{Prepared, prepare};
 pub use stats::{DatabaseStats, databases, stats, tips};
-pub use sync_tree::SyncPeerInfo;
+pub use sync_tree::{Follow, SyncPeerInfo};
 pub use verify::{Checked, Fault, Verification, check, join_checked, verify};

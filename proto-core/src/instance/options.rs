@@ -45,7 +45,7 @@ impl Options {
         Self { key: Some(key), ..self }
     }
 
-    /// How the node introduces itself to people.
+    /// What people on this machine call the node. The store keeps it until another is given; it is sent nowhere.
     #[must_use]
     pub fn display_name(self, name: &str) -> Self {
         Self { display_name: Some(name.into()), ..self }

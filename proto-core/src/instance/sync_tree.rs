@@ -60,12 +60,42 @@ pub struct SyncPeerInfo {
     pub display_name: Option<String>,
     /// Milliseconds between two syncs when nothing else happens.
     pub interval: u64,
+    /// Who begins a sync with it.
+    #[serde(default)]
+    pub follow: Follow,
 }
+
+/// Who begins a sync of a pair of database and peer.
+///
+/// ```
+/// # use pleach_core::instance::Follow;
+/// assert_eq!(Follow::default(), Follow::Always);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Follow {
+    /// The background: at once, after each commit, and from time to time.
+    #[default]
+    Always,
+    /// Only a caller: the pair is remembered, so that a sync without an address finds the peer.
+    OnRequest,
+}
+
+/// Addresses that are remembered of a peer without being told to, the one that worked last first: a device has a few
+/// transports in a few networks.
+const MAX_REMEMBERED: usize = 8;
 
 impl SyncPeerInfo {
     /// A pair with the default interval of five minutes.
     pub fn new(peer_pubkey: PublicKey, tree_id: Id, addresses: Vec<Address>) -> Self {
-        Self { peer_pubkey, tree_id, addresses, display_name: None, interval: DEFAULT_INTERVAL }
+        Self {
+            peer_pubkey,
+            tree_id,
+            addresses,
+            display_name: None,
+            interval: DEFAULT_INTERVAL,
+            follow: Follow::Always,
+        }
     }
 
     /// Another interval, in milliseconds.
@@ -80,14 +110,38 @@ impl SyncPeerInfo {
         Self { display_name: Some(name.to_string()), ..self }
     }
 
-    /// The command that tells the node of it.
+    /// Who begins a sync with it.
+    #[must_use]
+    pub fn follow(self, follow: Follow) -> Self {
+        Self { follow, ..self }
+    }
+
+    /// The command that tells the node of it: without addresses, there is nothing for the background to do.
     pub fn track(&self) -> Command {
-        Command::Track {
-            tree: self.tree_id,
-            peer: self.peer_pubkey,
-            addresses: self.addresses.clone(),
-            interval: self.interval,
+        let addresses = match self.follow {
+            Follow::Always => self.addresses.clone(),
+            Follow::OnRequest => Vec::new(),
+        };
+        Command::Track { tree: self.tree_id, peer: self.peer_pubkey, addresses, interval: self.interval }
+    }
+
+    /// The pair after a sync that went well at an address, given what was known of it; nothing if that stays the same.
+    /// The address moves to the front. A pair that was unknown is remembered and not followed.
+    pub fn after_sync(known: Option<&Self>, peer: PublicKey, tree: Id, address: &Address) -> Option<Self> {
+        let worked = address.clone().with_key(peer);
+        let mut info = match known {
+            Some(known) if known.addresses.first().is_some_and(|first| first.is_same_place(&worked)) => {
+                return None;
+            }
+            Some(known) => known.clone(),
+            None => Self::new(peer, tree, Vec::new()).follow(Follow::OnRequest),
+        };
+        info.addresses.retain(|address| !address.is_same_place(&worked));
+        if info.follow == Follow::OnRequest {
+            info.addresses.truncate(MAX_REMEMBERED.saturating_sub(1));
         }
+        info.addresses.insert(0, worked);
+        Some(info)
     }
 }
 

@@ -58,6 +58,11 @@ impl Address {
         Self::new("quic", place)
     }
 
+    /// Whether both are the same place over the same transport, whoever is expected there.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        self.transport_type == other.transport_type && self.address == other.address
+    }
+
     /// The same place with this key expected there.
     #[must_use]
     pub fn with_key(self, key: PublicKey) -> Self {

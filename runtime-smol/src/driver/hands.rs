@@ -3,17 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_channel::Sender;
-use pleach_core::{
-    node::{Action, CommandId, NodeError, Number, Reply},
-    storage::Write,
-};
-use pleach_transports::host::{Switchboard, Watchers};
+use pleach_core::node::{Action, CommandId, NodeError, Reply};
+use pleach_transports::host::{Switchboard, Verifier, Watchers, Writer};
 
-use super::{Verifier, threads::ReadJob};
+use super::threads::ReadJob;
 
 /// Where actions go.
 pub(crate) struct Hands {
-    pub(crate) writer: Sender<(Number, Write)>,
+    pub(crate) writer: Writer,
     pub(crate) reader: Sender<ReadJob>,
     pub(crate) verifier: Verifier,
     pub(crate) board: Switchboard,
@@ -48,9 +45,7 @@ impl Hands {
             Action::Release(snapshot) => {
                 let _ = self.reader.try_send(ReadJob::Release(snapshot));
             }
-            Action::Write { number, write } => {
-                let _ = self.writer.try_send((number, write));
-            }
+            Action::Write { number, write } => self.writer.write(number, write),
             Action::Verify { number, entries } => self.verifier.verify(number, entries),
             Action::Reply(command, result) => {
                 if let Some(caller) = self.callers.waiting.remove(&command) {

@@ -3,7 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `hands` | [`Hands`]: how each action is carried out |
-//! | `threads` | the threads that block: one that writes, one that reads, as many that check as there are cores |
+//! | `threads` | the thread that reads, and what blocks at the start |
 //! | `exchanges` | where the tasks of exchanges and doors run |
 
 mod exchanges;
@@ -23,7 +23,7 @@ use pleach_core::{
 
 pub(crate) use exchanges::OnExecutor;
 pub(crate) use hands::{Callers, Hands};
-pub(crate) use threads::{Threads, Verifier};
+pub(crate) use threads::{call, reader};
 
 /// How often, and after how long each time, the end of all tasks is looked for: a second in all.
 const WIND_DOWN_STEPS: u32 = 500;

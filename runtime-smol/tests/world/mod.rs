@@ -1,7 +1,13 @@
 //! Nodes with sync enabled, and the course that two of them go through.
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use pleach_smol::{Database, DatabaseKey, Doc, DocStore, Id, Instance, Permission, Store, Sync, Who};
+use std::sync::Arc;
+
+use pleach_core::storage::{Write, Written};
+use pleach_smol::{
+    Database, DatabaseKey, Doc, DocStore, Id, Instance, Memory, Permission, Snapshot, StorageError, Store,
+    Sync, Who,
+};
 
 /// A node with sync enabled.
 pub(crate) struct World {
@@ -79,4 +85,17 @@ pub(crate) async fn meet(a: &World, b: &World) -> Id {
     let nothing = b.sync.sync_with_ticket(&ticket).await.unwrap();
     assert_eq!((nothing.entries_received, nothing.entries_sent), (0, 0));
     database.root_id()
+}
+
+/// A store that outlives its instance.
+pub(crate) struct Shared(pub(crate) Arc<Memory>);
+
+impl Store for Shared {
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StorageError> {
+        self.0.snapshot()
+    }
+
+    fn write(&self, write: &Write) -> Result<Written, StorageError> {
+        self.0.write(write)
+    }
 }

@@ -3,13 +3,22 @@
 //! | file | holds |
 //! |---|---|
 //! | `switchboard` | [`Switchboard`]: which exchange runs over which transport |
+//! | `threads` | [`Threads`]: named, kept, and waited for at the end |
+//! | `workers` | [`Verifier`], [`Writer`]: the threads that check signatures and write |
 //! | `watchers` | [`Watchers`]: who is told of what happens; [`Watch`], [`Callback`] |
+//! | `reach` | [`reachable`]: where others find a server that listens everywhere |
 //! | `system` | [`SystemClock`], [`system_entropy`], and [`lend`], which makes a transport's [`Context`](crate::Context) |
 
+mod reach;
 mod switchboard;
 mod system;
+mod threads;
 mod watchers;
+mod workers;
 
+pub use reach::reachable;
 pub use switchboard::{Report, Spawn, Switchboard, Task};
 pub use system::{SystemClock, lend, system_entropy};
+pub use threads::Threads;
 pub use watchers::{Callback, MAX_WAITING, Wanted, Watch, Watchers};
+pub use workers::{Verifier, Writer};

@@ -94,6 +94,13 @@ impl Switchboard {
         self.lock().transports.keys().cloned().collect()
     }
 
+    /// The names of the transports that have a place to listen, ascending.
+    pub fn listening(&self) -> Vec<String> {
+        let state = self.lock();
+        let listening = state.transports.iter().filter(|(_, named)| named.transport.can_listen());
+        listening.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Opens the door of a transport, if it is not open, and says where it is.
     pub fn accept(&self, name: &str) -> Result<Address, TransportError> {
         let transport = {

@@ -184,6 +184,10 @@ impl Transport for HttpTransport {
         "http"
     }
 
+    fn can_listen(&self) -> bool {
+        self.bind.is_some()
+    }
+
     fn dial(&self, address: &Address) -> Result<Box<dyn Exchange>, TransportError> {
         crate::place::check(self.kind(), address)?;
         let (courier, known) = (Arc::clone(&self.courier), Arc::clone(&self.known));

@@ -100,6 +100,10 @@ impl Transport for QuicTransport {
         "quic"
     }
 
+    fn can_listen(&self) -> bool {
+        self.bind.is_some()
+    }
+
     fn dial(&self, address: &Address) -> Result<Box<dyn Exchange>, TransportError> {
         place::check(self.kind(), address)?;
         let (dialler, address) = (Arc::clone(&self.dialler), address.clone());
