@@ -4,7 +4,6 @@ use pleach_core::{
     Id, Position, Range,
     document::rows_of,
     entry::EntryView,
-    limits::HEIGHT_END,
     storage::{Audit, Measure, Stamp, StorageError},
 };
 
@@ -26,7 +25,7 @@ pub(crate) fn page<V: View>(
     limit: usize,
 ) -> Result<Audit, StorageError> {
     let mut auditing = Auditing { reading, record, audit: Audit::default() };
-    let start = after.map_or(Position::MIN, behind);
+    let start = after.map_or(Position::MIN, |after| after.next());
     let mut naive = Measure::default();
     let mut seen = 0;
     let mut last = None;
@@ -46,7 +45,7 @@ pub(crate) fn page<V: View>(
         }
         Ok(Flow::Continue(()))
     })?;
-    let end = auditing.audit.next.map_or(Position::END, behind);
+    let end = auditing.audit.next.map_or(Position::END, |next| next.next());
     let measured = reading.aggregates(record.tree()).measure(&reading.view, &Range { start, end });
     if measured != Ok(naive) {
         auditing.fault(tree, "the aggregates do not fit the entries");
@@ -55,19 +54,6 @@ pub(crate) fn page<V: View>(
         auditing.whole(tree)?;
     }
     Ok(auditing.audit)
-}
-
-/// The first position behind this one.
-fn behind(position: Position) -> Position {
-    let mut bytes = *position.id.as_bytes();
-    for byte in bytes.iter_mut().rev() {
-        let (next, over) = byte.overflowing_add(1);
-        *byte = next;
-        if !over {
-            return Position { id: Id::from_bytes(bytes), ..position };
-        }
-    }
-    Position { height: position.height.saturating_add(1).min(HEIGHT_END), id: Id::MIN }
 }
 
 struct Auditing<'a, V> {

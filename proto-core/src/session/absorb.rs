@@ -14,7 +14,6 @@ use crate::{
 use super::{
     Answer, BATCH, Fault, Output, Query, Role, Session,
     machine::Step,
-    moves::after,
     table::{State, Table},
 };
 
@@ -236,7 +235,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
         if let Some(last) = mine.last()
             && mine.len() >= limit
         {
-            page.at = after(last);
+            page.at = last.next();
             page.pages = page.pages.saturating_add(1);
             if page.pages < PAGES {
                 return Some(page);
@@ -275,8 +274,14 @@ impl<const R: usize, const M: usize> Session<R, M> {
         }
     }
 
-    /// All items are read: what did not fit is open.
+    /// All items are read.
     fn absorbed(&mut self) -> Result<(), Fault> {
+        self.reopen_lost();
+        self.receive_rest()
+    }
+
+    /// What did not fit is open.
+    pub(super) fn reopen_lost(&mut self) {
         if let Some(lost) = self.table.cut
             && let Some(open) = self.table.settle_cut()
         {
@@ -285,10 +290,9 @@ impl<const R: usize, const M: usize> Session<R, M> {
             self.moves.truncate(lost);
             self.overflow = Some((open, lost));
         }
-        self.receive_rest()
     }
 
-    fn send(&mut self, range: Range) {
+    pub(super) fn send(&mut self, range: Range) {
         if let Some(lost) = self.moves.add(range) {
             self.table.reopen(lost);
         }

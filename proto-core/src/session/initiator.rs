@@ -6,7 +6,7 @@
 //! settled (the floor rises, or the range is closed), it is split into at least two parts of which those that agree
 //! close, or what differs comes along (up to a bound, which then is where the rest begins). So each round trip raises
 //! the floor, shrinks the lowest open range, or moves entries; [`super::run::Run::gets_on`] ends an exchange with a peer
-//! that does none of it. What moves is finite unless the sets grow, and then the bound on requests ends it.
+//! that does none of it, run by run. What moves is finite unless the sets grow, and then the bound on requests ends it.
 
 use crate::{
     Id, Position, Range,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    Config, Fault, HELD, Outcome, Output, Query, Role, Session, Summary, machine::Step, moves::after,
+    Config, Fault, HELD, Outcome, Output, Query, Role, Session, Summary, machine::Step, run::Pace,
     table::Table,
 };
 
@@ -46,7 +46,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
         if self.table.is_settled() && self.moves.is_empty() && self.totals.rounds > 0 {
             return self.next_run(outgoing);
         }
-        self.request(outgoing)
+        self.request_wants(outgoing)
     }
 
     /// All ranges agree, the tips do not.
@@ -57,11 +57,21 @@ impl<const R: usize, const M: usize> Session<R, M> {
         };
         self.run = run;
         self.table = Table::open();
-        if self.lacking.is_empty() {
+        self.request_wants(outgoing)
+    }
+
+    /// A request that asks for parents by name, where ranges did not find them: those that are still missing.
+    fn request_wants(&mut self, outgoing: &mut [u8]) -> Result<(), Fault> {
+        if self.lacking.is_empty() || !self.asks_for_parents() {
             return self.request(outgoing);
         }
         self.step = Step::HeldWants;
         self.give(Output::Query(Query::Held(self.lacking.iter().copied().take(HELD).collect())))
+    }
+
+    /// Parents usually come by themselves, with lower ranges.
+    const fn asks_for_parents(&self) -> bool {
+        self.run.begins() || self.run.idles()
     }
 
     pub(super) fn still_lacking(&mut self, held: &[Position], outgoing: &mut [u8]) -> Result<(), Fault> {
@@ -101,9 +111,9 @@ impl<const R: usize, const M: usize> Session<R, M> {
     /// The head is on its way: wants follow, then entries.
     pub(super) fn head_sent(&mut self, outgoing: &mut [u8]) -> Result<(), Fault> {
         if self.role == Role::Initiator {
-            let begins = self.run.begins();
+            let asks = self.asks_for_parents();
             self.run.request();
-            if begins && !self.lacking.is_empty() {
+            if asks && !self.lacking.is_empty() {
                 let room = self.room(outgoing);
                 let room = outgoing.get_mut(..room).unwrap_or_default();
                 let used = write(Kind::Wants, &(), self.lacking.iter(), room);
@@ -157,7 +167,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
 
     pub(super) fn missing_held(&mut self, held: &[Position]) -> Result<(), Fault> {
         for position in held {
-            let range = Range { start: *position, end: after(position) };
+            let range = Range { start: *position, end: position.next() };
             if self.moves.add(range).is_some() {
                 // What found no room is found by the next run.
                 break;
@@ -174,8 +184,10 @@ impl<const R: usize, const M: usize> Session<R, M> {
         let bound = [self.until, self.dropped].into_iter().flatten().min();
         self.table.promises_kept(bound);
         let lowest = self.table.lowest().map(|(start, row)| (start, row.end));
-        if !self.run.gets_on(lowest) {
-            return Err(Fault::Stalled);
+        match self.run.gets_on(lowest) {
+            Pace::On => {}
+            Pace::GiveUp => self.table = Table::settled(self.table.start),
+            Pace::Stalled => return Err(Fault::Stalled),
         }
         self.until = None;
         self.step = Step::Summary;

@@ -267,7 +267,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
             (Frame::End(end), role) => {
                 if role == Role::Initiator {
                     self.until = end.until;
-                    self.peer_count = end.count;
+                    self.note_peer_count(end.count);
                     if end.tips.is_some() {
                         self.peer_tips = end.tips;
                     }
@@ -277,6 +277,16 @@ impl<const R: usize, const M: usize> Session<R, M> {
             }
             _ => Err(Fault::OutOfPlace),
         }
+    }
+
+    /// Initiator: what the responder holds after storing. What was sent has moved only if it was stored.
+    fn note_peer_count(&mut self, count: u64) {
+        let grew = self.totals.rounds > 1 && count > self.peer_count;
+        self.run.note(grew);
+        if grew {
+            self.repaired.clear();
+        }
+        self.peer_count = count;
     }
 
     /// Asks for the next frame behind the head, as soon as the pipeline has room.

@@ -2,20 +2,7 @@
 
 use heapless::Vec;
 
-use crate::{Id, Position, Range};
-
-/// The position right behind another.
-pub(super) fn after(position: &Position) -> Position {
-    let mut bytes = *position.id.as_bytes();
-    for byte in bytes.iter_mut().rev() {
-        let (next, over) = byte.overflowing_add(1);
-        *byte = next;
-        if !over {
-            return Position { height: position.height, id: Id::from_bytes(bytes) };
-        }
-    }
-    Position { height: position.height.saturating_add(1), id: Id::MIN }
-}
+use crate::{Position, Range};
 
 /// A bounded sorted list of ranges. On overflow the highest are given up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -88,6 +75,7 @@ impl<const M: usize> Moves<M> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Id;
 
     fn at(height: u64) -> Position {
         Position { height, id: Id::MIN }
@@ -110,11 +98,5 @@ mod tests {
         assert!(moves.iter().eq([&range(3, 6)]));
         moves.truncate(at(4));
         assert!(moves.iter().eq([&range(3, 4)]));
-    }
-
-    #[test]
-    fn the_position_behind_the_last_id_is_one_height_up() {
-        assert_eq!(after(&Position { height: 3, id: Id::MAX }), at(4));
-        assert!(after(&at(3)) > at(3));
     }
 }

@@ -9,8 +9,7 @@ use crate::{
 };
 
 use super::{
-    Config, Fault, HELD, Outcome, Output, Query, Role, Session, Summary, machine::Step, moves::after,
-    table::Table,
+    Config, Fault, HELD, Outcome, Output, Query, Role, Session, Summary, machine::Step, table::Table,
 };
 
 impl<const R: usize, const M: usize> Session<R, M> {
@@ -77,9 +76,9 @@ impl<const R: usize, const M: usize> Session<R, M> {
         incoming: &[u8],
     ) -> Result<(), Fault> {
         for position in held {
-            // What finds no room is asked for again.
-            let _ = self.moves.add(Range { start: *position, end: after(position) });
+            self.send(Range { start: *position, end: position.next() });
         }
+        self.reopen_lost();
         self.ask_wants(offset, incoming)
     }
 

@@ -4,12 +4,18 @@
 //! collided. A run that moved entries is followed by another of its kind: the sets came closer. One that moved
 //! nothing is followed by a stronger one: another salt first, then full ids in windows. When that moved nothing
 //! either, the exchange gives up.
+//!
+//! A run that leads nowhere is given up before its ranges are settled: an entry whose parent looked held, since short
+//! forms collided, is sent again and again and never stored.
 
 use crate::{Position, wire::Salt};
 
-/// Requests in a row that neither raise the floor, nor shrink the lowest open range, nor move an entry. Sets that
-/// change in the middle cost one now and then.
-const PATIENCE: u8 = 8;
+/// Requests in a row that neither raise the floor, nor shrink the lowest open range, nor move an entry, before the
+/// next run. Sets that change in the middle cost one now and then.
+const PATIENCE: u8 = 3;
+
+/// The same for a run by full ids, in which nothing can look like something else: the peer is at fault.
+const LAST_PATIENCE: u8 = 8;
 
 /// How a run compares. Each is stronger than the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +26,17 @@ enum Means {
     FullIds,
 }
 
+/// What is left to do after a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Go on.
+    On,
+    /// Send what was found, and compare again in another run.
+    GiveUp,
+    /// The peer's answers lead nowhere.
+    Stalled,
+}
+
 /// Which run this is, and whether it gets on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Run {
@@ -27,9 +44,9 @@ pub(super) struct Run {
     number: u32,
     pub(super) salt: Salt,
     means: Means,
-    /// An entry was stored or sent in this run.
+    /// An entry was stored in this run, here or by the peer.
     moved: bool,
-    /// An entry was stored or sent since the last response.
+    /// An entry was stored since the response before the last.
     moved_now: bool,
     /// Requests of this run.
     requests: u32,
@@ -99,8 +116,13 @@ impl Run {
         self.requests = self.requests.saturating_add(1);
     }
 
+    /// Whether the last response brought the sets no closer.
+    pub(super) const fn idles(&self) -> bool {
+        self.idle > 0
+    }
+
     /// Notes the lowest open range; says whether there is still reason to go on.
-    pub(super) fn gets_on(&mut self, lowest: Option<(Position, Position)>) -> bool {
+    pub(super) fn gets_on(&mut self, lowest: Option<(Position, Position)>) -> Pace {
         let moved = core::mem::take(&mut self.moved_now);
         let closer = match (self.lowest, lowest) {
             (Some(before), Some(now)) => now.0 > before.0 || now.1 < before.1,
@@ -108,6 +130,10 @@ impl Run {
         };
         self.lowest = lowest;
         self.idle = if closer || moved { 0 } else { self.idle.saturating_add(1) };
-        self.idle < PATIENCE
+        match (self.idle, self.is_exact()) {
+            (idle, true) if idle >= LAST_PATIENCE => Pace::Stalled,
+            (idle, false) if idle >= PATIENCE => Pace::GiveUp,
+            _ => Pace::On,
+        }
     }
 }

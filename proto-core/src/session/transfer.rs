@@ -55,7 +55,6 @@ impl<const R: usize, const M: usize> Session<R, M> {
     pub(super) fn loaded(&mut self, end: Position, loaded: Loaded, outgoing: &mut [u8]) -> Result<(), Fault> {
         self.totals.sent = self.totals.sent.saturating_add(loaded.entries);
         self.totals.sent_bytes = self.totals.sent_bytes.saturating_add(loaded.bytes);
-        self.run.note(loaded.entries > 0);
         let bytes = loaded.bytes.saturating_add(ENTRY_OVERHEAD.saturating_mul(loaded.entries));
         self.charge(usize::try_from(bytes).unwrap_or(usize::MAX));
         self.until = loaded.next;

@@ -96,7 +96,7 @@ proptest! {
 
     #[test]
     fn collisions_in_small_tables_do_too(history in history(), a in picks(), b in picks()) {
-        settle::<16, 8>(closed(&history, &a), closed(&history, &b), Config { weak: true, ..config() })?;
+        settle::<4, 1>(closed(&history, &a), closed(&history, &b), Config { weak: true, ..config() })?;
     }
 
     #[test]
