@@ -20,7 +20,7 @@ use crate::{
         Entry, EntryBuilder, EntryView, Origin, Permission, StoreData, Value, ValueView, VerifiedEntry, Who,
     },
     path,
-    storage::Measure,
+    storage::{Epoch, Measure, Token},
     wire::{
         Address, Bound, CAPABILITIES, DatabaseTicket, End, EntriesWriter, Floor, Frame, Hello, Kind, Mode,
         PeerLimits, Prefix, RangeItem, Refusal, Reply, Rule, Salt, Tips, TreesRequest, VERSION, Versions,
@@ -223,10 +223,18 @@ fn frame_seeds(root: &Entry, child: &Entry) -> Vec<(&'static str, &'static str, 
         salt,
         tips: tips.clone(),
         count: 2,
+        token: None,
         start: Floor::new(&child.position()),
     };
-    let reply = Reply { version: VERSION, capabilities: CAPABILITIES, limits: PeerLimits::HOST, same: false };
-    let end = End { until: Some(child.position()), tips: Some(tips), count: 2 };
+    let reply = Reply {
+        version: VERSION,
+        capabilities: CAPABILITIES,
+        limits: PeerLimits::HOST,
+        same: false,
+        count: 2,
+    };
+    let token = Token { epoch: Epoch([5; 8]), number: 2 };
+    let end = End { until: Some(child.position()), tips: Some(tips), count: 2, token: Some(token) };
     let refusal = Refusal::Refused { id: child.id(), rule: Rule::new() };
     let trees = TreesRequest { versions: Versions::OURS, after: Some(root.id()) };
     let ids = [root.id(), child.id()];

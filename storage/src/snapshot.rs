@@ -5,8 +5,8 @@ use pleach_core::{
     access::{Facts, ViewId, members, permission_of},
     entry::{Entry, Permission, SETTINGS, Value, Who},
     storage::{
-        Audit, Header, Measure, Member, Meta, OfPath, Paths, Row, RowKind, RowQuery, Snapshot, StorageError,
-        TreeSummary,
+        Audit, Epoch, Header, Measure, Member, Meta, OfPath, Paths, Row, RowKind, RowQuery, Snapshot,
+        StorageError, TreeSummary,
     },
 };
 
@@ -41,6 +41,15 @@ impl<V: View> Reading<V> {
 
     pub(crate) fn aggregates(&self, tree: TreeNumber) -> Aggregates<'_> {
         Aggregates { tree, salt: &self.salt }
+    }
+
+    /// The store's salt is made with it, and no number of a tree is used twice.
+    fn epoch(&self, tree: TreeNumber) -> Epoch {
+        let mut hasher = blake3::Hasher::new_derive_key("pleach 2026 storage v1 epoch of arrivals");
+        hasher.update(&self.salt).update(&tree.0.to_be_bytes());
+        let mut epoch = [0; 8];
+        hasher.finalize_xof().fill(&mut epoch);
+        Epoch(epoch)
     }
 
     /// The positions that end the keys of a span, at most `limit`.
@@ -101,6 +110,7 @@ impl<V: View> Snapshot for Reading<V> {
                 height: record.height,
                 tips: record.tips.into(),
                 arrival: record.arrival,
+                epoch: self.epoch(record.tree()),
                 name: self.name(record.tree())?,
                 view: ViewId(record.view),
             }))

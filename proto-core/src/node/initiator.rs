@@ -15,13 +15,14 @@ use crate::{
         TreeInfo,
         ended::Ended,
         exchanges::{Next, bounded},
+        known,
         outbox::{Outbox, Waiting},
         pipeline::MAX_FRAMES,
         read::Admission,
         talk::{self, Counts, Talk},
     },
-    session::{Blame, Config, Fault, Outcome},
-    storage::{Put, StorageError},
+    session::{Blame, Config, Fault, Known, Outcome},
+    storage::{Put, StorageError, Write},
     wire::{Frame, Kind, Refusal, Salt, TreesRequest, Versions, write},
 };
 
@@ -59,6 +60,8 @@ pub(super) struct Initiator {
     purpose: Purpose,
     peer: Option<PublicKey>,
     phase: Phase,
+    /// What the metadata says about the tree and this peer.
+    known: Option<Known>,
     /// Monotonic milliseconds.
     began: u64,
 }
@@ -79,7 +82,7 @@ enum Phase {
 
 impl Initiator {
     pub(super) const fn new(id: ExchangeId, purpose: Purpose, own: PublicKey, now: Now) -> Self {
-        Self { id, own, purpose, peer: None, phase: Phase::Opening, began: now.monotonic }
+        Self { id, own, purpose, peer: None, phase: Phase::Opening, known: None, began: now.monotonic }
     }
 
     pub(super) const fn peer(&self) -> Option<PublicKey> {
@@ -156,7 +159,7 @@ impl Initiator {
         Next::On
     }
 
-    fn admitted(&mut self, admission: Admission, out: &mut Outbox) -> Next {
+    fn admitted(&mut self, admission: Admission, known: Option<Known>, out: &mut Outbox) -> Next {
         let (Purpose::Sync { tree, salt, .. } | Purpose::Track { tree, salt, .. }) = self.purpose else {
             return Next::On;
         };
@@ -164,6 +167,8 @@ impl Initiator {
         let may_upload = admission != Admission::Denied;
         let mut config = Config::host(tree, salt);
         config.pipeline = MAX_FRAMES;
+        config.known = known;
+        self.known = known;
         let mut talk = Talk::initiator(self.id, config, may_upload);
         let result = talk.drive(out);
         self.phase = Phase::Talking(Box::new(talk));
@@ -176,7 +181,7 @@ impl Initiator {
             Err(error) => return self.fail(error.into()),
         };
         match (&mut self.phase, reply) {
-            (Phase::Admitting, ReadReply::Admit(admission)) => self.admitted(admission, out),
+            (Phase::Admitting, ReadReply::Admit(admission, known)) => self.admitted(admission, known, out),
             (Phase::Talking(talk), reply) => {
                 let result = talk.answer(reply, out);
                 self.conclude(result, out)
@@ -229,7 +234,21 @@ impl Initiator {
         }
         match result {
             Ok(()) => Next::On,
-            Err(ended) => self.over(ended),
+            Err(ended) => {
+                self.remember(out);
+                self.over(ended)
+            }
+        }
+    }
+
+    /// Both sides hold the same: the next exchange needs no ranges if only the peer has news.
+    fn remember(&mut self, out: &mut Outbox) {
+        let (Phase::Talking(talk), Some(peer)) = (&self.phase, self.peer) else { return };
+        if let Some(known) = talk.known()
+            && self.known.replace(known) != Some(known)
+        {
+            let change = (known::place(&talk.tree(), &peer), Some(known::write(&known)));
+            out.write(Waiting::Nobody, Write::Meta(Vec::from([change])));
         }
     }
 

@@ -30,6 +30,7 @@ mod entropy;
 mod error;
 mod exchanges;
 mod initiator;
+mod known;
 mod outbox;
 mod pipeline;
 mod read;

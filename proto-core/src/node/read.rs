@@ -11,13 +11,17 @@ use crate::{
     Id, Position, PublicKey, Range,
     document::{DocumentError, newest_time},
     entry::{Entry, Permission, Who},
-    session::{OwnedAnswer, Query, answer},
+    node::known,
+    session::{ARRIVALS, Known, OwnedAnswer, Query, answer},
     storage::{Snapshot, StorageError},
     wire::{MAX_TREE_NAME, NAMED_TIPS, TREES_PAGE, TreeLine},
 };
 
 /// Tips read at a time.
 const TIPS_PAGE: usize = 4_096;
+
+/// Arrivals read at a time.
+const ARRIVALS_PAGE: usize = 4_096;
 
 /// Bytes that the length of an entry takes in a frame at most: entries are shorter than 2^21 bytes.
 const LENGTH: usize = 3;
@@ -57,6 +61,8 @@ pub enum Read {
         ranges: Vec<Range>,
         /// Bytes of the entries and their lengths at most.
         bytes: usize,
+        /// Only what has arrived behind this number, if there is one.
+        since: Option<u64>,
     },
     /// The trees that a peer may read.
     Trees {
@@ -73,8 +79,8 @@ pub enum Read {
 pub enum ReadReply {
     /// To [`Read::Commit`]; nothing if the tree is not held.
     Commit(Option<CommitContext>),
-    /// To [`Read::Admit`].
-    Admit(Admission),
+    /// To [`Read::Admit`], with what was last known of the peer.
+    Admit(Admission, Option<Known>),
     /// To [`Read::Session`].
     Session(OwnedAnswer),
     /// To [`Read::Load`].
@@ -119,9 +125,15 @@ pub fn perform(snapshot: &Arc<dyn Snapshot>, read: &Read) -> Result<ReadReply, S
         Read::Commit { tree, author, paths } => {
             commit_context(snapshot, tree, author, paths).map(ReadReply::Commit)
         }
-        Read::Admit { tree, proven } => admit(snapshot, tree, proven.as_ref()).map(ReadReply::Admit),
+        Read::Admit { tree, proven } => {
+            let known = known(snapshot, tree, proven.as_ref())?;
+            Ok(ReadReply::Admit(admit(snapshot, tree, proven.as_ref())?, known))
+        }
         Read::Session { tree, query } => answer(&**snapshot, tree, query).map(ReadReply::Session),
-        Read::Load { tree, ranges, bytes } => load(snapshot, tree, ranges, *bytes),
+        Read::Load { tree, ranges, bytes, since: None } => load(snapshot, tree, ranges, *bytes),
+        Read::Load { tree, ranges, bytes, since: Some(since) } => {
+            load_arrivals(snapshot, tree, ranges, *bytes, *since)
+        }
         Read::Trees { proven, after } => trees(snapshot, proven.as_ref(), *after),
     }
 }
@@ -202,6 +214,15 @@ fn admit(
     })
 }
 
+fn known(
+    snapshot: &Arc<dyn Snapshot>,
+    tree: &Id,
+    peer: Option<&PublicKey>,
+) -> Result<Option<Known>, StorageError> {
+    let Some(peer) = peer else { return Ok(None) };
+    Ok(snapshot.meta(&known::place(tree, peer))?.and_then(|value| known::read(&value)))
+}
+
 fn load(
     snapshot: &Arc<dyn Snapshot>,
     tree: &Id,
@@ -227,6 +248,40 @@ fn load(
         }
     }
     Ok(ReadReply::Load { entries: all, next: None })
+}
+
+/// What arrived behind a number, by position.
+fn load_arrivals(
+    snapshot: &Arc<dyn Snapshot>,
+    tree: &Id,
+    ranges: &[Range],
+    bytes: usize,
+    since: u64,
+) -> Result<ReadReply, StorageError> {
+    let mut positions = Vec::new();
+    let mut after = since;
+    while after.saturating_sub(since) < ARRIVALS {
+        let page = snapshot.arrivals(tree, after, ARRIVALS_PAGE)?;
+        let inside = |position: &Position| ranges.iter().any(|range| range.contains(position));
+        positions.extend(page.iter().map(|(_, position)| *position).filter(inside));
+        match page.last() {
+            Some((last, _)) if page.len() == ARRIVALS_PAGE => after = *last,
+            _ => break,
+        }
+    }
+    positions.sort_unstable();
+    let mut entries = Vec::new();
+    let mut room = bytes;
+    for position in positions {
+        let Some(entry) = snapshot.entry(tree, &position.id)? else { continue };
+        let size = entry.bytes().len().saturating_add(LENGTH);
+        if size > room {
+            return Ok(ReadReply::Load { entries, next: Some(position) });
+        }
+        room = room.saturating_sub(size);
+        entries.push(entry);
+    }
+    Ok(ReadReply::Load { entries, next: None })
 }
 
 fn trees(

@@ -140,7 +140,7 @@ impl Responder {
             return Next::On;
         };
         match (&mut self.phase, reply) {
-            (Phase::Admitting { tree, frame }, ReadReply::Admit(admission)) => {
+            (Phase::Admitting { tree, frame }, ReadReply::Admit(admission, _)) => {
                 let (tree, frame) = (*tree, core::mem::take(frame));
                 self.admitted(admission, tree, frame, out)
             }

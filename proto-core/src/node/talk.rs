@@ -11,7 +11,10 @@ use crate::{
         outbox::{Outbox, Waiting},
         pipeline::Pipeline,
     },
-    session::{Config, Fault, HostSession, Ingested, Input, Load, Loaded, Outcome as SessionOutcome, Output},
+    session::{
+        Config, Expected, Fault, HostSession, Ingested, Input, Known, Load, Loaded,
+        Outcome as SessionOutcome, Output,
+    },
     storage::Put,
     wire::{EntriesWriter, Frame},
 };
@@ -46,6 +49,8 @@ pub(super) struct Talk {
     may_upload: bool,
     /// Something has moved since watchers were told.
     moved: bool,
+    /// What watchers were told to expect.
+    expected: Expected,
     pub(super) counts: Counts,
 }
 
@@ -71,6 +76,7 @@ struct Loading {
     ranges: VecDeque<Range>,
     budget: usize,
     frame: usize,
+    since: Option<u64>,
     reading: bool,
     unsent: usize,
     entries: u64,
@@ -123,6 +129,7 @@ impl Talk {
             first: None,
             may_upload,
             moved: false,
+            expected: Expected::default(),
             counts: Counts::default(),
         }
     }
@@ -238,6 +245,7 @@ impl Talk {
             ranges: load.ranges.into_iter().collect(),
             budget: load.budget,
             frame: load.frame.min(ENTRIES_FRAME),
+            since: load.since,
             reading: false,
             unsent: 0,
             entries: 0,
@@ -269,7 +277,8 @@ impl Talk {
         // One byte of a frame is its kind.
         let bytes = loading.budget.min(loading.frame).saturating_sub(1);
         let ranges = loading.ranges.iter().copied().collect();
-        self.read(Read::Load { tree: self.tree, ranges, bytes }, out);
+        let since = loading.since;
+        self.read(Read::Load { tree: self.tree, ranges, bytes, since }, out);
         Ok(())
     }
 
@@ -334,14 +343,21 @@ impl Talk {
 
     /// How far it has come, if that has changed since the last call.
     pub(super) fn take_progress(&mut self) -> Option<Progress> {
+        let expected = self.session.expected();
+        self.moved |= core::mem::replace(&mut self.expected, expected) != expected;
         core::mem::take(&mut self.moved).then_some(Progress {
             command: None,
             tree: self.tree,
             received: self.counts.entries_received,
-            to_receive: self.counts.entries_received,
+            to_receive: self.counts.entries_received.max(expected.receive),
             sent: self.counts.entries_sent,
-            to_send: self.counts.entries_sent,
+            to_send: self.counts.entries_sent.max(expected.send),
         })
+    }
+
+    /// What makes the next exchange with this peer cheap, once both sides hold the same.
+    pub(super) const fn known(&self) -> Option<Known> {
+        self.session.known()
     }
 
     /// The next entries to write.

@@ -277,7 +277,10 @@ impl<const R: usize, const M: usize> Session<R, M> {
     /// All items are read.
     fn absorbed(&mut self) -> Result<(), Fault> {
         self.reopen_lost();
-        self.receive_rest()
+        match self.role {
+            Role::Initiator => self.plan(0, 0),
+            Role::Responder => self.receive_rest(),
+        }
     }
 
     /// What did not fit is open.

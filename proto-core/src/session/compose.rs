@@ -159,7 +159,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
 
     fn differs(&mut self, mut state: Compose, end: Position, count: u64) -> Result<(), Fault> {
         let range = Range { start: state.at, end };
-        let behind = state.behind == Some(state.row) && count > LIST as u64;
+        let behind = state.behind == Some(state.row) && count > FEWEST.saturating_mul(2);
         let query = if count <= state.listed && !behind {
             state.what = What::List;
             Query::Positions { range, limit: LIST.saturating_add(1) }
@@ -308,9 +308,14 @@ impl<const R: usize, const M: usize> Session<R, M> {
     }
 
     fn composed(&mut self, state: &Compose) -> Result<(), Fault> {
+        self.send_head(state.used)
+    }
+
+    /// The head is complete.
+    pub(super) fn send_head(&mut self, used: usize) -> Result<(), Fault> {
         self.step = Step::HeadSent;
-        self.charge(state.used);
-        self.give(Output::Send(state.used))
+        self.charge(used);
+        self.give(Output::Send(used))
     }
 }
 

@@ -10,12 +10,13 @@
 
 use crate::{
     Id, Position, Range,
+    storage::Measure,
     wire::{CAPABILITIES, Floor, Frame, Hello, Items, Kind, Tips, Versions, write},
 };
 
 use super::{
-    Config, Fault, HELD, Outcome, Output, Query, Role, Session, Summary, machine::Step, run::Pace,
-    table::Table,
+    BATCH, Config, Expected, Fault, HELD, Known, Outcome, Output, Query, Role, Session, Summary,
+    machine::Step, run::Pace, table::Table,
 };
 
 /// How often an id may be reported as missing after it was sent: it may lack parents itself, and these again.
@@ -33,11 +34,18 @@ impl<const R: usize, const M: usize> Session<R, M> {
     /// With a fresh summary: are we done, and if not, what is the next request?
     pub(super) fn decide(&mut self, summary: Summary, outgoing: &mut [u8]) -> Result<(), Fault> {
         self.summary = summary;
-        let tips = self.own_tips();
-        if self.totals.rounds > 0 && self.peer_count == summary.measure.count && self.peer_tips == Some(tips)
-        {
-            self.step = Step::Done;
-            return self.give(Output::Done(Outcome::Equal(self.totals)));
+        if self.totals.rounds == 0 {
+            // While nothing has arrived here since both sides held the same, only the peer can have news.
+            self.token =
+                self.config.known.filter(|known| known.mine == summary.arrival).map(|known| known.theirs);
+        } else if self.peer_tips == Some(self.own_tips()) {
+            let lost = self.peer_count.abs_diff(summary.measure.count);
+            if lost == 0 {
+                self.known = self.peer_token.map(|theirs| Known { theirs, mine: summary.arrival });
+                self.step = Step::Done;
+                return self.give(Output::Done(Outcome::Equal(self.totals)));
+            }
+            self.totals.lost = self.totals.lost.max(lost);
         }
         if self.totals.rounds >= self.config.rounds {
             self.step = Step::Done;
@@ -51,6 +59,11 @@ impl<const R: usize, const M: usize> Session<R, M> {
 
     /// All ranges agree, the tips do not.
     fn next_run(&mut self, outgoing: &mut [u8]) -> Result<(), Fault> {
+        if self.run.begins() {
+            // There was a token, and no range was compared yet.
+            self.table = Table::open();
+            return self.request(outgoing);
+        }
         let Some(run) = self.run.next() else {
             self.step = Step::Done;
             return self.give(Output::Done(Outcome::Unequal(self.totals)));
@@ -71,7 +84,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
 
     /// Parents usually come by themselves, with lower ranges.
     const fn asks_for_parents(&self) -> bool {
-        self.run.begins() || self.run.idles()
+        self.token.is_none() && (self.run.begins() || self.run.idles())
     }
 
     pub(super) fn still_lacking(&mut self, held: &[Position], outgoing: &mut [u8]) -> Result<(), Fault> {
@@ -82,7 +95,8 @@ impl<const R: usize, const M: usize> Session<R, M> {
     fn request(&mut self, outgoing: &mut [u8]) -> Result<(), Fault> {
         self.begin_message();
         self.totals.rounds = self.totals.rounds.saturating_add(1);
-        let start = if self.run.begins() { Position::MIN } else { self.table.start };
+        let begins = self.run.begins() && self.token.is_none();
+        let start = if begins { Position::MIN } else { self.table.start };
         let hello = Hello {
             versions: Versions::OURS,
             capabilities: CAPABILITIES,
@@ -91,6 +105,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
             salt: self.salt(),
             tips: self.own_tips(),
             count: self.summary.measure.count,
+            token: self.token,
             start: Floor::new(&start),
         };
         self.peer_tips = Some(hello.tips.clone());
@@ -98,6 +113,9 @@ impl<const R: usize, const M: usize> Session<R, M> {
         let room = outgoing.get_mut(..room).unwrap_or_default();
         let used = write(Kind::Sync, &hello, core::iter::empty::<()>(), room);
         let used = used.ok_or(Fault::Misuse("the outgoing buffer is too small for a head"))?;
+        if self.token.is_some() {
+            return self.send_head(used);
+        }
         self.compose(used, start, outgoing)
     }
 
@@ -112,7 +130,9 @@ impl<const R: usize, const M: usize> Session<R, M> {
     pub(super) fn head_sent(&mut self, outgoing: &mut [u8]) -> Result<(), Fault> {
         if self.role == Role::Initiator {
             let asks = self.asks_for_parents();
-            self.run.request();
+            if self.token.is_none() {
+                self.run.request();
+            }
             if asks && !self.lacking.is_empty() {
                 let room = self.room(outgoing);
                 let room = outgoing.get_mut(..room).unwrap_or_default();
@@ -142,11 +162,35 @@ impl<const R: usize, const M: usize> Session<R, M> {
                 self.peer = reply.limits;
                 self.overflow = None;
                 let offset = incoming.len().saturating_sub(items.byte_len());
-                let start = if self.run.began() { Position::MIN } else { self.table.start };
+                let began = self.run.began() && self.token.is_none();
+                let start = if began { Position::MIN } else { self.table.start };
+                self.peer_count_before = reply.count;
                 self.absorb(offset, start, incoming)
             }
             _ => Err(Fault::OutOfPlace),
         }
+    }
+
+    /// Counts what is to be sent, some ranges at a time.
+    pub(super) fn plan(&mut self, ranges: usize, entries: u64) -> Result<(), Fault> {
+        let next: heapless::Vec<Range, BATCH> = self.moves.iter().skip(ranges).take(BATCH).copied().collect();
+        if next.is_empty() {
+            // What both will hold: what the responder did, and what it gets. It lacks all that is to be sent.
+            let all = self.peer_count_before.saturating_add(entries);
+            let receive = all.saturating_sub(self.summary.measure.count);
+            self.expected = Expected {
+                receive: self.totals.stored.saturating_add(receive),
+                send: self.totals.sent.saturating_add(entries),
+            };
+            return self.receive_rest();
+        }
+        self.step = Step::Planning { ranges: ranges.saturating_add(next.len()), entries };
+        self.give(Output::Query(Query::Measure(next)))
+    }
+
+    pub(super) fn planned(&mut self, ranges: usize, entries: u64, measures: &[Measure]) -> Result<(), Fault> {
+        let more = measures.iter().fold(entries, |sum, measure| sum.saturating_add(measure.count));
+        self.plan(ranges, more)
     }
 
     /// The responder lacks parents of what it got: it gets them.
@@ -183,10 +227,17 @@ impl<const R: usize, const M: usize> Session<R, M> {
     pub(super) fn response_done(&mut self) -> Result<(), Fault> {
         let bound = [self.until, self.dropped].into_iter().flatten().min();
         self.table.promises_kept(bound);
+        if bound.is_none() {
+            // What the token stood for has come, or the responder does not know it.
+            self.token = None;
+        }
         let lowest = self.table.lowest().map(|(start, row)| (start, row.end));
         match self.run.gets_on(lowest) {
             Pace::On => {}
-            Pace::GiveUp => self.table = Table::settled(self.table.start),
+            Pace::GiveUp => {
+                self.table = Table::settled(self.table.start);
+                self.token = None;
+            }
             Pace::Stalled => return Err(Fault::Stalled),
         }
         self.until = None;

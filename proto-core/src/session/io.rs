@@ -1,16 +1,20 @@
 //! What goes into a session and what comes out of it.
 
 use heapless::Vec;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Id, Position, Range,
-    storage::Measure,
-    wire::{Refusal, Rule},
+    storage::{Measure, Token},
+    wire::{NAMED_TIPS, Refusal, Rule},
 };
 
 /// Ranges in one [`Query::Measure`] and in one [`Load`]: enough to make hops between threads cheap, few enough for
 /// a small stack.
 pub const BATCH: usize = 16;
+
+/// Arrivals that a responder looks through for a token; of more, ranges are compared.
+pub const ARRIVALS: u64 = 131_072;
 
 /// Ids in one [`Query::Held`].
 pub const HELD: usize = 64;
@@ -46,6 +50,8 @@ pub enum Answer<'a> {
     Parts(&'a [Part]),
     /// To [`Query::Positions`] and [`Query::Held`]: ascending.
     Positions(&'a [Position]),
+    /// To [`Query::Beside`]: ascending; none if it was not found.
+    Ranges(&'a [Range]),
 }
 
 /// A set as a whole.
@@ -57,6 +63,27 @@ pub struct Summary {
     pub tips: Measure,
     /// The first tips by position, as many as there are, at most [`crate::wire::NAMED_TIPS`].
     pub first_tips: [Option<Position>; crate::wire::NAMED_TIPS],
+    /// The newest arrival.
+    pub arrival: Token,
+}
+
+/// Where two logs of arrivals stood when both sides held the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Known {
+    /// The responder's.
+    pub theirs: Token,
+    /// The initiator's: while it has not moved on, only the responder can have news.
+    pub mine: Token,
+}
+
+/// What an initiator expects to move in the whole exchange: exact as soon as no range is open, which is when the first
+/// entry moves unless a part of them fits none of the tables; before that a lower bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Expected {
+    /// Entries to be received.
+    pub receive: u64,
+    /// Entries to be sent.
+    pub send: u64,
 }
 
 /// A part of a range that was cut: from the end of the one before it (the first: from the range's start).
@@ -149,6 +176,15 @@ pub enum Query {
     },
     /// The positions of those ids that the set holds: [`Answer::Positions`].
     Held(Vec<Id, HELD>),
+    /// What the set holds beside these tips and their ancestors, found by walking down: [`Answer::Ranges`].
+    Beside {
+        /// Tips of another set that is a part of this one.
+        tips: Vec<Id, NAMED_TIPS>,
+        /// How many entries there are to be found.
+        count: u64,
+        /// Ranges of entries that follow one another, at most: of more, none.
+        limit: usize,
+    },
 }
 
 /// Where to cut a range.
@@ -170,6 +206,8 @@ pub struct Load {
     pub budget: usize,
     /// Bytes in a frame at most.
     pub frame: usize,
+    /// Only what has arrived here behind this number, if there is one; at most [`ARRIVALS`] have.
+    pub since: Option<u64>,
 }
 
 /// How an exchange ended.
@@ -207,4 +245,7 @@ pub struct Totals {
     pub sent_bytes: u64,
     /// Requests sent, for an initiator.
     pub rounds: u32,
+    /// By how many entries the counts differed although the tips were the same: one of the stores had lost them, and
+    /// has them again if the exchange ended equal. Run `verify` on both.
+    pub lost: u64,
 }

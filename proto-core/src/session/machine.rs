@@ -4,12 +4,12 @@ use heapless::Vec;
 
 use crate::{
     Id, Position,
-    storage::{Fingerprint, Measure},
-    wire::{Frame, Kind, LIST, PeerLimits, Prefix, Salt, Tips},
+    storage::{Fingerprint, Measure, Token},
+    wire::{Capabilities, Frame, Kind, LIST, PeerLimits, Prefix, Salt, Tips},
 };
 
 use super::{
-    Answer, Config, Fault, Ingested, Input, Output, Summary, Totals,
+    Answer, Config, Expected, Fault, Ingested, Input, Known, Output, Summary, Totals,
     absorb::Absorb,
     compose::Compose,
     fault::rule,
@@ -70,6 +70,10 @@ pub(super) enum Step {
     HeadSummary { items: usize, start: Position },
     /// Reading ranges.
     Absorb(Absorb),
+    /// Initiator: what is to be sent is being counted; how many ranges and entries were.
+    Planning { ranges: usize, entries: u64 },
+    /// Responder: what the initiator lacks is looked for by walking down from its tips.
+    Beside,
     /// Frames behind the head are awaited.
     Rest,
     /// Responder: which of the ids asked for are held; the offset of the next ones.
@@ -127,6 +131,18 @@ pub struct Session<const R: usize, const M: usize> {
     /// The peer's tips and count, as it stated them last.
     pub(super) peer_tips: Option<Tips>,
     pub(super) peer_count: u64,
+    /// Initiator: what the responder held before it stored what the request brought.
+    pub(super) peer_count_before: u64,
+    /// What the initiator can do.
+    pub(super) capabilities: Capabilities,
+    /// The token of the request under way.
+    pub(super) token: Option<Token>,
+    /// Responder: only what arrived behind this is sent.
+    pub(super) since: Option<u64>,
+    /// Initiator: the responder's newest arrival, as it stated it last.
+    pub(super) peer_token: Option<Token>,
+    pub(super) known: Option<Known>,
+    pub(super) expected: Expected,
     /// Responder: where the request's ranges begin.
     pub(super) request_start: Position,
     /// Responder: whether the sets were the same before the request's entries.
@@ -165,6 +181,13 @@ impl<const R: usize, const M: usize> Session<R, M> {
             summary: Summary::default(),
             peer_tips: None,
             peer_count: 0,
+            peer_count_before: 0,
+            capabilities: Capabilities::default(),
+            token: None,
+            since: None,
+            peer_token: None,
+            known: None,
+            expected: Expected::default(),
             request_start: Position::MIN,
             same: false,
             totals: Totals::default(),
@@ -179,6 +202,16 @@ impl<const R: usize, const M: usize> Session<R, M> {
     /// What has moved so far.
     pub const fn totals(&self) -> Totals {
         self.totals
+    }
+
+    /// What an initiator expects to move in all, once the first response has told.
+    pub const fn expected(&self) -> Expected {
+        self.expected
+    }
+
+    /// An initiator's, after [`super::Outcome::Equal`]: what makes the next exchange with this peer cheap.
+    pub const fn known(&self) -> Option<Known> {
+        self.known
     }
 
     /// Takes an input. `incoming` is the peer's frame while one is being read, else empty; `outgoing` the buffer in
@@ -242,6 +275,10 @@ impl<const R: usize, const M: usize> Session<R, M> {
             (Step::EndSummary, Answer::Summary(summary)) => self.write_response_end(summary, outgoing),
             (Step::Wants(offset), Answer::Positions(held)) => self.wants_held(offset, held, incoming),
             (Step::Missing, Answer::Positions(held)) => self.missing_held(held),
+            (Step::Planning { ranges, entries }, Answer::Measures(measures)) => {
+                self.planned(ranges, entries, measures)
+            }
+            (Step::Beside, Answer::Ranges(ranges)) => self.beside(ranges, outgoing),
             _ => Err(Fault::Misuse("the answer is not to the query asked")),
         }
     }
@@ -268,6 +305,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
                 if role == Role::Initiator {
                     self.until = end.until;
                     self.note_peer_count(end.count);
+                    self.peer_token = end.token;
                     if end.tips.is_some() {
                         self.peer_tips = end.tips;
                     }

@@ -30,6 +30,7 @@
 //! | `compose` | writing own ranges, within budgets |
 //! | `transfer` | sending entries, and the end of a message |
 //! | `read` | answering queries from a [`crate::storage::Snapshot`] |
+//! | `walk` | what a set holds beside some tips and their ancestors |
 //! | `fault` | [`Fault`]: what can go wrong, by who is to blame |
 
 mod absorb;
@@ -49,14 +50,17 @@ mod table;
 #[cfg(all(test, feature = "alloc"))]
 mod tests;
 mod transfer;
+#[cfg(feature = "alloc")]
+mod walk;
 
 pub use fault::{Blame, Fault};
 pub use io::{
-    Answer, BATCH, Cut, HELD, Ingested, Input, Load, Loaded, Outcome, Output, Part, Query, Summary, Totals,
+    ARRIVALS, Answer, BATCH, Cut, Expected, HELD, Ingested, Input, Known, Load, Loaded, Outcome, Output,
+    Part, Query, Summary, Totals,
 };
 pub use machine::Session;
 #[cfg(feature = "alloc")]
-pub use read::{OwnedAnswer, answer};
+pub use read::{OwnedAnswer, Source, answer, answer_from};
 
 use machine::Role;
 
@@ -72,6 +76,8 @@ pub struct Config {
     pub tree: Id,
     /// Random bytes of the caller, new for each exchange; an initiator's only.
     pub salt: Salt,
+    /// Where both sides stood when they last held the same; an initiator's only. It saves ranges.
+    pub known: Option<Known>,
     /// What this side can take.
     pub limits: PeerLimits,
     /// Frames of entries that may be on their way into the store at once, at least 1.
@@ -91,6 +97,7 @@ impl Config {
         Self {
             tree,
             salt,
+            known: None,
             limits: PeerLimits::HOST,
             pipeline: 8,
             rounds: 65_536,

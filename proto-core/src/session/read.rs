@@ -4,11 +4,11 @@ use alloc::vec::Vec;
 
 use crate::{
     Id, Position, Range,
-    storage::{Measure, Snapshot, StorageError},
+    storage::{Measure, Snapshot, StorageError, Token},
     wire::NAMED_TIPS,
 };
 
-use super::{Answer, Cut, Part, Query, Summary, separator};
+use super::{Answer, Cut, Part, Query, Summary, separator, walk::beside};
 
 /// Entries in the parts of [`Cut::Newest`], from the top.
 const NEWEST: [u64; 6] = [4, 64, 512, 4_096, 32_768, 262_144];
@@ -25,6 +25,8 @@ pub enum OwnedAnswer {
     Parts(Vec<Part>),
     /// See [`Answer::Positions`].
     Positions(Vec<Position>),
+    /// See [`Answer::Ranges`].
+    Ranges(Vec<Range>),
 }
 
 impl OwnedAnswer {
@@ -35,18 +37,29 @@ impl OwnedAnswer {
             Self::Measures(measures) => Answer::Measures(measures),
             Self::Parts(parts) => Answer::Parts(parts),
             Self::Positions(positions) => Answer::Positions(positions),
+            Self::Ranges(ranges) => Answer::Ranges(ranges),
         }
     }
 }
 
-/// The few reads that all answers are made of.
-pub(super) trait Source {
+/// The few reads of one set that all answers are made of.
+pub trait Source {
+    /// Why a read can fail.
     type Error;
+    /// The set as a whole.
     fn summary(&self) -> Result<Summary, Self::Error>;
+    /// What a range holds.
     fn measure(&self, range: &Range) -> Result<Measure, Self::Error>;
+    /// The `n`-th entry of a range, from 0.
     fn nth(&self, range: &Range, n: u64) -> Result<Option<Position>, Self::Error>;
+    /// The first entries of a range, ascending.
     fn positions(&self, range: &Range, limit: usize) -> Result<Vec<Position>, Self::Error>;
+    /// Where those of these ids stand that are held, in any order.
     fn held(&self, ids: &[Id]) -> Result<Vec<Position>, Self::Error>;
+    /// The first entries without children, ascending.
+    fn tips(&self, limit: usize) -> Result<Vec<Position>, Self::Error>;
+    /// The parents of an entry, and the bytes read to find them.
+    fn parents(&self, id: &Id) -> Result<(Vec<Position>, usize), Self::Error>;
 }
 
 /// A tree in a snapshot of a store.
@@ -64,7 +77,8 @@ impl Source for Tree<'_> {
         for (to, tip) in first_tips.iter_mut().zip(self.snapshot.tips(self.tree, None, NAMED_TIPS)?) {
             *to = Some(tip);
         }
-        Ok(Summary { measure: summary.measure, tips: summary.tips, first_tips })
+        let arrival = Token { epoch: summary.epoch, number: summary.arrival };
+        Ok(Summary { measure: summary.measure, tips: summary.tips, first_tips, arrival })
     }
 
     fn measure(&self, range: &Range) -> Result<Measure, StorageError> {
@@ -83,6 +97,16 @@ impl Source for Tree<'_> {
         let headers = self.snapshot.headers(self.tree, ids)?;
         Ok(headers.into_iter().flatten().map(|header| header.position).collect())
     }
+
+    fn tips(&self, limit: usize) -> Result<Vec<Position>, StorageError> {
+        self.snapshot.tips(self.tree, None, limit)
+    }
+
+    fn parents(&self, id: &Id) -> Result<(Vec<Position>, usize), StorageError> {
+        let Some(entry) = self.snapshot.entry(self.tree, id)? else { return Ok((Vec::new(), 0)) };
+        let parents: Vec<Id> = entry.view().parents().iter().collect();
+        Ok((self.held(&parents)?, entry.bytes().len()))
+    }
 }
 
 /// Answers a query from a snapshot. A tree that the store does not hold is the empty set.
@@ -90,7 +114,8 @@ pub fn answer(snapshot: &dyn Snapshot, tree: &Id, query: &Query) -> Result<Owned
     answer_from(&Tree { snapshot, tree }, query)
 }
 
-pub(super) fn answer_from<S: Source>(source: &S, query: &Query) -> Result<OwnedAnswer, S::Error> {
+/// Answers a query from any set.
+pub fn answer_from<S: Source>(source: &S, query: &Query) -> Result<OwnedAnswer, S::Error> {
     Ok(match query {
         Query::Summary => OwnedAnswer::Summary(source.summary()?),
         Query::Measure(ranges) => {
@@ -104,6 +129,7 @@ pub(super) fn answer_from<S: Source>(source: &S, query: &Query) -> Result<OwnedA
             held.sort_unstable();
             OwnedAnswer::Positions(held)
         }
+        Query::Beside { tips, count, limit } => OwnedAnswer::Ranges(beside(source, tips, *count, *limit)?),
     })
 }
 

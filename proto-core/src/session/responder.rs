@@ -5,12 +5,21 @@
 
 use crate::{
     Id, Position, Range,
-    wire::{CAPABILITIES, End, Frame, Items, Kind, Refusal, Reply, VERSION, Versions, write},
+    storage::Token,
+    wire::{
+        CAPABILITIES, Capabilities, End, Frame, Items, Kind, Refusal, Reply, Tips, VERSION, Versions, write,
+    },
 };
 
 use super::{
-    Config, Fault, HELD, Outcome, Output, Query, Role, Session, Summary, machine::Step, table::Table,
+    ARRIVALS, Config, Fault, HELD, Outcome, Output, Query, Role, Session, Summary,
+    machine::Step,
+    moves::Moves,
+    table::{State, Table},
 };
+
+/// Entries that are looked for by walking down: beyond it, ranges cost little in comparison.
+const WALK: u64 = 16_384;
 
 impl<const R: usize, const M: usize> Session<R, M> {
     /// A session that answers one request. Its first frame is handed in with [`super::Input::Frame`], after the
@@ -32,6 +41,8 @@ impl<const R: usize, const M: usize> Session<R, M> {
         }
         let start = hello.start.position().ok_or(Fault::Ranges)?;
         self.peer = hello.limits;
+        self.capabilities = hello.capabilities;
+        self.token = hello.token;
         self.run = super::run::Run::first(hello.salt);
         self.peer_tips = Some(hello.tips);
         self.peer_count = hello.count;
@@ -55,7 +66,51 @@ impl<const R: usize, const M: usize> Session<R, M> {
             self.table = Table::settled(start);
             return self.receive_rest();
         }
+        if let Some(token) = self.token {
+            self.serve_token(token, start);
+            return self.receive_rest();
+        }
         self.absorb(items, start, incoming)
+    }
+
+    /// The initiator lacks what arrived since, and nothing else.
+    fn serve_token(&mut self, token: Token, start: Position) {
+        self.table = Table::settled(start);
+        let newest = self.summary.arrival;
+        match newest.number.checked_sub(token.number) {
+            Some(0) if token.epoch == newest.epoch => {}
+            Some(1..=ARRIVALS) if token.epoch == newest.epoch => {
+                self.since = Some(token.number);
+                self.send(Range { start, end: Position::END });
+                self.table.push(Position::END, State::Promised);
+            }
+            _ => self.table.push(Position::END, State::Open),
+        }
+    }
+
+    /// Whether the initiator may hold a part of what I hold and nothing else, though ranges could not tell yet: then
+    /// the entries that it lacks, how many.
+    fn may_be_behind(&self) -> Option<u64> {
+        let entries = self.totals.stored.saturating_add(self.totals.known);
+        let first = self.request_start == Position::MIN && entries == 0 && self.token.is_none();
+        let walks = CAPABILITIES.has(Capabilities::WALKS) && self.capabilities.has(Capabilities::WALKS);
+        let blocked = self.table.first_blocking().is_some();
+        let lacks = self.summary.measure.count.checked_sub(self.peer_count)?;
+        let other = self.peer_tips.as_ref() != Some(&self.own_tips());
+        (first && walks && blocked && other && (1..=WALK).contains(&lacks)).then_some(lacks)
+    }
+
+    pub(super) fn beside(&mut self, ranges: &[Range], outgoing: &mut [u8]) -> Result<(), Fault> {
+        if !ranges.is_empty() && ranges.len() <= M {
+            self.moves = Moves::new();
+            self.table = Table::settled(self.request_start);
+            self.table.push(Position::END, State::Promised);
+            for range in ranges {
+                self.send(*range);
+            }
+            self.reopen_lost();
+        }
+        self.reply(outgoing)
     }
 
     /// Looks up the next ids that the initiator asks for.
@@ -95,11 +150,25 @@ impl<const R: usize, const M: usize> Session<R, M> {
             self.step = Step::EndSent;
             return self.give(Output::Send(used));
         }
+        match (self.may_be_behind(), &self.peer_tips) {
+            (Some(count), Some(Tips::Named(tips))) if !tips.is_empty() => {
+                let tips = tips.clone();
+                self.step = Step::Beside;
+                self.give(Output::Query(Query::Beside { tips, count, limit: M }))
+            }
+            _ => self.reply(outgoing),
+        }
+    }
+
+    fn reply(&mut self, outgoing: &mut [u8]) -> Result<(), Fault> {
+        let room = self.room(outgoing);
+        let room = outgoing.get_mut(..room).unwrap_or_default();
         let reply = Reply {
             version: VERSION,
             capabilities: CAPABILITIES,
             limits: self.config.limits,
             same: self.same,
+            count: self.summary.measure.count,
         };
         let used = write(Kind::Reply, &reply, core::iter::empty::<()>(), room);
         let used = used.ok_or(Fault::Misuse("the outgoing buffer is too small for a head"))?;
@@ -131,7 +200,8 @@ impl<const R: usize, const M: usize> Session<R, M> {
     pub(super) fn write_response_end(&mut self, summary: Summary, outgoing: &mut [u8]) -> Result<(), Fault> {
         self.summary = summary;
         let tips = Some(self.own_tips()).filter(|tips| self.peer_tips.as_ref() != Some(tips));
-        let end = End { until: self.until, tips, count: summary.measure.count };
+        let token = self.capabilities.has(Capabilities::TOKENS).then_some(summary.arrival);
+        let end = End { until: self.until, tips, count: summary.measure.count, token };
         self.send_end(&end, outgoing)
     }
 

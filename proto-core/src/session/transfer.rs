@@ -36,7 +36,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
                 self.step = Step::Loading(last.end);
                 let frame = self.peer.both(self.config.limits).frame;
                 let frame = usize::try_from(frame).unwrap_or(usize::MAX);
-                self.give(Output::Load(Load { ranges, budget, frame }))
+                self.give(Output::Load(Load { ranges, budget, frame, since: self.since }))
             }
             _ => self.end(outgoing),
         }
@@ -66,7 +66,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
         if self.role == Role::Responder {
             return self.send_missing(outgoing);
         }
-        let end = End { until: self.until, tips: None, count: 0 };
+        let end = End { until: self.until, ..End::default() };
         self.send_end(&end, outgoing)
     }
 

@@ -6,7 +6,7 @@ use crate::{
     Id, Position, Range,
     access::{Header, Member, Refusal, ViewId},
     entry::{Entry, Permission, VerifiedEntry, Who},
-    storage::Measure,
+    storage::{Epoch, Measure},
 };
 
 /// A place that keeps trees. Every call blocks until it is done.
@@ -145,6 +145,8 @@ pub struct TreeSummary {
     pub tips: Measure,
     /// The number of the newest arrival.
     pub arrival: u64,
+    /// Which log of arrivals it is a number of: another in every store, and when a tree is dropped and comes back.
+    pub epoch: Epoch,
     /// The name that the settings give it; empty if none.
     pub name: String,
     /// The current view: what all tips together see.

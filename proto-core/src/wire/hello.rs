@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Id, Position,
     limits::{MAX_FRAME, MAX_MESSAGE},
-    storage::{Fingerprint, Measure},
+    storage::{Fingerprint, Measure, Token},
     wire::{Floor, hex},
 };
 
 /// The version of the protocol that this program speaks.
 pub const VERSION: u8 = 1;
 
-/// What this program can do beyond version 1: nothing yet.
-pub const CAPABILITIES: Capabilities = Capabilities(0);
+/// What this program can do beyond version 1.
+pub const CAPABILITIES: Capabilities = Capabilities(Capabilities::TOKENS.0 | Capabilities::WALKS.0);
 
 /// Tips that a message names; of more it gives a digest. Two ids are as long as three fingerprints of ranges.
 pub const NAMED_TIPS: usize = 2;
@@ -44,9 +44,21 @@ impl Versions {
 }
 
 /// A set of abilities beyond the version, one bit each. Unknown bits mean nothing; a side uses only what both name.
-/// Bits 0 (arrival tokens), 1 (partial holders) and 2 (ordering by walking down from named tips) are spoken for.
+/// Bit 1 (partial holders) is spoken for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Capabilities(pub u32);
+
+impl Capabilities {
+    /// Bit 0: takes a [`Token`] in place of ranges, and hands out its own.
+    pub const TOKENS: Self = Self(1);
+    /// Bit 2: answers an initiator that is merely behind by walking down from the tips that it named.
+    pub const WALKS: Self = Self(4);
+
+    /// Whether all of these are among them.
+    pub const fn has(self, these: Self) -> bool {
+        self.0 & these.0 == these.0
+    }
+}
 
 /// What a side can take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -108,6 +120,9 @@ pub struct Hello {
     pub tips: Tips,
     /// How many entries the initiator holds.
     pub count: u64,
+    /// The responder's arrivals up to here are held, and nothing that it lacks: no ranges follow, it sends what
+    /// arrived since at or beyond the start.
+    pub token: Option<Token>,
     /// Where the ranges begin: the floor, below which this run has found both sets equal.
     pub start: Floor,
 }
@@ -123,6 +138,8 @@ pub struct Reply {
     pub limits: PeerLimits,
     /// Whether it held the very set that the request named.
     pub same: bool,
+    /// How many entries it held before it stored what the request brought.
+    pub count: u64,
 }
 
 /// The last frame of a sync request or response.
@@ -136,6 +153,8 @@ pub struct End {
     pub tips: Option<Tips>,
     /// In a response: how many entries the responder then held. In a request 0.
     pub count: u64,
+    /// In a response to an initiator that knows tokens: the responder's newest arrival then.
+    pub token: Option<Token>,
 }
 
 /// The text of a rule that was broken, for people; cut to what fits.

@@ -273,13 +273,14 @@ mod tests {
     use super::*;
     use crate::{
         Position,
-        storage::Measure,
+        storage::{Epoch, Measure, Token},
         wire::{Bound, CAPABILITIES, Floor, Mode, PeerLimits, Prefix, Salt, Tips, Versions},
     };
 
     fn frames() -> Vec<Vec<u8>> {
         let id = Id::of(b"x");
         let salt = Salt([9; 8]);
+        let token = Token { epoch: Epoch([3; 8]), number: 5 };
         let tips = Tips::Named([id].into_iter().collect());
         let hello = Hello {
             versions: Versions::OURS,
@@ -289,6 +290,7 @@ mod tests {
             salt,
             tips: tips.clone(),
             count: 700,
+            token: Some(token),
             start: Floor::new(&Position { height: 7, id }),
         };
         let fingerprint = salt.fingerprint(&Measure::of(id));
@@ -313,8 +315,9 @@ mod tests {
                 RangeItem { bound, mode }
             })
             .collect();
-        let reply = Reply { version: 1, capabilities: CAPABILITIES, limits: PeerLimits::HOST, same: false };
-        let end = End { until: Some(start), tips: Some(tips), count: 3 };
+        let reply =
+            Reply { version: 1, capabilities: CAPABILITIES, limits: PeerLimits::HOST, same: false, count: 3 };
+        let end = End { until: Some(start), tips: Some(tips), count: 3, token: Some(token) };
         let line = TreeLine { tree: id, name: "a \"name\"".try_into().unwrap(), count: 1, changed: 2 };
         let entries = [&b"one"[..], b"another"].map(|bytes| EntryText(bytes.into()));
         Vec::from([

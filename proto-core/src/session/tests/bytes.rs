@@ -2,8 +2,8 @@
 
 use std::{println, rc::Rc, vec, vec::Vec};
 
-use super::world::{Cost, Leaf, Store, exchange};
-use crate::Position;
+use super::world::{Cost, Leaf, Store, exchange, exchange_knowing};
+use crate::{Position, session::Outcome};
 
 const SHARED: u64 = 10_000;
 
@@ -58,11 +58,11 @@ fn an_initiator_that_is_behind_is_served_at_once() {
 #[test]
 fn a_responder_that_is_behind_gets_what_it_lacks_with_the_second_request() {
     let shared = chain(&[], SHARED, 0);
-    for behind in [1, 100, 10_000] {
+    for behind in [1, 20, 50, 64, 100, 10_000] {
         let news = chain(&top(&shared), behind, 1);
         let cost = measured("responder behind", stores(&shared, &news, &[]));
         assert_eq!(cost.rounds, 2);
-        assert!(cost.requests + cost.responses <= 1_200, "{cost:?}");
+        assert!(cost.requests + cost.responses <= 1_024, "{cost:?}");
     }
 }
 
@@ -123,5 +123,76 @@ fn a_bootstrap_is_the_case_of_an_empty_set() {
     for pair in [(Store::default(), Store::from(&shared)), (Store::from(&shared), Store::default())] {
         let cost = measured("bootstrap", pair);
         assert!(cost.rounds <= 2 && cost.requests + cost.responses <= 1_024, "{cost:?}");
+    }
+}
+
+/// The shared chain, and on the other side a branch beside its middle with a merge of both on top.
+fn interleaved(length: u64) -> (Store, Store) {
+    let shared = chain(&[], SHARED, 0);
+    let branch = chain(&[shared[4_000].position], length, 1);
+    let merge = chain(&[top(&shared)[0], top(&branch)[0]], 1, 2);
+    (Store::from(&shared), Store::from(&[shared, branch, merge].concat()))
+}
+
+#[test]
+fn a_branch_missing_in_the_middle_comes_at_once() {
+    let (mut a, mut b) = interleaved(900);
+    let cost = measured("a branch of 900 in the middle", (a.clone(), b.clone()));
+    assert_eq!(cost.rounds, 1);
+    assert!(cost.requests + cost.responses <= 512, "{cost:?}");
+    assert_eq!(cost.expected.receive, 901);
+    let cost = exchange(&mut b, &mut a);
+    assert!(cost.rounds <= 4, "the other way: {cost:?}");
+}
+
+#[test]
+fn a_token_names_what_only_the_responder_has() {
+    let shared = chain(&[], SHARED, 0);
+    let spread = (0..2_000).flat_map(|n| chain(&[shared[n * 4 + 3].position], 1, n as u64 + 1));
+    let (mut a, mut b) = stores(&shared, &[], &[]);
+    let known = exchange(&mut a, &mut b).known;
+    assert!(known.is_some());
+    for leaf in spread {
+        b.put(&leaf).unwrap();
+    }
+    let cost = exchange_knowing(&mut a.clone(), &mut b.clone(), known);
+    assert_eq!((cost.rounds, cost.expected.receive), (1, 2_000));
+    assert!(cost.requests + cost.responses <= 256, "{cost:?}");
+
+    // A store that was rebuilt counts from another beginning: ranges are compared.
+    let mut rebuilt = b.clone();
+    rebuilt.epoch = 9;
+    let cost = exchange_knowing(&mut a.clone(), &mut rebuilt, known);
+    assert!(cost.rounds > 1);
+    assert_eq!(cost.known.unwrap().theirs.epoch.0, [9; 8]);
+
+    // News here: the token is left aside.
+    a.put(&chain(&top(&shared), 1, 9_999)[0]).unwrap();
+    exchange_knowing(&mut a, &mut b, known);
+}
+
+#[test]
+fn totals_are_known_before_entries_move() {
+    let shared = chain(&[], SHARED, 0);
+    let (mine, theirs) = (chain(&top(&shared), 300, 1), chain(&top(&shared), 500, 2));
+    let (mut a, mut b) = stores(&shared, &mine, &theirs);
+    let cost = exchange(&mut a, &mut b);
+    assert!(cost.expected.receive >= 200, "at least the difference of the counts: {cost:?}");
+    let (mut a, mut b) = (Store::default(), Store::from(&shared));
+    assert_eq!(exchange(&mut a, &mut b).expected.receive, SHARED);
+    let (mut a, mut b) = (Store::from(&shared), Store::default());
+    assert_eq!(exchange(&mut a, &mut b).expected.send, SHARED);
+}
+
+#[test]
+fn a_store_that_lost_a_row_has_it_again_and_says_so() {
+    let shared = chain(&[], 500, 0);
+    for side in [0, 1] {
+        let (mut a, mut b) = stores(&shared, &[], &[]);
+        [&mut a, &mut b][side].lose(&shared[123].position);
+        let cost = exchange(&mut a, &mut b);
+        let Some(Outcome::Equal(totals)) = cost.outcome else { panic!("{cost:?}") };
+        assert_eq!(totals.lost, 1);
+        assert_eq!(a.positions().len(), 500);
     }
 }

@@ -9,12 +9,12 @@ use std::{
 
 use crate::{
     Id, Position, Range, canonical,
-    storage::Measure,
+    storage::{Epoch, Measure, Token},
     wire::{EntriesWriter, Frame, NAMED_TIPS, Salt},
 };
 
 use super::super::{
-    Config, Fault, Ingested, Input, Load, Loaded, Outcome, Output, Session, Summary,
+    Config, Expected, Fault, Ingested, Input, Known, Load, Loaded, Outcome, Output, Session, Summary,
     read::{Source, answer_from},
 };
 
@@ -45,9 +45,18 @@ pub(super) struct Store {
     pub(super) leaves: BTreeMap<Position, Rc<Leaf>>,
     ids: BTreeMap<Id, Position>,
     tips: BTreeSet<Position>,
+    /// In order of arrival.
+    arrivals: Vec<Position>,
+    pub(super) epoch: u8,
 }
 
 impl Store {
+    /// A row goes behind the back of all rules.
+    pub(super) fn lose(&mut self, position: &Position) {
+        self.leaves.remove(position);
+        self.ids.remove(&position.id);
+    }
+
     pub(super) fn put(&mut self, leaf: &Rc<Leaf>) -> Result<bool, Vec<Id>> {
         let missing: Vec<Id> = leaf.parents.iter().filter(|id| !self.ids.contains_key(id)).copied().collect();
         if !missing.is_empty() {
@@ -59,7 +68,12 @@ impl Store {
         for parent in &leaf.parents {
             self.tips.remove(&self.ids[parent]);
         }
-        self.tips.insert(leaf.position);
+        self.arrivals.push(leaf.position);
+        // Only what was lost can have children already.
+        let above = Position { height: leaf.position.height + 1, id: Id::MIN };
+        if !self.leaves.range(above..).any(|(_, child)| child.parents.contains(&leaf.position.id)) {
+            self.tips.insert(leaf.position);
+        }
         self.leaves.insert(leaf.position, leaf.clone());
         Ok(true)
     }
@@ -89,8 +103,9 @@ impl Store {
         for (to, tip) in first_tips.iter_mut().zip(&self.tips) {
             *to = Some(*tip);
         }
-        let summary = Summary { measure: sums[sums.len() - 1], tips, first_tips };
-        Snapshot { positions, sums, summary, ids: self.ids.clone(), leaves: self.leaves.clone() }
+        let arrival = Token { epoch: Epoch([self.epoch; 8]), number: self.arrivals.len() as u64 };
+        let summary = Summary { measure: sums[sums.len() - 1], tips, first_tips, arrival };
+        Snapshot { positions, sums, summary, store: self.clone() }
     }
 }
 
@@ -98,8 +113,7 @@ pub(super) struct Snapshot {
     positions: Vec<Position>,
     sums: Vec<Measure>,
     summary: Summary,
-    ids: BTreeMap<Id, Position>,
-    leaves: BTreeMap<Position, Rc<Leaf>>,
+    store: Store,
 }
 
 impl Snapshot {
@@ -133,7 +147,16 @@ impl Source for Snapshot {
     }
 
     fn held(&self, ids: &[Id]) -> Result<Vec<Position>, Self::Error> {
-        Ok(ids.iter().filter_map(|id| self.ids.get(id)).copied().collect())
+        Ok(ids.iter().filter_map(|id| self.store.ids.get(id)).copied().collect())
+    }
+
+    fn tips(&self, limit: usize) -> Result<Vec<Position>, Self::Error> {
+        Ok(self.store.tips.iter().take(limit).copied().collect())
+    }
+
+    fn parents(&self, id: &Id) -> Result<(Vec<Position>, usize), Self::Error> {
+        let leaf = self.store.ids.get(id).and_then(|position| self.store.leaves.get(position));
+        leaf.map_or(Ok((Vec::new(), 0)), |leaf| Ok((self.held(&leaf.parents)?, leaf.bytes.len())))
     }
 }
 
@@ -246,13 +269,20 @@ impl<'s, const R: usize, const M: usize> Host<'s, R, M> {
     }
 
     fn load(&mut self, load: &Load) -> Loaded {
+        let since = load.since.map(|since| {
+            let arrived = self.snapshot.store.arrivals.iter().skip(usize::try_from(since).unwrap());
+            arrived.copied().collect::<BTreeSet<_>>()
+        });
         let mut loaded = Loaded { entries: 0, bytes: 0, next: None };
         let mut left = load.budget;
         let mut room = vec![0; load.frame];
         let mut writer = EntriesWriter::new(&mut room);
         let mut frames = Vec::new();
         'all: for range in &load.ranges {
-            for (position, leaf) in self.snapshot.leaves.range(range.start..range.end) {
+            for (position, leaf) in self.snapshot.store.leaves.range(range.start..range.end) {
+                if since.as_ref().is_some_and(|since| !since.contains(position)) {
+                    continue;
+                }
                 if leaf.bytes.len() + 8 > left {
                     loaded.next = Some(*position);
                     break 'all;
@@ -314,6 +344,9 @@ pub(super) struct Cost {
     pub(super) responses: usize,
     pub(super) moved: usize,
     pub(super) outcome: Option<Outcome>,
+    pub(super) known: Option<Known>,
+    /// What was expected after the first response.
+    pub(super) expected: Expected,
 }
 
 fn beyond(message: &[Vec<u8>], moved: &mut usize) -> usize {
@@ -356,14 +389,24 @@ pub(super) fn exchange_with<const R: usize, const M: usize>(
         between(cost.rounds, &mut initiator, b);
         initiator.deliver(response);
         initiator.run()?;
+        if cost.rounds == 1 {
+            cost.expected = initiator.session.expected();
+        }
         assert!(cost.rounds < 2_000, "it does not end");
     }
+    cost.known = initiator.session.known();
     cost.outcome = initiator.done;
     Ok(cost)
 }
 
 pub(super) fn exchange(a: &mut Store, b: &mut Store) -> Cost {
-    let cost = exchange_with::<512, 1024>(a, b, config(), |_, _, _| {}).unwrap();
+    exchange_knowing(a, b, None)
+}
+
+/// The same with what is remembered of an earlier exchange.
+pub(super) fn exchange_knowing(a: &mut Store, b: &mut Store, known: Option<Known>) -> Cost {
+    let config = Config { known, ..config() };
+    let cost = exchange_with::<512, 1024>(a, b, config, |_, _, _| {}).unwrap();
     assert!(matches!(cost.outcome, Some(Outcome::Equal(_))), "{cost:?}");
     assert_eq!(a.positions(), b.positions());
     cost
