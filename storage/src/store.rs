@@ -159,6 +159,12 @@ impl Memory {
             Err(_) => unreachable!(),
         }
     }
+
+    /// A store that holds the same and then goes its own way, at the cost of what changes.
+    pub fn fork(&self) -> Result<Self, StorageError> {
+        let tables = self.0.tables.fork()?;
+        Ok(Self(Kept { tables, salt: self.0.salt, writing: Mutex::new(None) }))
+    }
 }
 
 impl Default for Memory {

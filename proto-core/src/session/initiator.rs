@@ -35,6 +35,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
     pub(super) fn decide(&mut self, summary: Summary, outgoing: &mut [u8]) -> Result<(), Fault> {
         self.summary = summary;
         if self.totals.rounds == 0 {
+            self.count_before = summary.measure.count;
             // While nothing has arrived here since both sides held the same, only the peer can have news.
             self.token =
                 self.config.known.filter(|known| known.mine == summary.arrival).map(|known| known.theirs);
@@ -177,9 +178,8 @@ impl<const R: usize, const M: usize> Session<R, M> {
         if next.is_empty() {
             // What both will hold: what the responder did, and what it gets. It lacks all that is to be sent.
             let all = self.peer_count_before.saturating_add(entries);
-            let receive = all.saturating_sub(self.summary.measure.count);
             self.expected = Expected {
-                receive: self.totals.stored.saturating_add(receive),
+                receive: all.saturating_sub(self.count_before),
                 send: self.totals.sent.saturating_add(entries),
             };
             return self.receive_rest();
@@ -242,7 +242,10 @@ impl<const R: usize, const M: usize> Session<R, M> {
         }
         self.until = None;
         self.step = Step::Summary;
-        self.give(Output::Renew)?;
+        // What is to be sent was found in this snapshot: in a newer one, what just came lies between.
+        if self.moves.is_empty() || self.run.idles() {
+            self.give(Output::Renew)?;
+        }
         self.give(Output::Query(Query::Summary))
     }
 }

@@ -133,6 +133,8 @@ pub struct Session<const R: usize, const M: usize> {
     pub(super) peer_count: u64,
     /// Initiator: what the responder held before it stored what the request brought.
     pub(super) peer_count_before: u64,
+    /// Initiator: what it held before the exchange.
+    pub(super) count_before: u64,
     /// What the initiator can do.
     pub(super) capabilities: Capabilities,
     /// The token of the request under way.
@@ -182,6 +184,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
             peer_tips: None,
             peer_count: 0,
             peer_count_before: 0,
+            count_before: 0,
             capabilities: Capabilities::default(),
             token: None,
             since: None,

@@ -17,7 +17,8 @@
 //! # Snapshots
 //!
 //! All queries and loads are reads of one snapshot. The caller takes it when the session is made, and a newer one at
-//! [`Output::Renew`]: an initiator renews before each request, a responder once, before it states its tips.
+//! [`Output::Renew`]: an initiator renews before each request unless it has found what to send, a responder once,
+//! before it states its tips.
 //!
 //! | file | holds |
 //! |---|---|

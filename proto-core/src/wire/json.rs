@@ -388,7 +388,8 @@ mod tests {
     fn a_frame_whose_text_would_be_huge_goes_as_base64() {
         let bound = Bound::new(&Position { height: 1, id: Id::MIN }, &Position { height: 2, id: Id::MIN });
         let item = canonical::to_vec(&RangeItem { bound, mode: Mode::Skip });
-        let reply = Reply { version: 1, capabilities: CAPABILITIES, limits: PeerLimits::HOST, same: false, count: 0 };
+        let reply =
+            Reply { version: 1, capabilities: CAPABILITIES, limits: PeerLimits::HOST, same: false, count: 0 };
         let frame = encode(Kind::Reply, &reply, &item.repeat(200_000 / item.len()));
         assert!(Frame::read(&frame).is_ok());
         let text = element(&frame);

@@ -21,6 +21,13 @@ pub(crate) struct MemoryView([Map; Table::ALL.len()]);
 #[derive(Default)]
 pub(crate) struct MemoryTables(Mutex<MemoryView>);
 
+impl MemoryTables {
+    /// Tables that hold the same.
+    pub(crate) fn fork(&self) -> Result<Self, StorageError> {
+        Ok(Self(Mutex::new(self.view()?)))
+    }
+}
+
 impl Tables for MemoryTables {
     type View = MemoryView;
 

@@ -196,3 +196,15 @@ fn a_store_that_lost_a_row_has_it_again_and_says_so() {
         assert_eq!(a.positions().len(), 500);
     }
 }
+
+#[test]
+fn an_uneven_fork_moves_each_entry_once() {
+    let shared = chain(&[], 301, 0);
+    for (mine, theirs) in [(61, 51), (51, 61), (200, 40), (40, 200)] {
+        let pair = stores(&shared, &chain(&top(&shared), mine, 1), &chain(&top(&shared), theirs, 2));
+        let one = pair.0.leaves.last_key_value().unwrap().1.bytes.len();
+        let cost = measured("an uneven fork", pair);
+        assert!(cost.moved.abs_diff(one * (mine + theirs) as usize) < 600, "{cost:?}");
+        assert!(cost.rounds <= 3, "{cost:?}");
+    }
+}

@@ -48,11 +48,13 @@ pub(super) struct Store {
     /// In order of arrival.
     arrivals: Vec<Position>,
     pub(super) epoch: u8,
+    lost: bool,
 }
 
 impl Store {
     /// A row goes behind the back of all rules.
     pub(super) fn lose(&mut self, position: &Position) {
+        self.lost = true;
         self.leaves.remove(position);
         self.ids.remove(&position.id);
     }
@@ -71,7 +73,8 @@ impl Store {
         self.arrivals.push(leaf.position);
         // Only what was lost can have children already.
         let above = Position { height: leaf.position.height + 1, id: Id::MIN };
-        if !self.leaves.range(above..).any(|(_, child)| child.parents.contains(&leaf.position.id)) {
+        let has_child = |(_, child): (_, &Rc<Leaf>)| child.parents.contains(&leaf.position.id);
+        if !self.lost || !self.leaves.range(above..).any(has_child) {
             self.tips.insert(leaf.position);
         }
         self.leaves.insert(leaf.position, leaf.clone());
