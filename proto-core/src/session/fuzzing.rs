@@ -14,7 +14,7 @@ use core::convert::Infallible;
 use crate::{
     Id, Position, Range,
     limits::MAX_FRAME,
-    storage::Measure,
+    storage::{Epoch, Measure, Token},
     wire::{NAMED_TIPS, Salt},
 };
 
@@ -46,7 +46,8 @@ impl Source for Few {
         let mut first_tips = [None; NAMED_TIPS];
         first_tips[0] = self.0.last().copied();
         let tips = self.0.last().map_or_else(Measure::default, |tip| Measure::of(tip.id));
-        Ok(Summary { measure: self.measure(&Range::ALL)?, tips, first_tips })
+        let arrival = Token { epoch: Epoch([1; 8]), number: self.0.len() as u64 };
+        Ok(Summary { measure: self.measure(&Range::ALL)?, tips, first_tips, arrival })
     }
 
     fn measure(&self, range: &Range) -> Result<Measure, Infallible> {
@@ -63,6 +64,15 @@ impl Source for Few {
 
     fn held(&self, ids: &[Id]) -> Result<Vec<Position>, Infallible> {
         Ok(self.0.iter().copied().filter(|position| ids.contains(&position.id)).collect())
+    }
+
+    fn tips(&self, limit: usize) -> Result<Vec<Position>, Infallible> {
+        Ok(self.0.last().copied().into_iter().take(limit).collect())
+    }
+
+    fn parents(&self, id: &Id) -> Result<(Vec<Position>, usize), Infallible> {
+        let below = self.0.windows(2).find(|pair| pair[1].id == *id).map(|pair| pair[0]);
+        Ok((below.into_iter().collect(), 300))
     }
 }
 
