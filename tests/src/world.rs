@@ -49,6 +49,9 @@ pub enum Fate {
     Flip,
 }
 
+/// Decides what becomes of a frame.
+type Decide = Box<dyn FnMut(&[u8]) -> Fate>;
+
 /// Nodes, stores, and the wire between them. One seed gives one history.
 pub struct World {
     hosts: Vec<Host>,
@@ -58,7 +61,7 @@ pub struct World {
     due: Vec<(usize, Event)>,
     clock: u64,
     entropy: Entropy,
-    fate: Box<dyn FnMut(&[u8]) -> Fate>,
+    fate: Decide,
     /// Frames that arrived.
     pub frames: u64,
 }
@@ -382,7 +385,7 @@ impl World {
                         return false;
                     }
                     Fate::Flip => {
-                        let bit = self.frames as usize * 7 % (frame.len() * 8);
+                        let bit = usize::try_from(self.frames).unwrap_or(0) * 7 % (frame.len() * 8);
                         frame[bit / 8] ^= 1 << (bit % 8);
                     }
                 }

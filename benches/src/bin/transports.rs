@@ -73,7 +73,7 @@ fn tcp() -> std::io::Result<()> {
 }
 
 fn measure(name: &str, server: &dyn Transport, client: &dyn Transport) -> Result<(), TransportError> {
-    let served = Served::new(server.listen()?, |mut exchange| {
+    let door = Served::new(server.listen()?, |mut exchange| {
         let frame = vec![7; MAX_FRAME];
         while exchange.hear()?.is_some() {
             for _ in 0..MAX_MESSAGE / MAX_FRAME {
@@ -83,7 +83,7 @@ fn measure(name: &str, server: &dyn Transport, client: &dyn Transport) -> Result
         }
         Ok(())
     });
-    let mut exchange = Driven::open(client, &served.address)?;
+    let mut exchange = Driven::open(client, &door.address)?;
     let began = Instant::now();
     for _ in 0..MESSAGES {
         exchange.say(&[vec![1]])?;
@@ -94,7 +94,7 @@ fn measure(name: &str, server: &dyn Transport, client: &dyn Transport) -> Result
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    println!("{} responses of 8 frames of 1 MiB", MESSAGES);
+    println!("{MESSAGES} responses of 8 frames of 1 MiB");
     tcp()?;
     let place = "127.0.0.1:0";
     for (name, make) in [("http on threads", context as fn(u8) -> Context), ("http on executors", executed)] {

@@ -21,12 +21,11 @@ pub(crate) fn run(file: &Path, transport: &str, seed: u8) -> Outcome<()> {
         let instance = Instance::open_with(Redb::open(file)?, Options::new().key(key.clone())).await?;
         instance.enable_sync().await?;
         let sync = instance.sync().ok_or("sync was just enabled")?;
+        let place = "127.0.0.1:0";
         match transport {
-            "http" => {
-                sync.register_transport(transport, HttpTransport::builder().bind("127.0.0.1:0")).await?
-            }
-            _ => sync.register_transport(transport, QuicTransport::builder().bind("127.0.0.1:0")).await?,
-        }
+            "http" => sync.register_transport(transport, HttpTransport::builder().bind(place)).await,
+            _ => sync.register_transport(transport, QuicTransport::builder().bind(place)).await,
+        }?;
         for line in std::io::stdin().lock().lines() {
             let line = line?;
             let words: Vec<_> = line.split_whitespace().collect();
