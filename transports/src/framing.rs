@@ -83,7 +83,7 @@ impl Decoder {
     }
 
     /// Leaves the frames so far out of the message's count.
-    #[cfg(feature = "http")]
+    #[cfg(all(feature = "http", any(feature = "smol", feature = "threads")))]
     pub(crate) fn discount(&mut self) {
         self.budget = Budget::default();
     }

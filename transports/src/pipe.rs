@@ -59,7 +59,7 @@ impl<T> Sender<T> {
     }
 
     /// Puts a last item in even where there is no room.
-    #[cfg(feature = "http")]
+    #[cfg(all(feature = "http", any(feature = "smol", feature = "threads")))]
     pub(crate) fn send_last(&self, item: T) -> Result<(), NotSent> {
         self.put(item, true)
     }

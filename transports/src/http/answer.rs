@@ -159,3 +159,94 @@ fn too_large(error: TransportError) -> TransportError {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pleach_core::{
+        SecretKey,
+        limits::{MAX_FRAME, MAX_MESSAGE},
+        wire::RequestTarget,
+    };
+
+    use super::*;
+
+    const FORMS: [Form; 2] = [Form::Postcard, Form::Json];
+
+    fn key() -> SecretKey {
+        SecretKey::from_bytes([1; 32])
+    }
+
+    fn request() -> RequestDigest {
+        let target = RequestTarget { audience: key().public(), method: "POST", path: "/", body: [0; 32] };
+        target.digest(None, 0, &[0; 16])
+    }
+
+    fn response(form: Form, frames: &[Vec<u8>]) -> Vec<u8> {
+        let mut bytes = form.head(&ResponseHead::sign(&key(), request(), 7)).unwrap();
+        for frame in frames {
+            bytes.extend(form.frame(frame).unwrap());
+        }
+        bytes.extend(form.end());
+        let mut transcript = Transcript::new(request());
+        transcript.add(&bytes);
+        bytes.extend(form.signature(transcript.sign(&key())));
+        bytes
+    }
+
+    fn read(form: Form, bytes: &[u8], piece: usize) -> Result<Vec<Vec<u8>>, TransportError> {
+        let mut answer = Answer::new(form, key().public(), request());
+        let mut frames = Vec::new();
+        for piece in bytes.chunks(piece) {
+            let mut rest = Bytes::copy_from_slice(piece);
+            while let Some(frame) = answer.next(&mut rest)? {
+                frames.push(frame);
+            }
+        }
+        answer.check_end().map(|()| frames)
+    }
+
+    fn frames() -> Vec<Vec<u8>> {
+        vec![vec![7, 1, 1, 0], b"of no kind".to_vec(), vec![3, 0, 0, 0]]
+    }
+
+    #[test]
+    fn a_response_is_read_in_pieces_of_any_size() {
+        for form in FORMS {
+            for frames in [frames(), Vec::new()] {
+                let bytes = response(form, &frames);
+                for piece in 1..=bytes.len() {
+                    assert_eq!(read(form, &bytes, piece), Ok(frames.clone()), "{form:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_response_that_is_changed_cut_or_longer_anywhere_is_refused() {
+        for form in FORMS {
+            let good = response(form, &frames());
+            for place in 0..good.len() {
+                for flip in [1, 0x20, 0x80] {
+                    let mut bad = good.clone();
+                    bad[place] ^= flip;
+                    assert!(read(form, &bad, 64).is_err(), "{form:?}: byte {place} of {}", good.len());
+                }
+                assert!(read(form, &good[..place], 64).is_err(), "{form:?}: cut at {place}");
+            }
+            assert!(read(form, &[&good[..], b"\n"].concat(), 64).is_err(), "{form:?}: more after the end");
+        }
+    }
+
+    #[test]
+    fn a_response_in_json_has_the_limits_of_any_other() {
+        let frame = vec![0xff; MAX_FRAME];
+        let most = vec![frame; MAX_MESSAGE / MAX_FRAME];
+        assert!(read(Form::Json, &response(Form::Json, &most), 1 << 16).is_ok());
+        let more = [most, vec![vec![0xff]]].concat();
+        let refused = read(Form::Json, &response(Form::Json, &more), 1 << 16);
+        assert!(matches!(refused, Err(TransportError::Misbehaved(_))), "{refused:?}");
+        let endless = vec![b'['; limits::MAX_LINE + 1];
+        let refused = read(Form::Json, &endless, 1 << 16);
+        assert!(matches!(refused, Err(TransportError::Misbehaved(_))), "{refused:?}");
+    }
+}

@@ -122,7 +122,7 @@ impl Dialler {
         }
     }
 
-    fn endpoint(&self) -> io::Result<Endpoint> {
+    pub(super) fn endpoint(&self) -> io::Result<Endpoint> {
         let mut endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(endpoint) = &*endpoint {
             return Ok(endpoint.clone());

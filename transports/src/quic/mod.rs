@@ -6,6 +6,8 @@
 mod dial;
 mod drive;
 mod exchange;
+#[cfg(test)]
+mod hostile;
 mod limits;
 mod tls;
 

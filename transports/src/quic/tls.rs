@@ -177,7 +177,12 @@ impl ClientCertVerifier for AnyKey {
 }
 
 fn certified(key: &SecretKey) -> Arc<CertifiedKey> {
-    let shown = CertificateDer::from(spki(key.public()));
+    shown_as(key.public(), key)
+}
+
+/// What signs with one key, and shows one that is the same unless it lies.
+pub(super) fn shown_as(shown: PublicKey, key: &SecretKey) -> Arc<CertifiedKey> {
+    let shown = CertificateDer::from(spki(shown));
     Arc::new(CertifiedKey::new(vec![shown], Arc::new(NodeKey(key.clone()))))
 }
 
