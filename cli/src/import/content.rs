@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::line::{Change, Line};
+use super::{change::Change, line::Line};
 
 /// A line that stands by itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,8 +11,8 @@ pub(super) struct Content {
     /// Sorted, each once.
     pub(super) parents: Vec<Arc<str>>,
     pub(super) author: Option<String>,
-    pub(super) store: String,
-    pub(super) change: Change,
+    /// At least one.
+    pub(super) changes: Vec<Change>,
 }
 
 /// BLAKE3 over everything but the id.
@@ -29,16 +29,19 @@ impl Content {
         self.parents.iter().for_each(|parent| field(parent.as_bytes()));
         field(&[self.author.is_some().into()]);
         field(self.author.as_deref().unwrap_or_default().as_bytes());
-        field(self.store.as_bytes());
-        match &self.change {
-            Change::Write { path, value } => {
-                field(&[0, value.is_some().into()]);
-                field(path.as_bytes());
-                field(value.as_deref().unwrap_or_default());
-            }
-            Change::Append(bytes) => {
-                field(&[1]);
-                field(bytes);
+        for change in &self.changes {
+            match change {
+                Change::Write { store, path, value } => {
+                    field(&[0, value.is_some().into()]);
+                    field(store.as_bytes());
+                    field(path.as_bytes());
+                    field(value.as_deref().unwrap_or_default());
+                }
+                Change::Append { store, bytes } => {
+                    field(&[1]);
+                    field(store.as_bytes());
+                    field(bytes);
+                }
             }
         }
         *hasher.finalize().as_bytes()
@@ -67,8 +70,7 @@ impl Filler {
             id: id.clone().unwrap_or_default(),
             parents,
             author: line.author,
-            store: line.store,
-            change: line.change,
+            changes: line.changes,
         };
         let digest = content.digest();
         self.chain = *blake3::Hasher::new().update(&self.chain).update(&digest).finalize().as_bytes();

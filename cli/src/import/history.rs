@@ -8,7 +8,7 @@ use pleach_core::{
     storage::{Snapshot, StorageError},
 };
 
-use super::{IMPORT, content::Content, line::Change, mark::Mark};
+use super::{IMPORT, change::Change, content::Content, mark::Mark};
 
 /// Entries and bytes read at once.
 const PAGE: (usize, usize) = (4_096, 4 * 1024 * 1024);
@@ -31,15 +31,15 @@ pub(crate) fn each_entry<E: From<StorageError>>(
 /// Turns entries into lines, one after the other, parents first.
 #[derive(Default)]
 pub(super) struct Walk {
-    /// For each entry the lines that its children hang on: its own last one, or those above it.
+    /// For each entry the lines that its children hang on: its own, or those above it.
     stands_for: HashMap<Id, Arc<[Arc<str>]>>,
-    /// How often an id was given out, so that none is twice.
+    /// The ids given out, so that none is twice.
     taken: std::collections::HashSet<Arc<str>>,
 }
 
 impl Walk {
-    /// The lines of the next entry: none for settings and merges, several where one entry changes several things.
-    pub(super) fn lines(&mut self, entry: &Entry) -> Vec<Content> {
+    /// The line of the next entry; none for settings and merges.
+    pub(super) fn line(&mut self, entry: &Entry) -> Option<Content> {
         let view = entry.view();
         let mark = Mark::of(&view);
         // What an import puts between its lines and the rest of the tree is no ancestor of theirs.
@@ -47,19 +47,12 @@ impl Walk {
         let changes = changes(&view);
         if changes.is_empty() {
             self.stands_for.insert(entry.id(), parents.into());
-            return Vec::new();
+            return None;
         }
-        let (name, author) = self.name(entry, mark);
-        let mut parents = parents;
-        let mut lines = Vec::new();
-        for (n, (store, change)) in changes.into_iter().enumerate() {
-            let id: Arc<str> = if n == 0 { Arc::clone(&name) } else { format!("{name}/{n}").into() };
-            self.taken.insert(Arc::clone(&id));
-            let before = std::mem::replace(&mut parents, vec![Arc::clone(&id)]);
-            lines.push(Content { id, parents: before, author: author.clone(), store, change });
-        }
-        self.stands_for.insert(entry.id(), parents.into());
-        lines
+        let (id, author) = self.name(entry, mark);
+        self.taken.insert(Arc::clone(&id));
+        self.stands_for.insert(entry.id(), Arc::new([Arc::clone(&id)]));
+        Some(Content { id, parents, author, changes })
     }
 
     fn parents(&self, view: &EntryView<'_>) -> Vec<Arc<str>> {
@@ -81,18 +74,18 @@ impl Walk {
 }
 
 /// What an entry changes, its settings and marks aside, in order of store and path.
-fn changes(view: &EntryView<'_>) -> Vec<(String, Change)> {
+fn changes(view: &EntryView<'_>) -> Vec<Change> {
     let mut changes = Vec::new();
     for store in view.stores().iter().filter(|store| store.name != IMPORT) {
+        let name = || store.name.to_owned();
         match store.read() {
             Ok(StoreData::Map(writes)) => changes.extend(writes.iter().map(|write| {
                 let value = write.value.map(|value| value.encoded().to_vec());
-                (store.name.to_owned(), Change::Write { path: write.path.to_owned(), value })
+                Change::Write { store: name(), path: write.path.to_owned(), value }
             })),
             Ok(StoreData::Log(appends)) => {
-                changes.extend(
-                    appends.iter().map(|bytes| (store.name.to_owned(), Change::Append(bytes.to_vec()))),
-                );
+                let append = |bytes: &[u8]| Change::Append { store: name(), bytes: bytes.to_vec() };
+                changes.extend(appends.iter().map(append));
             }
             _ => {}
         }

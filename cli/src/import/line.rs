@@ -1,16 +1,12 @@
 //! One line of a history.
 
-use anyhow::{Context, bail, ensure};
-use pleach_core::{
-    entry::{SETTINGS, Value},
-    limits::{MAX_ENTRY, MAX_PATH, MAX_STORE_NAME},
+use anyhow::{Context, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    change::{self, Change, Part, check_together},
+    content::Content,
 };
-use serde::{Deserialize, Deserializer, Serialize};
-
-use super::IMPORT;
-
-/// The store of a line that names none.
-pub(super) const DEFAULT_STORE: &str = "main";
 
 /// Bytes in a line's id or an author's name: it is kept beside the entry, as a path.
 const MAX_NAME: usize = 500;
@@ -18,39 +14,48 @@ const MAX_NAME: usize = 500;
 /// Parents of one line: far more than any known history has, few enough to hold.
 const MAX_LINE_PARENTS: usize = 65_536;
 
-/// Bytes of an entry that are not its value: key, marks, parents, signature, with room to spare.
-const OVERHEAD: usize = 8 * 1024;
+/// What a line looks like, for whoever wrote another thing.
+const FORM: &str =
+    r#"expected {"id", "parents", "author", "store", "key", "value"}, of which only value is required"#;
 
-/// A line as written. Only `value` is required (or what stands in for it).
+/// A line as written. Its first change stands in the line itself.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Written {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) id: Option<String>,
+    id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) parents: Option<Vec<String>>,
+    parents: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) author: Option<String>,
+    author: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) store: Option<String>,
+    store: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) key: Option<String>,
-    /// Nested keys, where a program wrote below a key.
+    key: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) path: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub(super) value: Option<serde_json::Value>,
-    /// The key was deleted: no value.
+    path: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "change::present", skip_serializing_if = "Option::is_none")]
+    value: Option<serde_json::Value>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) deleted: bool,
-    /// The value, bytes, was appended to a log: no key.
+    deleted: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) append: bool,
+    append: bool,
+    /// What else the same commit changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    also: Vec<Part>,
 }
 
-/// Tells `null` from a value that is not there.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<serde_json::Value>, D::Error> {
-    serde_json::Value::deserialize(deserializer).map(Some)
+impl Written {
+    /// The line that says this.
+    pub(super) fn new(content: Content) -> anyhow::Result<Self> {
+        let Content { id, parents, author, changes } = content;
+        let parts = changes.into_iter().map(|change| change.written(&id)).collect::<Result<Vec<_>, _>>()?;
+        let mut parts = parts.into_iter();
+        let Part { store, key, path, value, deleted, append } = parts.next().unwrap_or_default();
+        let (id, also) = (Some(id.to_string()), parts.collect());
+        let parents = Some(parents.iter().map(ToString::to_string).collect());
+        Ok(Self { id, parents, author, store, key, path, value, deleted, append, also })
+    }
 }
 
 /// What a line comes to, checked.
@@ -64,24 +69,8 @@ pub(super) struct Line {
     pub(super) parents: Option<Vec<String>>,
     /// The author's name; nothing is this node.
     pub(super) author: Option<String>,
-    /// The store.
-    pub(super) store: String,
-    /// What it does there.
-    pub(super) change: Change,
-}
-
-/// What a line does to its store.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Change {
-    /// Writes the encoded value at a path, or a tombstone.
-    Write {
-        /// The encoded path.
-        path: String,
-        /// The encoded value.
-        value: Option<Vec<u8>>,
-    },
-    /// Appends to a log.
-    Append(Vec<u8>),
+    /// What it changes: at least one thing.
+    pub(super) changes: Vec<Change>,
 }
 
 impl Line {
@@ -91,73 +80,22 @@ impl Line {
     }
 
     fn check(number: u64, text: &str) -> anyhow::Result<Self> {
-        let line: Written = serde_json::from_str(text)
-            .context("expected {\"id\", \"parents\", \"author\", \"store\", \"key\", \"value\"}, of which only value is required")?;
-        for (what, name) in [("id", &line.id), ("author", &line.author)] {
+        let Written { id, parents, author, store, key, path, value, deleted, append, also } =
+            serde_json::from_str(text).context(FORM)?;
+        for (what, name) in [("id", &id), ("author", &author)] {
             if let Some(name) = name {
                 check_name(what, name)?;
             }
         }
-        let parents = line.parents.as_ref().map_or(0, Vec::len);
-        ensure!(parents <= MAX_LINE_PARENTS, "{parents} parents, at most {MAX_LINE_PARENTS} are taken");
-        let store = line.store.clone().unwrap_or_else(|| DEFAULT_STORE.into());
-        let fits = (1..=MAX_STORE_NAME).contains(&store.len()) && !store.chars().any(char::is_control);
-        ensure!(fits, "the store's name must have 1 to {MAX_STORE_NAME} bytes and no control characters");
-        let reserved = store == SETTINGS || store == IMPORT;
-        ensure!(!reserved, "the store {store} belongs to the database itself: choose another name");
-        let change = change(number, &line)?;
-        Ok(Self { number, id: line.id, parents: line.parents, author: line.author, store, change })
+        let count = parents.as_ref().map_or(0, Vec::len);
+        ensure!(count <= MAX_LINE_PARENTS, "{count} parents, at most {MAX_LINE_PARENTS} are taken");
+        let own = id.clone().unwrap_or_else(|| number.to_string());
+        let first = Part { store, key, path, value, deleted, append };
+        let parts = std::iter::once(first).chain(also);
+        let changes = parts.map(|part| part.check(&own)).collect::<Result<Vec<_>, _>>()?;
+        check_together(&changes)?;
+        Ok(Self { number, id, parents, author, changes })
     }
-}
-
-fn change(number: u64, line: &Written) -> anyhow::Result<Change> {
-    let value = match (&line.value, line.deleted) {
-        (Some(value), false) => Some(value_of(value)?),
-        (None, true) => None,
-        (None, false) => bail!("`value` is missing"),
-        (Some(_), true) => bail!("a deleted key has no value: leave one of the two out"),
-    };
-    if line.append {
-        ensure!(line.key.is_none() && line.path.is_none(), "what is appended to a log has no key");
-        let Some(Value::Bytes(bytes)) = value else {
-            bail!("what is appended to a log is {{\"$bytes\": \"<base64>\"}}")
-        };
-        ensure!(bytes.len() <= MAX_ENTRY - OVERHEAD, "the value is too large: {}", room());
-        return Ok(Change::Append(bytes));
-    }
-    let keys = match (&line.path, &line.key, &line.id) {
-        (Some(_), Some(_), _) => bail!("`key` and `path` say the same: leave one of the two out"),
-        (Some(path), None, _) => path.clone(),
-        (None, Some(key), _) => vec![key.clone()],
-        (None, None, Some(id)) => vec![id.clone()],
-        (None, None, None) => vec![number.to_string()],
-    };
-    let path = path_of(&keys)?;
-    let value = value.map(|value| value.encode().context("the value")).transpose()?;
-    let length = value.as_ref().map_or(0, Vec::len);
-    ensure!(length <= MAX_ENTRY - OVERHEAD, "the value is too large ({length} bytes): {}", room());
-    Ok(Change::Write { path, value })
-}
-
-/// A value that comes back as it was given.
-fn value_of(json: &serde_json::Value) -> anyhow::Result<Value> {
-    let value = Value::from_json(json).context("the value")?;
-    ensure!(is_kept(json), "a whole number beyond 64 bits with sign would be rounded: write it as text");
-    Ok(value)
-}
-
-/// Whether every whole number fits. The reader of JSON bounds how deep this goes.
-fn is_kept(json: &serde_json::Value) -> bool {
-    match json {
-        serde_json::Value::Number(number) => number.is_i64() || !number.is_u64(),
-        serde_json::Value::Array(values) => values.iter().all(is_kept),
-        serde_json::Value::Object(values) => values.values().all(is_kept),
-        _ => true,
-    }
-}
-
-fn room() -> String {
-    format!("a commit has room for {} bytes, split it over several lines", MAX_ENTRY - OVERHEAD)
 }
 
 fn check_name(what: &str, name: &str) -> anyhow::Result<()> {
@@ -167,54 +105,21 @@ fn check_name(what: &str, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The path of nested keys, in which a dot and a backslash stand for themselves.
-pub(crate) fn path_of<K: AsRef<str>>(keys: &[K]) -> anyhow::Result<String> {
-    let mut path = String::new();
-    for key in keys {
-        let key = key.as_ref();
-        ensure!(!key.is_empty(), "a key is empty: give it a name");
-        if !path.is_empty() {
-            path.push('.');
-        }
-        for c in key.chars() {
-            if matches!(c, '.' | '\\') {
-                path.push('\\');
-            }
-            path.push(c);
-        }
-    }
-    ensure!(path.len() <= MAX_PATH, "the key has {} bytes, at most {MAX_PATH} are taken", path.len());
-    pleach_core::path::check(&path)?;
-    Ok(path)
-}
-
-/// The nested keys of a path.
-pub(crate) fn keys_of(path: &str) -> Vec<String> {
-    let mut keys = vec![String::new()];
-    let mut chars = path.chars();
-    while let Some(c) = chars.next() {
-        match (c, keys.last_mut()) {
-            ('.', _) => keys.push(String::new()),
-            ('\\', Some(key)) => key.extend(chars.next()),
-            (c, Some(key)) => key.push(c),
-            (_, None) => {}
-        }
-    }
-    keys
-}
-
 #[cfg(test)]
 mod tests {
+    use pleach_core::{entry::Value, limits::MAX_ENTRY};
+
     use super::*;
 
     #[test]
     fn only_the_value_is_required() {
         let line = Line::read(7, r#"{"value": null}"#).unwrap();
         let value = Some(Value::Null.encode().unwrap());
-        assert_eq!(line.change, Change::Write { path: "7".into(), value });
-        assert_eq!((line.id, line.parents, line.author, line.store.as_str()), (None, None, None, "main"));
+        let write = |path: &str, value| Change::Write { store: "main".into(), path: path.into(), value };
+        assert_eq!(line.changes, [write("7", value)]);
+        assert_eq!((line.id, line.parents, line.author), (None, None, None));
         let line = Line::read(7, r#"{"id": "v0.1", "parents": [], "deleted": true}"#).unwrap();
-        assert_eq!(line.change, Change::Write { path: r"v0\.1".into(), value: None });
+        assert_eq!(line.changes, [write(r"v0\.1", None)]);
     }
 
     #[test]
@@ -234,18 +139,14 @@ mod tests {
             (r#"{"value": 1, "deleted": true}"#, "leave one of the two out"),
             (r#"{"value": [18446744073709551615]}"#, "rounded"),
             (r#"{"append": true, "value": 1}"#, "$bytes"),
+            (r#"{"key": "a", "value": 1, "also": [{"key": "a", "value": 2}]}"#, "twice"),
+            (r#"{"value": 1, "also": [{"append": true, "value": {"$bytes": ""}}]}"#, "not both"),
+            (r#"{"value": 1, "also": [{"also": []}]}"#, "expected"),
         ] {
             let error = format!("{:#}", Line::read(3, text).unwrap_err());
             assert!(error.starts_with("line 3: ") && error.contains(says), "{text}: {error}");
         }
         let large = format!(r#"{{"value": "{}"}}"#, "x".repeat(MAX_ENTRY));
         assert!(format!("{:#}", Line::read(1, &large).unwrap_err()).contains("too large"));
-    }
-
-    #[test]
-    fn keys_survive_as_paths() {
-        let keys = ["a.b", r"c\d", "..", "é"];
-        let path = path_of(&keys).unwrap();
-        assert_eq!(keys_of(&path), keys);
     }
 }

@@ -4,18 +4,12 @@
 //! A line's entry writes one path, its id, with the author's name or null. A settings entry that an import made for
 //! its authors appends their names to `_import` as a log, in the order of its grants.
 
-use pleach_core::{
-    canonical,
-    entry::{EntryView, StoreData, Value},
-};
+use pleach_core::entry::{EntryView, StoreData, Value};
 
-use super::line::{keys_of, path_of};
+use super::change::{keys_of, log, map, path_of};
 
 /// The store of an import's marks.
 pub(crate) const IMPORT: &str = "_import";
-
-const MAP: u8 = 0;
-const LOG: u8 = 1;
 
 /// What `_import` says of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,48 +53,9 @@ impl Mark {
         match self {
             Self::Line { id, author } => {
                 let author = author.clone().map_or(Value::Null, Value::Text).encode()?;
-                Ok(map(&path_of(&[id])?, Some(&author)))
+                Ok(map(&[(&path_of(&[id])?, Some(&author))]))
             }
-            Self::Grants(names) => {
-                let mut data = vec![LOG];
-                data.extend(canonical::to_vec(names));
-                Ok(data)
-            }
+            Self::Grants(names) => Ok(log(names)),
         }
-    }
-}
-
-/// The data of a store in which one path is written.
-pub(super) fn map(path: &str, value: Option<&[u8]>) -> Vec<u8> {
-    let mut data = vec![MAP];
-    data.extend(canonical::to_vec(&[(path, value)].as_slice()));
-    data
-}
-
-/// The data of a store to which one thing is appended.
-pub(super) fn log(bytes: &[u8]) -> Vec<u8> {
-    let mut data = vec![LOG];
-    data.extend(canonical::to_vec(&[bytes].as_slice()));
-    data
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_data_written_is_what_the_core_reads() {
-        let value = Value::Int(5).encode().unwrap();
-        let data = map("a", Some(&value));
-        let Ok(StoreData::Map(writes)) = StoreData::read(&data) else { panic!("{data:?}") };
-        let read: Vec<_> = writes.iter().map(|w| (w.path, w.value.map(|v| v.encoded().to_vec()))).collect();
-        assert_eq!(read, [("a", Some(value))]);
-        let data = map("a", None);
-        let Ok(StoreData::Map(writes)) = StoreData::read(&data) else { panic!("{data:?}") };
-        assert!(writes.iter().next().unwrap().value.is_none());
-        let data = log(b"xy");
-        let Ok(StoreData::Log(appends)) = StoreData::read(&data) else { panic!("{data:?}") };
-        assert!(appends.iter().eq([b"xy"]));
-        assert!(StoreData::read(&Mark::Grants(vec!["a".into(), "ä".into()]).encode().unwrap()).is_ok());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `line` | one line: its form, and what it comes to |
+//! | `line`, `change` | one line: its form, and what it comes to |
 //! | `lines` | a file of lines, read again and again |
 //! | `content` | what makes two lines with one id the same |
 //! | `plan` | the first pass: every line checked before anything is written |
@@ -14,6 +14,7 @@
 //! | `export` | the way back |
 
 mod author;
+mod change;
 mod content;
 mod export;
 mod history;
@@ -24,8 +25,9 @@ mod mark;
 mod plan;
 mod weave;
 
+pub(crate) use change::{keys_of, path_of};
 pub(crate) use export::export;
-pub(crate) use line::{keys_of, path_of};
+
 pub(crate) use lines::Lines;
 pub(crate) use mark::IMPORT;
 pub(crate) use plan::Plan;

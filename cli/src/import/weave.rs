@@ -17,10 +17,10 @@ use pleach_core::{
 use super::{
     IMPORT, Lines, Plan,
     author::{self, Authors},
+    change::{self, Change},
     content::{Content, Digest, Filler},
     known::{Known, Place, Reach},
-    line::Change,
-    mark::{self, Mark},
+    mark::Mark,
 };
 
 /// Entries for one write, and how many lines they end.
@@ -162,21 +162,23 @@ impl<'a, Emit: FnMut(Batch) -> anyhow::Result<()>> Weaver<'a, Emit> {
     fn compose(&mut self, line: &Content, parents: &[Position]) -> anyhow::Result<VerifiedEntry> {
         let key = self.authors.key(line.author.as_deref());
         let own = Mark::Line { id: line.id.to_string(), author: line.author.clone() }.encode()?;
-        let (data, time) = match &line.change {
-            Change::Write { path, value } => {
-                (mark::map(path, value.as_deref()), self.time(&line.store, path)?)
+        let data = change::encode(&line.changes)?;
+        let mut time = now();
+        for change in &line.changes {
+            if let Change::Write { store, path, .. } = change {
+                time = time.max(self.newest(store, path)?.saturating_add(1)).min(TIME_END - 1);
             }
-            Change::Append(bytes) => (mark::log(bytes), now()),
-        };
-        let mut stores = [(IMPORT, own.as_slice()), (line.store.as_str(), data.as_slice())];
+        }
+        let mut stores = vec![(IMPORT, own.as_slice())];
+        stores.extend(data.iter().map(|(store, data)| (*store, data.as_slice())));
         stores.sort_unstable();
         self.sign(&key, time, parents, &stores)
     }
 
-    /// Later than what stands at the path already.
-    fn time(&self, store: &str, path: &str) -> anyhow::Result<u64> {
+    /// The time of what stands at a path already.
+    fn newest(&self, store: &str, path: &str) -> anyhow::Result<u64> {
         if !self.stores.contains(store) {
-            return Ok(now());
+            return Ok(0);
         }
         let query = RowQuery {
             store: store.to_owned(),
@@ -186,8 +188,7 @@ impl<'a, Emit: FnMut(Batch) -> anyhow::Result<()>> Weaver<'a, Emit> {
             of_path: OfPath::Last,
             limit: 1,
         };
-        let newest = self.snapshot.rows(&self.tree, &query)?.first().map_or(0, |row| row.stamp.time + 1);
-        Ok(now().max(newest).min(TIME_END - 1))
+        Ok(self.snapshot.rows(&self.tree, &query)?.first().map_or(0, |row| row.stamp.time))
     }
 
     fn sign(
