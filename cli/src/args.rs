@@ -236,9 +236,8 @@ pub(crate) struct Serve {
 impl Command {
     /// Paths as seen from everywhere, since another process may carry the command out.
     pub(crate) fn absolute(mut self) -> std::io::Result<Self> {
-        let path = match &mut self {
-            Self::Import { file, .. } | Self::Export { file: Some(file), .. } => file,
-            _ => return Ok(self),
+        let (Self::Import { file: path, .. } | Self::Export { file: Some(path), .. }) = &mut self else {
+            return Ok(self);
         };
         if path.as_os_str() != STANDARD {
             *path = std::path::absolute(&*path)?;

@@ -99,13 +99,12 @@ pub(super) async fn sync(cx: &Context, db: Option<&str>, peer: Option<&str>) -> 
         }
         return Ok(Ending::Done);
     }
-    let ids = match id {
-        Some(id) => vec![id],
-        None => {
-            let mut ids: Vec<_> = sync.sync_peers()?.into_iter().map(|info| info.tree_id).collect();
-            ids.dedup();
-            ids
-        }
+    let ids = if let Some(id) = id {
+        vec![id]
+    } else {
+        let mut ids: Vec<_> = sync.sync_peers()?.into_iter().map(|info| info.tree_id).collect();
+        ids.dedup();
+        ids
     };
     if ids.is_empty() {
         bail!("no peer is known: name one with --peer, or join a database with its ticket");
@@ -126,13 +125,13 @@ pub(super) async fn sync(cx: &Context, db: Option<&str>, peer: Option<&str>) -> 
 }
 
 #[derive(Serialize)]
-struct Peer {
+struct Known {
     peer: PublicKey,
     id: Id,
     addresses: Vec<String>,
 }
 
-impl fmt::Display for Peer {
+impl fmt::Display for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}  {}", strong(self.peer), faint(self.id))?;
         self.addresses.iter().try_for_each(|address| write!(f, "\n  {}", Shown(address)))
@@ -142,7 +141,7 @@ impl fmt::Display for Peer {
 pub(super) async fn peers(cx: &Context) -> anyhow::Result<Ending> {
     for info in cx.sync().await?.sync_peers()? {
         let addresses = info.addresses.iter().map(ToString::to_string).collect();
-        cx.out.put(&Peer { peer: info.peer_pubkey, id: info.tree_id, addresses })?;
+        cx.out.put(&Known { peer: info.peer_pubkey, id: info.tree_id, addresses })?;
     }
     Ok(Ending::Done)
 }

@@ -14,14 +14,14 @@ use crate::{
 };
 
 #[derive(Serialize)]
-struct Key {
+struct Held {
     key: String,
     permission: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
 }
 
-impl fmt::Display for Key {
+impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<52}  {:<11}", self.key, strong(&self.permission))?;
         self.name.as_ref().map_or(Ok(()), |name| write!(f, "  {}", Shown(name)))
@@ -50,7 +50,7 @@ pub(super) async fn keys(cx: &Context, db: &str, action: Option<KeysAction>) -> 
     let Some(action) = action else {
         for member in settings.keys()? {
             let (key, permission) = (member.who.to_string(), member.permission.to_string());
-            cx.out.put(&Key { key, permission, name: member.name })?;
+            cx.out.put(&Held { key, permission, name: member.name })?;
         }
         return Ok(Ending::Done);
     };

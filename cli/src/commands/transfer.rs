@@ -196,21 +196,29 @@ pub(super) fn export(cx: &Context, db: &str, file: Option<&Path>) -> anyhow::Res
         })?;
         return Ok(Ending::Done);
     };
-    // Beside the file first, so that a failure leaves what was there.
-    let folder = file.parent().unwrap_or(Path::new("."));
     let cannot = || format!("{} cannot be written", file.display());
-    let beside = tempfile::Builder::new().prefix(".pleach").tempfile_in(folder).with_context(cannot)?;
-    let mut writer = BufWriter::new(beside);
-    let entries = import::export(&*snapshot, &id, |line| {
-        cx.still_wanted()?;
-        writeln!(writer, "{line}").with_context(cannot)
-    })?;
-    let beside = writer.into_inner().map_err(|error| error.into_error()).with_context(cannot)?;
-    beside.as_file().sync_all().with_context(cannot)?;
-    #[cfg(unix)]
-    fs::set_permissions(beside.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .with_context(cannot)?;
-    beside.persist(file).with_context(cannot)?;
+    let entries = if fs::metadata(file).is_ok_and(|data| !data.is_file()) {
+        // A pipe or a device takes what comes.
+        let to = fs::OpenOptions::new().write(true).open(file).with_context(cannot)?;
+        export_to(cx, &*snapshot, &id, to).with_context(cannot)?.0
+    } else {
+        // Beside the file first, so that a failure leaves what was there.
+        let folder = file.parent().unwrap_or(Path::new("."));
+        let beside = tempfile::Builder::new().prefix(".pleach").tempfile_in(folder).with_context(cannot)?;
+        let (entries, beside) = export_to(cx, &*snapshot, &id, beside).with_context(cannot)?;
+        beside.as_file().sync_all().with_context(cannot)?;
+        beside.persist(file).with_context(cannot)?;
+        entries
+    };
     cx.out.put(&Exported { id, entries, file: file.display().to_string() })?;
     Ok(Ending::Done)
+}
+
+fn export_to<W: Write>(cx: &Context, snapshot: &dyn Snapshot, id: &Id, to: W) -> anyhow::Result<(u64, W)> {
+    let mut writer = BufWriter::new(to);
+    let entries = import::export(snapshot, id, |line| {
+        cx.still_wanted()?;
+        Ok(writeln!(writer, "{line}")?)
+    })?;
+    Ok((entries, writer.into_inner().map_err(std::io::IntoInnerError::into_error)?))
 }

@@ -63,7 +63,7 @@ impl fmt::Display for Told<'_> {
 
 /// What one step of the tour took.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Step {
+pub(super) struct Took {
     pub(super) step: String,
     pub(super) entries: u64,
     pub(super) bytes: u64,
@@ -76,7 +76,7 @@ pub(super) struct Step {
 pub(super) struct Verdict {
     /// Whether both nodes hold the same.
     pub(super) same: bool,
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<Took>,
 }
 
 impl fmt::Display for Verdict {

@@ -16,7 +16,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
 use crate::{failure::Ending, output::Output, transports};
-use guide::{Guide, Step, Verdict};
+use guide::{Guide, Took, Verdict};
 use site::Site;
 
 /// The shape of a real project's history: smoltcp's, 2,086 commits of 189 authors.
@@ -55,7 +55,7 @@ fn second_transport() -> &'static str {
 
 struct Tour<'a> {
     guide: Guide<'a>,
-    steps: Vec<Step>,
+    steps: Vec<Took>,
 }
 
 impl Tour<'_> {
@@ -81,7 +81,7 @@ impl Tour<'_> {
         let told = format!("{entries} commits of {authors} authors, signed and stored in {seconds:.2} s");
         self.guide.tell("A", &format!("import {DB} dag-smoltcp.jsonl"), &told)?;
         let stats = a.ask(&["stats", DB])?.last()?;
-        self.steps.push(Step {
+        self.steps.push(Took {
             step: "import".into(),
             entries,
             bytes: number(&stats, "bytes"),
@@ -182,7 +182,7 @@ impl Tour<'_> {
     }
 
     fn record(&mut self, step: &str, moved: &Value) {
-        self.steps.push(Step {
+        self.steps.push(Took {
             step: step.to_owned(),
             entries: number(moved, "entries_received") + number(moved, "entries_sent"),
             bytes: number(moved, "bytes_received") + number(moved, "bytes_sent"),

@@ -85,11 +85,11 @@ pub(super) fn grants(
     authors: &mut Authors,
     names: Vec<String>,
 ) -> anyhow::Result<[(&'static str, Vec<u8>); 2]> {
-    let mut named: Vec<_> =
+    let mut all: Vec<_> =
         names.into_iter().map(|name| (Who::Key(authors.foreign(&name).public()), name)).collect();
-    named.sort_unstable();
-    let shown: Vec<_> = named.iter().map(|(_, name)| shown(name)).collect();
-    let grants: Vec<_> = named
+    all.sort_unstable();
+    let shown: Vec<_> = all.iter().map(|(_, name)| shown(name)).collect();
+    let grants: Vec<_> = all
         .iter()
         .zip(&shown)
         .map(|((who, _), name)| Grant {
@@ -102,7 +102,7 @@ pub(super) fn grants(
     let mut settings = vec![2, 0];
     settings.extend(canonical::to_vec(&grants));
     settings.push(0);
-    let names = named.into_iter().map(|(_, name)| name).collect();
+    let names = all.into_iter().map(|(_, name)| name).collect();
     Ok([(IMPORT, Mark::Grants(names).encode()?), (SETTINGS, settings)])
 }
 

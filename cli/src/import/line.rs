@@ -80,6 +80,8 @@ impl Line {
     }
 
     fn check(number: u64, text: &str) -> anyhow::Result<Self> {
+        // A list would be read as the fields in order.
+        ensure!(text.trim_start().starts_with('{'), FORM);
         let Written { id, parents, author, store, key, path, value, deleted, append, also } =
             serde_json::from_str(text).context(FORM)?;
         for (what, name) in [("id", &id), ("author", &author)] {

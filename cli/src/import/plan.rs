@@ -106,10 +106,11 @@ impl Check<'_> {
             Some(_) => bail!("the id {:?} was imported before with other content", line.id),
             None => {}
         }
-        if let Some(author) = line.author.as_deref().filter(|author| !self.authors.is_node(Some(author))) {
-            if !self.known.link_of.contains_key(author) && self.strangers.seen.insert(author.to_owned()) {
-                self.strangers.names.push(author.to_owned());
-            }
+        let foreign = line.author.as_deref().filter(|author| !self.authors.is_node(Some(author)));
+        if let Some(author) = foreign.filter(|author| !self.known.link_of.contains_key(*author))
+            && self.strangers.seen.insert(author.to_owned())
+        {
+            self.strangers.names.push(author.to_owned());
         }
         Ok(())
     }

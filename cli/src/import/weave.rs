@@ -144,17 +144,17 @@ impl<'a, Emit: FnMut(Batch) -> anyhow::Result<()>> Weaver<'a, Emit> {
     fn merge(&self, parents: &mut Vec<Position>, room: usize) -> anyhow::Result<Vec<VerifiedEntry>> {
         let mut merges = Vec::new();
         while parents.len() > room {
-            let mut merged = Vec::new();
+            let mut fewer = Vec::new();
             for few in parents.chunks(MAX_PARENTS) {
                 if let [one] = few {
-                    merged.push(*one);
+                    fewer.push(*one);
                     continue;
                 }
                 let merge = self.sign(self.authors.node(), now(), few, &[])?;
-                merged.push(merge.position());
+                fewer.push(merge.position());
                 merges.push(merge);
             }
-            *parents = merged;
+            *parents = fewer;
         }
         Ok(merges)
     }

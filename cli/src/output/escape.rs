@@ -1,6 +1,6 @@
 //! Text that others wrote, on its way to a terminal.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// Shows text that a peer, a file or a person wrote: control characters, which could move the cursor, and those
 /// that change the direction of writing are shown as escapes.
@@ -8,7 +8,6 @@ pub(crate) struct Shown<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write;
         self.0.chars().try_for_each(|c| {
             if is_treacherous(c) { write!(f, "{}", c.escape_unicode()) } else { f.write_char(c) }
         })
@@ -22,7 +21,8 @@ pub(crate) fn json(text: &str) -> String {
     for c in text.chars() {
         if is_treacherous(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                safe.push_str(&format!("\\u{unit:04x}"));
+                // Writing to a string cannot fail.
+                let _ = write!(safe, "\\u{unit:04x}");
             }
         } else {
             safe.push(c);

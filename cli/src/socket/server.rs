@@ -204,24 +204,25 @@ struct Remote {
 impl Input for Remote {
     fn open(&self) -> io::Result<Box<dyn Read + Send>> {
         self.caller.send(&Frame::WantInput)?;
-        Ok(Box::new(Parts { parts: self.parts.clone(), part: Vec::new(), read: 0 }))
+        Ok(Box::new(Arriving { parts: self.parts.clone(), first: Vec::new(), read: 0 }))
     }
 }
 
-struct Parts {
+/// Reads the parts as they come.
+struct Arriving {
     parts: Receiver<Vec<u8>>,
-    part: Vec<u8>,
+    first: Vec<u8>,
     read: usize,
 }
 
-impl Read for Parts {
+impl Read for Arriving {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.read == self.part.len() {
+        if self.read == self.first.len() {
             let Ok(part) = self.parts.recv_blocking() else { return Ok(0) };
-            (self.part, self.read) = (part, 0);
+            (self.first, self.read) = (part, 0);
         }
-        let length = buffer.len().min(self.part.len() - self.read);
-        buffer[..length].copy_from_slice(&self.part[self.read..self.read + length]);
+        let length = buffer.len().min(self.first.len() - self.read);
+        buffer[..length].copy_from_slice(&self.first[self.read..self.read + length]);
         self.read += length;
         Ok(length)
     }

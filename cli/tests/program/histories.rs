@@ -106,7 +106,7 @@ fn roots_merges_of_many_and_ancestors_as_parents_survive() {
     given.push(json!({"id": "wide", "parents": all, "author": "w", "value": {"a": [1.5, null]}}));
     given.push(json!({"id": "own", "parents": ["wide", "root 7"], "value": "no author"}));
     given.push(json!({"id": "odd.key", "parents": ["own"], "author": "späť", "store": "s", "key": "a.b\\c", "value": true}));
-    let text: String = given.iter().map(|line| format!("{line}\n")).collect();
+    let text = given.iter().map(|line| line.to_string() + "\n").collect::<Vec<_>>().concat();
     node.run(&["create", "odd"]).good();
     let imported = node.run_with(&["import", "odd", "-"], &text);
     assert_eq!(imported.good()["entries"], given.len());
