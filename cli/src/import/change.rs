@@ -71,7 +71,7 @@ impl Part {
         let reserved = store == SETTINGS || store == IMPORT;
         ensure!(!reserved, "the store {store} belongs to the database itself: choose another name");
         let value = match (&self.value, self.deleted) {
-            (Some(value), false) => Some(value_of(value)?),
+            (Some(value), false) => Some(Value::from_json(value).context("the value")?),
             (None, true) => None,
             (None, false) => bail!("`value` is missing"),
             (Some(_), true) => bail!("a deleted key has no value: leave one of the two out"),
@@ -189,23 +189,6 @@ pub(super) fn log<T: Serialize>(appends: &[T]) -> Vec<u8> {
     let mut data = vec![LOG];
     data.extend(canonical::to_vec(appends));
     data
-}
-
-/// A value that comes back as it was given.
-fn value_of(json: &serde_json::Value) -> anyhow::Result<Value> {
-    let value = Value::from_json(json).context("the value")?;
-    ensure!(is_kept(json), "a whole number beyond 64 bits with sign would be rounded: write it as text");
-    Ok(value)
-}
-
-/// Whether every whole number fits. The reader of JSON bounds how deep this goes.
-fn is_kept(json: &serde_json::Value) -> bool {
-    match json {
-        serde_json::Value::Number(number) => number.is_i64() || !number.is_u64(),
-        serde_json::Value::Array(values) => values.iter().all(is_kept),
-        serde_json::Value::Object(values) => values.values().all(is_kept),
-        _ => true,
-    }
 }
 
 /// The path of nested keys, in which a dot and a backslash stand for themselves.

@@ -139,7 +139,7 @@ mod tests {
             (r#"{"store": "", "value": 1}"#, "1 to 64 bytes"),
             (r#"{"value": [[[[[[[[[1]]]]]]]]]}"#, "nests at most"),
             (r#"{"value": 1, "deleted": true}"#, "leave one of the two out"),
-            (r#"{"value": [18446744073709551615]}"#, "rounded"),
+            (r#"{"value": [18446744073709551615]}"#, "64 signed bits"),
             (r#"{"append": true, "value": 1}"#, "$bytes"),
             (r#"{"key": "a", "value": 1, "also": [{"key": "a", "value": 2}]}"#, "twice"),
             (r#"{"value": 1, "also": [{"append": true, "value": {"$bytes": ""}}]}"#, "not both"),
