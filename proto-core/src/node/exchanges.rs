@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Exchanges that peers may have open with this node at once, idle ones included: each costs two buffers of 64 KiB
-/// and at most four frames.
+/// and, while entries arrive, a batch of them.
 pub(super) const MAX_ACCEPTED: usize = 256;
 
 /// Exchanges that this node has open at once.

@@ -11,6 +11,7 @@ use crate::{
     Id, Position, PublicKey, Range,
     document::{DocumentError, newest_time},
     entry::{Entry, Permission, Who},
+    limits::MAX_BATCH_ENTRIES,
     node::known,
     session::{ARRIVALS, Known, OwnedAnswer, Query, answer},
     storage::{Snapshot, StorageError},
@@ -234,12 +235,12 @@ fn load(
     for range in ranges {
         let mut range = *range;
         while !range.is_empty() {
-            let entries = snapshot.entries(tree, &range, crate::limits::MAX_BATCH_ENTRIES, room)?;
+            let entries = snapshot.entries(tree, &range, MAX_BATCH_ENTRIES, room)?;
             let Some(last) = entries.last() else { break };
             range.start = last.position().next();
             for entry in entries {
                 let size = entry.bytes().len().saturating_add(LENGTH);
-                if size > room {
+                if size > room || all.len() >= MAX_BATCH_ENTRIES {
                     return Ok(ReadReply::Load { next: Some(entry.position()), entries: all });
                 }
                 room = room.saturating_sub(size);

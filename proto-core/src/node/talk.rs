@@ -26,8 +26,8 @@ const CONTROL_FRAME: usize = 64 * 1024;
 /// the receiver loses patience, and that checking one frame overlaps with receiving the next.
 const ENTRIES_FRAME: usize = MAX_ENTRY + 64;
 
-/// Frames of entries handed to the transport and not yet sent.
-const MAX_UNSENT: usize = 2;
+/// Frames of entries handed to the transport and not yet sent: while it has two, two more are read.
+const MAX_UNSENT: usize = 4;
 
 /// A session, and what it needs to talk.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use crate::{
     canonical::{self, DecodeError},
-    limits::MAX_ENTRY,
+    limits::{MAX_BATCH_ENTRIES, MAX_ENTRY},
     wire::Kind,
 };
 
@@ -13,11 +13,17 @@ pub struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
-    /// Checks the lengths: none is 0 or above [`MAX_ENTRY`], and the last entry ends with the body.
+    /// Checks the lengths: none is 0 or above [`MAX_ENTRY`], and the last entry ends with the body; and that there are
+    /// no more than one storage transaction takes.
     pub(super) fn read(body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut rest = body;
+        let mut count = 0_usize;
         while !rest.is_empty() {
             rest = take(rest)?.1;
+            count = count.saturating_add(1);
+            if count > MAX_BATCH_ENTRIES {
+                return Err(DecodeError::Malformed);
+            }
         }
         Ok(Self { rest: body })
     }
@@ -58,6 +64,7 @@ fn take(bytes: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
 pub struct EntriesWriter<'a> {
     room: &'a mut [u8],
     used: usize,
+    count: usize,
 }
 
 impl<'a> EntriesWriter<'a> {
@@ -67,11 +74,14 @@ impl<'a> EntriesWriter<'a> {
             *first = Kind::Entries as u8;
             1
         });
-        Self { room, used }
+        Self { room, used, count: 0 }
     }
 
     /// Adds an entry's canonical bytes, or says that they do not fit.
     pub fn push(&mut self, entry: &[u8]) -> bool {
+        if self.count >= MAX_BATCH_ENTRIES {
+            return false;
+        }
         let Some(room) = self.room.get_mut(self.used..) else { return false };
         let Some(length) = canonical::to_slice(&entry.len(), room).map(|length| length.len()) else {
             return false;
@@ -80,6 +90,7 @@ impl<'a> EntriesWriter<'a> {
         let Some(place) = room.get_mut(length..end) else { return false };
         place.copy_from_slice(entry);
         self.used = self.used.saturating_add(end);
+        self.count = self.count.saturating_add(1);
         true
     }
 
@@ -91,5 +102,23 @@ impl<'a> EntriesWriter<'a> {
     /// The frame.
     pub fn finish(self) -> &'a [u8] {
         self.room.get(..self.used).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Frame;
+
+    #[test]
+    fn a_frame_holds_no_more_entries_than_a_transaction_takes() {
+        let mut room = [0; 2 * MAX_BATCH_ENTRIES + 3];
+        let mut writer = EntriesWriter::new(&mut room);
+        assert!((0..MAX_BATCH_ENTRIES).all(|_| writer.push(b"x")));
+        assert!(!writer.push(b"x"), "there is room for its bytes");
+        let length = writer.finish().len();
+        assert!(matches!(Frame::read(&room[..length]), Ok(Frame::Entries(_))));
+        room[length..].copy_from_slice(&[1, b'x']);
+        assert!(Frame::read(&room).is_err(), "one too many");
     }
 }
