@@ -113,6 +113,13 @@ pub fn frame(bytes: &[u8]) {
         Frame::Refusal(head) => write(Kind::Refusal, head, NOTHING, &mut room),
         Frame::Trees(head) => write(Kind::Trees, head, NOTHING, &mut room),
         Frame::TreeList(head, items) => write(Kind::TreeList, head, items.iter(), &mut room),
+        Frame::Have(head, items) => write(Kind::Have, head, items.iter(), &mut room),
+        Frame::Gone(items) => write(Kind::Gone, &(), items.iter(), &mut room),
+        Frame::Advance(bytes) => {
+            entry(bytes);
+            room.copy_from_slice(&[&[Kind::Advance as u8], *bytes].concat());
+            Some(room.len())
+        }
         Frame::Entries(entries) => {
             entries.for_each(entry);
             let mut writer = EntriesWriter::new(&mut room);

@@ -355,6 +355,36 @@ impl World {
         }
     }
 
+    /// A request of somebody who is no host, and the answer; nothing if the host broke off.
+    pub fn ask(
+        &mut self,
+        host: HostId,
+        proven: PublicKey,
+        request: impl IntoIterator<Item = Vec<u8>>,
+    ) -> Option<Vec<Vec<u8>>> {
+        self.next_wire += 1;
+        let number = self.next_wire;
+        let asked = &mut self.hosts[host.0];
+        asked.accepted += 1;
+        let accepted = ExchangeId::accepted(asked.accepted);
+        asked.ends.insert(accepted, End { wire: number, side: 1, ops: VecDeque::new() });
+        let inbox = [VecDeque::new(), request.into_iter().map(Part::Frame).chain([Part::End]).collect()];
+        self.wires.insert(number, Wire { ends: vec![(host.0, accepted)], inbox, broken: false });
+        self.due.push((host.0, Event::Accepted { exchange: accepted, proven: Some(proven) }));
+        let mut answer = Vec::new();
+        loop {
+            match self.wires.get_mut(&number)?.inbox[0].pop_front() {
+                Some(Part::Frame(frame)) => answer.push(frame),
+                Some(Part::End) => {
+                    self.cut(number);
+                    return Some(answer);
+                }
+                None if self.step() => {}
+                Some(Part::Closed) | None => return None,
+            }
+        }
+    }
+
     /// Carries out what both sides of a wire have in line, as far as it goes.
     fn advance(&mut self, number: u64) {
         loop {

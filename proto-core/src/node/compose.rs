@@ -45,6 +45,23 @@ impl Composer {
         Ok(position)
     }
 
+    /// Adds a merge over all tips that has each of `named` among its parents, whether or not something builds on it
+    /// already.
+    pub(super) fn merge_naming(
+        &mut self,
+        key: &SecretKey,
+        named: &[Position],
+    ) -> Result<VerifiedEntry, BuildError> {
+        self.tips.retain(|tip| !named.contains(tip));
+        let others = MAX_PARENTS.saturating_sub(named.len()).max(1);
+        while self.tips.len() > others {
+            self.sign(key, self.time(0), self.tips.len().min(MAX_PARENTS), &[])?;
+        }
+        self.tips.extend(named);
+        self.sign(key, self.time(0), self.tips.len(), &[])?;
+        self.entries.last().cloned().ok_or(BuildError::TooManyParents)
+    }
+
     pub(super) fn into_entries(self) -> Vec<VerifiedEntry> {
         self.entries
     }

@@ -1,6 +1,6 @@
 //! The node itself: where events go, and what follows from them.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
 use crate::{
     Id, Now, Position, PublicKey, SecretKey,
@@ -101,6 +101,9 @@ impl Node {
     fn settle(&mut self) {
         while let Some((exchange, tree, entries)) = self.exchanges.take_ingest() {
             self.push(tree, Job::Ingest(exchange, entries));
+        }
+        while let Some((exchange, tree, tips)) = self.exchanges.take_merge() {
+            self.push(tree, Job::Merge(exchange, Box::new(self.key.clone()), tips));
         }
         while let Some(ended) = self.exchanges.take_ended() {
             if let Some((tree, peer, success)) = ended.relation() {
@@ -205,6 +208,9 @@ impl Node {
                 }
                 Outcome::Dropped { command, result } => {
                     self.out.reply(command, result.map(|()| Reply::Done));
+                }
+                Outcome::Merged { exchange, merge } => {
+                    self.exchanges.merged(exchange, merge.as_ref(), self.now, &mut self.out);
                 }
                 Outcome::Wrote(entries) => self.wrote(tree, entries, Origin::Local),
                 Outcome::Ingested { exchange, frames, result } => {

@@ -7,8 +7,8 @@ use alloc::{
 };
 
 use crate::{
-    Id, Now, PublicKey,
-    entry::{EntryError, VerifiedEntry},
+    Id, Now, Position, PublicKey,
+    entry::{Entry, EntryError, VerifiedEntry},
     node::{
         CommandId, ExchangeEvent, ExchangeId, NodeError, Op, ReadReply,
         ended::Ended,
@@ -98,7 +98,8 @@ impl Exchanges {
             out.exchange(id, Op::Close);
             return;
         }
-        self.insert(id, Role::Responder(Responder::new(id, proven, out)), now, out);
+        let responder = Responder::new(id, proven, self.own, out);
+        self.insert(id, Role::Responder(responder), now, out);
     }
 
     /// Opens an exchange on behalf of a caller.
@@ -261,6 +262,23 @@ impl Exchanges {
             }?;
             Some((*id, tree, entries))
         })
+    }
+
+    /// A merge that is to be written for a partial holder: over all of these tips, and this node's.
+    pub(super) fn take_merge(&mut self) -> Option<(ExchangeId, Id, Vec<Position>)> {
+        self.all.iter_mut().find_map(|(id, exchange)| {
+            let Role::Responder(responder) = &mut exchange.role else { return None };
+            let (tree, tips) = responder.take_merge()?;
+            Some((*id, tree, tips))
+        })
+    }
+
+    /// The merge is durable, or nothing came of it.
+    pub(super) fn merged(&mut self, id: ExchangeId, merge: Option<&Entry>, now: Now, out: &mut Outbox) {
+        self.with(id, now, out, |exchange, out| match &mut exchange.role {
+            Role::Responder(responder) => responder.merged(merge, out),
+            Role::Initiator(_) => Next::On,
+        });
     }
 
     /// An exchange of this node's that has ended.

@@ -332,6 +332,8 @@ fn refused(tree: Id, refusal: Refusal) -> NodeError {
         Refusal::Refused { id, rule } => NodeError::PeerRefused(format!("{id}: {rule}")),
         Refusal::Malformed { rule } => NodeError::PeerRefused(String::from(rule.as_str())),
         Refusal::Failed => NodeError::PeerFailed,
+        Refusal::Partial => NodeError::PeerRefused("it is a partial holder: ask a full node".into()),
+        Refusal::NoAdvance => NodeError::PeerRefused("it answered as if to a partial holder".into()),
     }
 }
 

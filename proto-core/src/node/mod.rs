@@ -18,17 +18,20 @@
 //! | `writes` | the writes of one tree: one in flight, the others in line |
 //! | `exchanges` | all exchanges; `initiator`, `responder`: one of either kind; `ended`: who is told |
 //! | `talk`, `pipeline` | a session at work: its buffers, its snapshot, its frames |
+//! | `giving`, `difference` | answering a partial holder, and what it lacks |
 //! | `relations` | which tree is kept the same with which peer, and when to try next |
 
 mod action;
 mod command;
 mod compose;
 mod create;
+mod difference;
 mod ended;
 mod engine;
 mod entropy;
 mod error;
 mod exchanges;
+mod giving;
 mod initiator;
 mod known;
 mod outbox;
@@ -42,6 +45,7 @@ mod writes;
 pub use action::{Action, Event, ExchangeEvent, ExchangeId, Number, Op, SnapshotId};
 pub use command::{Command, CommandId, Commit, Notification, Origin, Progress, Reply, SyncReport, TreeInfo};
 pub use create::ROOT_KEY_PREFIX;
+pub use difference::Difference;
 pub use engine::Node;
 pub use entropy::Entropy;
 pub use error::NodeError;

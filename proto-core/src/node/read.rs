@@ -12,10 +12,10 @@ use crate::{
     document::{DocumentError, newest_time},
     entry::{Entry, Permission, Who},
     limits::MAX_BATCH_ENTRIES,
-    node::known,
+    node::{Difference, difference::difference, known},
     session::{ARRIVALS, Known, OwnedAnswer, Query, answer},
     storage::{Snapshot, StorageError},
-    wire::{MAX_TREE_NAME, NAMED_TIPS, TREES_PAGE, TreeLine},
+    wire::{Have, MAX_TREE_NAME, NAMED_TIPS, TREES_PAGE, TreeLine},
 };
 
 /// Tips read at a time.
@@ -65,6 +65,15 @@ pub enum Read {
         /// Only what has arrived behind this number, if there is one.
         since: Option<u64>,
     },
+    /// What a partial holder lacks.
+    Difference {
+        /// What it has said of itself.
+        have: Box<Have>,
+        /// The ids of its ring.
+        ids: Vec<Id>,
+        /// This node's key: an advance is signed with it.
+        own: PublicKey,
+    },
     /// The trees that a peer may read.
     Trees {
         /// The key that the peer has proven, if any.
@@ -91,6 +100,8 @@ pub enum ReadReply {
         /// The first entry of the ranges that is not among them.
         next: Option<Position>,
     },
+    /// To [`Read::Difference`].
+    Difference(Difference),
     /// To [`Read::Trees`].
     Trees {
         /// At most [`TREES_PAGE`].
@@ -134,6 +145,9 @@ pub fn perform(snapshot: &Arc<dyn Snapshot>, read: &Read) -> Result<ReadReply, S
         Read::Load { tree, ranges, bytes, since: None } => load(snapshot, tree, ranges, *bytes),
         Read::Load { tree, ranges, bytes, since: Some(since) } => {
             load_arrivals(snapshot, tree, ranges, *bytes, *since)
+        }
+        Read::Difference { have, ids, own } => {
+            difference(snapshot, have, ids, own).map(ReadReply::Difference)
         }
         Read::Trees { proven, after } => trees(snapshot, proven.as_ref(), *after),
     }

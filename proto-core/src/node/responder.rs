@@ -1,14 +1,16 @@
 //! An exchange that a peer opened: requests that are answered one after the other.
 
 use alloc::{boxed::Box, string::ToString, vec, vec::Vec};
+use core::fmt::Display;
 
 use crate::{
-    Id, PublicKey,
-    entry::{EntryError, VerifiedEntry},
+    Id, Position, PublicKey,
+    entry::{Entry, EntryError, VerifiedEntry},
     limits::MAX_FRAME,
     node::{
         ExchangeEvent, ExchangeId, Op, Read, ReadReply,
         exchanges::Next,
+        giving::{self, Giving},
         outbox::{Outbox, Waiting},
         pipeline::MAX_FRAMES,
         read::Admission,
@@ -27,6 +29,7 @@ const REFUSAL: usize = 256;
 pub(super) struct Responder {
     id: ExchangeId,
     proven: Option<PublicKey>,
+    own: PublicKey,
     phase: Phase,
 }
 
@@ -40,6 +43,8 @@ enum Phase {
         frame: Vec<u8>,
     },
     Talking(Box<Talk>),
+    /// A partial holder asks.
+    Giving(Box<Giving>),
     /// The store looks for what the peer may read.
     Listing,
     /// The answer is on its way; then the next request may come, or the exchange ends.
@@ -49,9 +54,9 @@ enum Phase {
 }
 
 impl Responder {
-    pub(super) fn new(id: ExchangeId, proven: Option<PublicKey>, out: &mut Outbox) -> Self {
+    pub(super) fn new(id: ExchangeId, proven: Option<PublicKey>, own: PublicKey, out: &mut Outbox) -> Self {
         out.exchange(id, Op::Receive);
-        Self { id, proven, phase: Phase::Resting }
+        Self { id, proven, own, phase: Phase::Resting }
     }
 
     pub(super) const fn proven(&self) -> Option<PublicKey> {
@@ -75,6 +80,14 @@ impl Responder {
             (ExchangeEvent::Received(frame), Phase::Talking(talk)) => {
                 let result = talk.received(frame, out);
                 self.conclude(result, out)
+            }
+            (ExchangeEvent::Received(frame), Phase::Giving(giving)) => {
+                let result = giving.received(&frame, out);
+                self.given(result, out)
+            }
+            (ExchangeEvent::End, Phase::Giving(giving)) => {
+                let result = giving.ended(out);
+                self.given(result, out)
             }
             (ExchangeEvent::End, Phase::Talking(talk)) => {
                 let result = talk.ended(out);
@@ -102,6 +115,11 @@ impl Responder {
         match Frame::read(&bytes) {
             Ok(Frame::Sync(hello, _)) => {
                 let tree = hello.tree;
+                out.read_once(Waiting::Exchange(self.id), Read::Admit { tree, proven: self.proven });
+                self.phase = Phase::Admitting { tree, frame: bytes };
+            }
+            Ok(Frame::Have(have, _)) => {
+                let tree = have.tree;
                 out.read_once(Waiting::Exchange(self.id), Read::Admit { tree, proven: self.proven });
                 self.phase = Phase::Admitting { tree, frame: bytes };
             }
@@ -148,6 +166,10 @@ impl Responder {
                 self.list(&lines, more, out);
                 Next::On
             }
+            (Phase::Giving(giving), ReadReply::Difference(difference)) => {
+                let result = giving.found(difference, out);
+                self.given(result, out)
+            }
             (Phase::Talking(talk), reply) => {
                 let result = talk.answer(reply, out);
                 self.conclude(result, out)
@@ -160,6 +182,15 @@ impl Responder {
         if admission != Admission::Granted {
             self.refuse(&Refusal::Unknown, out);
             return Next::On;
+        }
+        if let Ok(Frame::Have(have, ids)) = Frame::read(&frame) {
+            return match Giving::new(self.id, self.own, have, ids.iter().collect(), out) {
+                Ok(giving) => {
+                    self.phase = Phase::Giving(Box::new(giving));
+                    Next::On
+                }
+                Err(refusal) => self.given(Err(refusal), out),
+            };
         }
         // The salt is the initiator's; a responder takes it from the request.
         let mut config = Config::host(tree, Salt::default());
@@ -185,14 +216,25 @@ impl Responder {
         result: Result<Vec<VerifiedEntry>, (Vec<VerifiedEntry>, EntryError)>,
         out: &mut Outbox,
     ) -> Next {
-        let Phase::Talking(talk) = &mut self.phase else { return Next::On };
-        let result = talk.verified(frame, result);
-        self.conclude(result, out)
+        match &mut self.phase {
+            Phase::Talking(talk) => {
+                let result = talk.verified(frame, result);
+                self.conclude(result, out)
+            }
+            Phase::Giving(giving) => {
+                let result = giving.verified(frame, result);
+                self.given(result, out)
+            }
+            _ => Next::On,
+        }
     }
 
     pub(super) fn next_write(&mut self) -> Option<(Id, talk::Ingest)> {
-        let Phase::Talking(talk) = &mut self.phase else { return None };
-        Some((talk.tree(), talk.next_write()?))
+        match &mut self.phase {
+            Phase::Talking(talk) => Some((talk.tree(), talk.next_write()?)),
+            Phase::Giving(giving) => Some((giving.tree(), giving.next_write()?)),
+            _ => None,
+        }
     }
 
     pub(super) fn ingested(
@@ -201,13 +243,46 @@ impl Responder {
         result: Result<Put, StorageError>,
         out: &mut Outbox,
     ) -> Next {
-        let Phase::Talking(talk) = &mut self.phase else { return Next::On };
+        if !matches!(self.phase, Phase::Talking(_) | Phase::Giving(_)) {
+            return Next::On;
+        }
         let Ok(put) = result else {
             self.refuse(&Refusal::Failed, out);
             return Next::On;
         };
-        let result = talk.ingested(frames, &put, out);
-        self.conclude(result, out)
+        match &mut self.phase {
+            Phase::Talking(talk) => {
+                let result = talk.ingested(frames, &put, out);
+                self.conclude(result, out)
+            }
+            Phase::Giving(giving) => {
+                let result = giving.ingested(frames, &put, out);
+                self.given(result, out)
+            }
+            _ => Next::On,
+        }
+    }
+
+    /// The tips of a partial holder over which a merge is to be written.
+    pub(super) fn take_merge(&mut self) -> Option<(Id, Vec<Position>)> {
+        let Phase::Giving(giving) = &mut self.phase else { return None };
+        Some((giving.tree(), giving.take_merge()?))
+    }
+
+    /// The merge is durable, or nothing came of it.
+    pub(super) fn merged(&mut self, merge: Option<&Entry>, out: &mut Outbox) -> Next {
+        let Phase::Giving(giving) = &mut self.phase else { return Next::On };
+        let result = giving.merged(merge, out);
+        self.given(result, out)
+    }
+
+    fn given(&mut self, result: giving::Stepped, out: &mut Outbox) -> Next {
+        match result {
+            Ok(giving::Next::On) => {}
+            Ok(giving::Next::Answered) => self.finish(false, out),
+            Err(refusal) => self.refuse(&refusal, out),
+        }
+        Next::On
     }
 
     fn conclude(&mut self, result: Result<(), talk::Ended>, out: &mut Outbox) -> Next {
@@ -220,12 +295,18 @@ impl Responder {
             }
             Err(talk::Ended::Fault(fault)) => self.refuse(&fault.reply(), out),
             Err(talk::Ended::BadEntry(error)) => {
-                let mut rule = Rule::new();
-                let _ = error.to_string().chars().try_for_each(|character| rule.push(character));
-                self.refuse(&Refusal::Malformed { rule }, out);
+                self.refuse(&Refusal::Malformed { rule: rule(&error) }, out);
             }
             Err(talk::Ended::MayNotUpload) => self.refuse(&Refusal::Unknown, out),
         }
         Next::On
     }
+}
+
+/// The text of anything, cut to what a frame carries.
+pub(super) fn rule(text: &impl Display) -> Rule {
+    let mut rule = Rule::new();
+    // What does not fit is cut.
+    let _ = text.to_string().chars().try_for_each(|character| rule.push(character));
+    rule
 }

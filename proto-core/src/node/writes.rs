@@ -1,10 +1,10 @@
 //! The writes of one tree: one in flight, the others in line. Commits that wait together become one write.
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 
 use crate::{
-    Id, Position,
-    entry::VerifiedEntry,
+    Id, Position, SecretKey,
+    entry::{Entry, VerifiedEntry},
     limits::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES},
     node::{
         CommandId, Commit, CommitContext, ExchangeId, NodeError, Read,
@@ -23,6 +23,8 @@ pub(super) enum Job {
     Append(CommandId, Vec<VerifiedEntry>),
     /// Entries from a peer, as they came in one frame.
     Ingest(ExchangeId, Vec<VerifiedEntry>),
+    /// A merge for a partial holder, over these tips and all others, signed with this key.
+    Merge(ExchangeId, Box<SecretKey>, Vec<Position>),
     Drop(CommandId),
 }
 
@@ -38,6 +40,9 @@ enum Flight {
     Append(CommandId),
     /// This many frames of an exchange.
     Ingest(ExchangeId, usize),
+    /// A merge waits for the tips.
+    ReadingTips(ExchangeId, Box<SecretKey>, Vec<Position>),
+    Merge(ExchangeId, Box<VerifiedEntry>),
     Drop(CommandId),
 }
 
@@ -73,6 +78,11 @@ pub(super) enum Outcome {
     Dropped {
         command: CommandId,
         result: Result<(), NodeError>,
+    },
+    /// The merge, if it is durable.
+    Merged {
+        exchange: ExchangeId,
+        merge: Option<Entry>,
     },
     /// New entries of this node's own.
     Wrote(Vec<Position>),
@@ -118,6 +128,11 @@ impl Writes {
                 Flight::Append(command)
             }
             Job::Ingest(exchange, entries) => self.start_ingest(exchange, entries, out),
+            Job::Merge(exchange, key, tips) => {
+                let (author, paths) = (key.public(), Vec::new());
+                out.read_once(Waiting::Commit(tree), Read::Commit { tree, author, paths });
+                Flight::ReadingTips(exchange, key, tips)
+            }
             Job::Drop(command) => {
                 out.write(Waiting::Write(tree), Write::Drop { tree });
                 Flight::Drop(command)
@@ -176,9 +191,15 @@ impl Writes {
         out: &mut Outbox,
     ) -> Vec<Outcome> {
         let flight = core::mem::replace(&mut self.flight, Flight::Nothing);
-        let Flight::Reading(commits) = flight else {
-            self.flight = flight;
-            return Vec::new();
+        let commits = match flight {
+            Flight::Reading(commits) => commits,
+            Flight::ReadingTips(exchange, key, tips) => {
+                return self.merge(exchange, &key, &tips, (reply, wall), out);
+            }
+            flight => {
+                self.flight = flight;
+                return Vec::new();
+            }
         };
         let context = match reply {
             Ok(Some(context)) => context,
@@ -211,6 +232,28 @@ impl Writes {
         outcomes
     }
 
+    /// The tips are known: write the merge.
+    fn merge(
+        &mut self,
+        exchange: ExchangeId,
+        key: &SecretKey,
+        tips: &[Position],
+        (reply, wall): (Result<Option<CommitContext>, StorageError>, u64),
+        out: &mut Outbox,
+    ) -> Vec<Outcome> {
+        if let Ok(Some(context)) = reply {
+            let mut composer = Composer::new(self.tree, wall, context.tips);
+            if let Ok(merge) = composer.merge_naming(key, tips) {
+                let write = Write::Put { tree: self.tree, entries: composer.into_entries() };
+                out.write(Waiting::Write(self.tree), write);
+                self.flight = Flight::Merge(exchange, Box::new(merge));
+                return Vec::new();
+            }
+        }
+        self.start(out);
+        alloc::vec![Outcome::Merged { exchange, merge: None }]
+    }
+
     fn fail_all(
         &mut self,
         commits: Vec<(CommandId, Commit)>,
@@ -240,10 +283,11 @@ impl Writes {
             Flight::Ingest(exchange, frames) => {
                 alloc::vec![Outcome::Ingested { exchange, frames, result: put }]
             }
+            Flight::Merge(exchange, merge) => merged(exchange, &merge, put),
             Flight::Drop(command) => {
                 alloc::vec![Outcome::Dropped { command, result: put.map(|_| ()).map_err(NodeError::from) }]
             }
-            flight @ (Flight::Nothing | Flight::Reading(_)) => {
+            flight @ (Flight::Nothing | Flight::Reading(_) | Flight::ReadingTips(..)) => {
                 self.flight = flight;
                 return Vec::new();
             }
@@ -302,6 +346,13 @@ fn created(command: CommandId, put: Result<Put, StorageError>) -> Vec<Outcome> {
         Ok(put) => alloc::vec![Outcome::Wrote(put.stored), Outcome::Created { command, result: Ok(()) }],
         Err(error) => alloc::vec![Outcome::Created { command, result: Err(error.into()) }],
     }
+}
+
+fn merged(exchange: ExchangeId, merge: &VerifiedEntry, put: Result<Put, StorageError>) -> Vec<Outcome> {
+    let (stored, refused) = put.map_or((Vec::new(), true), |put| (put.stored, put.refused.is_some()));
+    let durable = !refused && stored.contains(&merge.position());
+    let merge = durable.then(|| merge.entry().clone());
+    alloc::vec![Outcome::Wrote(stored), Outcome::Merged { exchange, merge }]
 }
 
 fn appended(command: CommandId, put: Result<Put, StorageError>) -> Vec<Outcome> {

@@ -32,6 +32,7 @@
 //! | `transfer` | sending entries, and the end of a message |
 //! | `read` | answering queries from a [`crate::storage::Snapshot`] |
 //! | `walk` | what a set holds beside some tips and their ancestors |
+//! | [`partial`] | the same between a device that cannot hold the history and a full node |
 //! | `fault` | [`Fault`]: what can go wrong, by who is to blame |
 
 mod absorb;
@@ -43,6 +44,7 @@ mod initiator;
 mod io;
 mod machine;
 mod moves;
+pub mod partial;
 #[cfg(feature = "alloc")]
 mod read;
 mod responder;

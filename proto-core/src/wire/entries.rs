@@ -27,6 +27,16 @@ impl<'a> Entries<'a> {
         }
         Ok(Self { rest: body })
     }
+
+    /// Entries whose lengths were checked before, or the rest of them.
+    pub(crate) const fn trusted(rest: &'a [u8]) -> Self {
+        Self { rest }
+    }
+
+    /// Bytes of the entries that are left, with their lengths.
+    pub(crate) const fn byte_len(&self) -> usize {
+        self.rest.len()
+    }
 }
 
 #[expect(clippy::copy_iterator, reason = "a view: a copy begins where the walk stands")]

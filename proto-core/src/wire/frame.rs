@@ -5,14 +5,14 @@ use serde::Serialize;
 use crate::{
     Id,
     canonical::{self, DecodeError},
-    limits::MAX_FRAME,
+    limits::{MAX_ENTRY, MAX_FRAME},
     wire::{
-        End, Entries, Hello, Items, MAX_WANTS, RangeItem, Refusal, Reply, TREES_PAGE, TreeLine, TreesReply,
-        TreesRequest,
+        End, Entries, Have, Hello, Items, MAX_RING, MAX_WANTS, RangeItem, Refusal, Reply, TREES_PAGE,
+        TreeLine, TreesReply, TreesRequest,
     },
 };
 
-/// The first byte of a frame. Number 9 is kept for access requests, 10 to 12 for partial holders.
+/// The first byte of a frame. Number 9 is kept for access requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Kind {
@@ -34,6 +34,12 @@ pub enum Kind {
     Trees = 7,
     /// Its response.
     TreeList = 8,
+    /// The head of a partial holder's request.
+    Have = 10,
+    /// An entry that shall be a partial holder's base.
+    Advance = 11,
+    /// Ids that a partial holder was asked for and does not hold any more.
+    Gone = 12,
 }
 
 impl Kind {
@@ -49,6 +55,9 @@ impl Kind {
             6 => Self::Refusal,
             7 => Self::Trees,
             8 => Self::TreeList,
+            10 => Self::Have,
+            11 => Self::Advance,
+            12 => Self::Gone,
             _ => return None,
         })
     }
@@ -71,7 +80,7 @@ pub enum FrameError {
     #[error("a frame has at most {MAX_FRAME} bytes, this one {0}: split the message over several")]
     TooLarge(usize),
     /// A kind that this program does not know.
-    #[error("frame kind {0} is unknown here (known: 0 to 8): update this program")]
+    #[error("frame kind {0} is unknown here (known: 0 to 8 and 10 to 12): update this program")]
     UnknownKind(u8),
     /// The body is not the canonical encoding of its kind.
     #[error("the frame's body is cut short, malformed or not canonical")]
@@ -108,6 +117,12 @@ pub enum Frame<'a> {
     Trees(TreesRequest),
     /// Its response, at most [`TREES_PAGE`] lines.
     TreeList(TreesReply, Items<'a, TreeLine>),
+    /// The head of a partial holder's request, and the ids of its ring, at most [`MAX_RING`].
+    Have(Have, Items<'a, Id>),
+    /// The canonical bytes of the entry that shall be the base.
+    Advance(&'a [u8]),
+    /// Ids that a partial holder does not hold any more, at most [`MAX_WANTS`].
+    Gone(Items<'a, Id>),
 }
 
 impl<'a> Frame<'a> {
@@ -137,6 +152,13 @@ impl<'a> Frame<'a> {
                 let (head, rest) = canonical::take_from_bytes(body)?;
                 Self::TreeList(head, at_most(TREES_PAGE, Items::read(rest)?)?)
             }
+            Kind::Have => {
+                let (head, rest) = canonical::take_from_bytes(body)?;
+                Self::Have(head, at_most(MAX_RING, Items::read(rest)?)?)
+            }
+            Kind::Advance if body.is_empty() || body.len() > MAX_ENTRY => return Err(FrameError::Body),
+            Kind::Advance => Self::Advance(body),
+            Kind::Gone => Self::Gone(at_most(MAX_WANTS, Items::read(body)?)?),
         })
     }
 }

@@ -14,7 +14,8 @@ use crate::{
 pub const VERSION: u8 = 1;
 
 /// What this program can do beyond version 1.
-pub const CAPABILITIES: Capabilities = Capabilities(Capabilities::TOKENS.0 | Capabilities::WALKS.0);
+pub const CAPABILITIES: Capabilities =
+    Capabilities(Capabilities::TOKENS.0 | Capabilities::PARTIAL.0 | Capabilities::WALKS.0);
 
 /// Tips that a message names; of more it gives a digest. Two ids are as long as three fingerprints of ranges.
 pub const NAMED_TIPS: usize = 2;
@@ -44,13 +45,14 @@ impl Versions {
 }
 
 /// A set of abilities beyond the version, one bit each. Unknown bits mean nothing; a side uses only what both name.
-/// Bit 1 (partial holders) is spoken for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Capabilities(pub u32);
 
 impl Capabilities {
     /// Bit 0: takes a [`Token`] in place of ranges, and hands out its own.
     pub const TOKENS: Self = Self(1);
+    /// Bit 1: is a partial holder, or answers one.
+    pub const PARTIAL: Self = Self(2);
     /// Bit 2: answers an initiator that is merely behind by walking down from the tips that it named.
     pub const WALKS: Self = Self(4);
 
@@ -192,4 +194,8 @@ pub enum Refusal {
     },
     /// The responder failed, by no fault of the asker.
     Failed,
+    /// The asked is a partial holder, which answers nobody: ask a full node.
+    Partial,
+    /// What a partial holder lacks does not fit, and the responder may not write the merge that would stand for it.
+    NoAdvance,
 }

@@ -9,6 +9,8 @@
 //! sync response   Reply          Entries*  [Missing]  End     or   Refusal
 //! trees request   Trees
 //! trees response  TreeList                                    or   Refusal
+//! have request    Have   [Gone]    Entries*             End
+//! have response   Reply  (Advance | Entries*)  [Missing]  End   or   Refusal
 //! ```
 //!
 //! | file | holds |
@@ -17,6 +19,8 @@
 //! | `hello` | [`Hello`], [`Reply`], [`End`], [`Refusal`] |
 //! | `range` | [`RangeItem`]: what a side says of one range |
 //! | `entries` | [`Entries`], [`EntriesWriter`]: the frames that carry entries |
+//! | `partial` | [`Have`]: what a partial holder says of itself |
+//! | [`serial`] | frames over a plain line of bytes |
 //! | `signed` | what is signed where the transport proves no keys |
 //! | `address`, `ticket` | where peers are, and how people pass that on |
 //! | `json` | the same frames as JSON text |
@@ -31,7 +35,9 @@ mod hex;
 mod items;
 #[cfg(feature = "alloc")]
 pub mod json;
+mod partial;
 mod range;
+pub mod serial;
 mod signed;
 #[cfg(feature = "alloc")]
 mod ticket;
@@ -47,6 +53,7 @@ pub use hello::{
     Tips, VERSION, Versions,
 };
 pub use items::{Items, ItemsIter};
+pub use partial::{Have, MAX_BASE, MAX_RING};
 pub use range::{Bound, Floor, IdPrefix, LIST, Mode, Prefix, RangeItem};
 pub use signed::{
     FRESHNESS, NodeAnswer, Nonce, RequestDigest, RequestHead, RequestHeadError, RequestTarget, ResponseHead,
