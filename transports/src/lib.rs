@@ -10,6 +10,7 @@
 //! | [`memory`] | the process's memory, with faults on demand |
 //! | `http` | HTTP/1.1, signed both ways; on an executor or on plain threads |
 //! | `quic` | QUIC, keys proven in TLS; on an executor or on a thread of its own |
+//! | `serial` | a plain line of bytes, keys proven in a signed greeting; two threads a line |
 //!
 //! [`host`] is what every runtime shares to use them.
 
@@ -34,6 +35,8 @@ mod pump;
 pub mod quic;
 #[cfg(feature = "executor")]
 mod race;
+#[cfg(feature = "serial")]
+pub mod serial;
 mod transport;
 
 #[cfg(feature = "executor")]
