@@ -46,6 +46,13 @@ fn shell(script: &str, folder: &Path, node: &str, tree: &Id) -> Output {
         .unwrap()
 }
 
+/// Tools that the examples use and that this machine lacks: a machine with only Rust still passes the tests.
+fn missing_tools() -> Vec<&'static str> {
+    let tools = ["bash", "curl", "openssl", "xxd", "base32"];
+    let found = |tool: &&str| Command::new(tool).arg("--help").output().is_ok();
+    tools.into_iter().filter(|tool| !found(tool)).collect()
+}
+
 /// What a script that succeeds prints.
 fn run(script: &str, folder: &Path, node: &str, tree: &Id) -> String {
     let output = shell(script, folder, node, tree);
@@ -72,6 +79,11 @@ fn names(answer: &str) -> Vec<String> {
 
 #[test]
 fn the_examples_of_the_page_on_http_work_as_they_stand() {
+    let missing = missing_tools();
+    if !missing.is_empty() {
+        eprintln!("!!! SKIPPED: the examples of docs/http.md need {}", missing.join(", "));
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     smol::block_on(async {

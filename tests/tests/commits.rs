@@ -72,12 +72,12 @@ fn a_key_without_permission_cannot_commit_and_does_not_block_those_that_can() {
     if let Command::Commit(commit) = &mut foreign {
         commit.key = pleach_core::SecretKey::from_bytes([9; 32]);
     }
-    let three = world.commit(alice, tree, "b", "3");
-    let [one, two, three] = [one, foreign, three].map(|command| world.command(alice, command));
+    let last = world.commit(alice, tree, "b", "3");
+    let [one, two, last] = [one, foreign, last].map(|command| world.command(alice, command));
     world.settle();
     assert!(matches!(world.outcome(alice, one), Some(Ok(_))));
     assert!(matches!(world.outcome(alice, two), Some(Err(NodeError::Refused(..)))));
-    assert!(matches!(world.outcome(alice, three), Some(Ok(_))));
+    assert!(matches!(world.outcome(alice, last), Some(Ok(_))));
     assert_eq!(world.value(alice, tree, "a").as_deref(), Some("1"));
     assert_eq!(world.value(alice, tree, "b").as_deref(), Some("3"));
 }
