@@ -154,15 +154,12 @@ impl Side {
     }
 
     fn receive(&mut self) {
-        match self.inbox.next() {
-            Some(frame) => {
-                self.incoming = frame;
-                self.input(Input::Frame).expect("a good frame");
-            }
-            None => {
-                self.incoming.clear();
-                self.input(Input::End).expect("a whole message");
-            }
+        if let Some(frame) = self.inbox.next() {
+            self.incoming = frame;
+            self.input(Input::Frame).expect("a good frame");
+        } else {
+            self.incoming.clear();
+            self.input(Input::End).expect("a whole message");
         }
     }
 

@@ -204,7 +204,7 @@ fn an_uneven_fork_moves_each_entry_once() {
         let pair = stores(&shared, &chain(&top(&shared), mine, 1), &chain(&top(&shared), theirs, 2));
         let one = pair.0.leaves.last_key_value().unwrap().1.bytes.len();
         let cost = measured("an uneven fork", pair);
-        assert!(cost.moved.abs_diff(one * (mine + theirs) as usize) < 600, "{cost:?}");
+        assert!(cost.moved.abs_diff(one * usize::try_from(mine + theirs).unwrap()) < 600, "{cost:?}");
         assert!(cost.rounds <= 3, "{cost:?}");
     }
 }
