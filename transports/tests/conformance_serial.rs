@@ -1,6 +1,7 @@
 //! The suite over lines of bytes: pairs of pipes in memory, which stay when one of their ends is let go.
 #![cfg(all(feature = "conformance", feature = "serial"))]
 
+#[allow(dead_code, reason = "lines need no executor; the other suites do")]
 mod node;
 
 use std::{
