@@ -4,7 +4,7 @@
 //! which the fingerprint of any range costs O(log n), one row for each write, the order of arrival, and for each
 //! entry the grant that stands for it and its view of the settings. Beside the trees it keeps the node's metadata.
 //!
-//! The rules are not the store's: it calls [`crate::access::judge`] and [`crate::document::rows`] inside its write
+//! The rules are not the store's: it calls [`crate::access::judge`] and [`crate::document::rows_of`] inside its write
 //! transaction, so that every entry is judged against exactly what is stored.
 //!
 //! # What every store must keep
