@@ -242,8 +242,8 @@ pub fn from_element(text: &[u8]) -> Result<Vec<u8>, JsonError> {
 ///
 /// ```
 /// # use pleach_core::wire::json;
-/// let frames = json::message(br#"[{"wants": []}, {"end": {"until": null, "tips": null, "count": 0}}, "Bw=="]"#)?;
-/// assert_eq!(frames, [&[4][..], &[3, 0, 0, 0], &[7]]);
+/// let frames = json::message(br#"[{"wants": []}, {"end": {"until": null, "tips": null, "count": 0, "token": null}}, "Bw=="]"#)?;
+/// assert_eq!(frames, [&[4][..], &[3, 0, 0, 0, 0], &[7]]);
 /// assert_eq!(json::message(br#"{"wants": []}"#)?, [[4]]);
 /// # Ok::<(), json::JsonError>(())
 /// ```
