@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A random history: for each entry up to three parents among those before it, near the end or anywhere.
-fn history() -> impl Strategy<Value = Vec<Rc<Leaf>>> {
+pub(super) fn history() -> impl Strategy<Value = Vec<Rc<Leaf>>> {
     let parents = prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 1..4);
     prop::collection::vec(parents, 1..200).prop_map(|shape| {
         let mut leaves: Vec<Rc<Leaf>> = std::vec![Rc::new(Leaf::new(&[], 0, 16))];
@@ -33,7 +33,7 @@ fn history() -> impl Strategy<Value = Vec<Rc<Leaf>>> {
 }
 
 /// The entries named by `picks`, and all their ancestors.
-fn closed(history: &[Rc<Leaf>], picks: &[prop::sample::Index]) -> Store {
+pub(super) fn closed(history: &[Rc<Leaf>], picks: &[prop::sample::Index]) -> Store {
     let mut wanted: std::collections::BTreeSet<_> =
         picks.iter().map(|pick| history[pick.index(history.len())].position.id).collect();
     let mut sorted = history.to_vec();
@@ -48,7 +48,7 @@ fn closed(history: &[Rc<Leaf>], picks: &[prop::sample::Index]) -> Store {
     Store::from(&taken)
 }
 
-fn picks() -> impl Strategy<Value = Vec<prop::sample::Index>> {
+pub(super) fn picks() -> impl Strategy<Value = Vec<prop::sample::Index>> {
     prop::collection::vec(any::<prop::sample::Index>(), 0..60)
 }
 

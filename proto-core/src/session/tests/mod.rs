@@ -3,4 +3,5 @@
 mod bytes;
 mod convergence;
 mod hostile;
+mod oracle;
 mod world;
