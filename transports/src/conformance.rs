@@ -58,6 +58,7 @@ pub fn check(subject: &Subject) {
     the_own_key_at_the_other_end_is_refused(subject);
     a_responder_that_goes_in_the_middle_is_an_error_and_no_hang(subject);
     a_responder_that_goes_before_it_answers_is_an_error_and_no_hang(subject);
+    an_answer_is_heard_by_whoever_was_still_asking(subject);
     an_initiator_that_goes_leaves_the_server_well(subject);
     nobody_there_is_a_clear_error(subject);
     a_place_in_use_is_a_clear_error_and_free_again_afterwards(subject);
@@ -331,6 +332,23 @@ fn a_responder_that_goes_before_it_answers_is_an_error_and_no_hang(subject: &Sub
     // The cut may show while the message is sent, or afterwards.
     let heard = exchange.say(&[vec![1], vec![2]]).and_then(|()| exchange.hear());
     assert!(heard.is_err(), "no answer is no empty answer: {heard:?}");
+}
+
+fn an_answer_is_heard_by_whoever_was_still_asking(subject: &Subject) {
+    let server = Served::new((subject.bound)(1, None).listen().unwrap(), |mut exchange| {
+        exchange.receive()?;
+        exchange.say(&[b"no".to_vec()])
+    });
+    let client = (subject.unbound)(2);
+    let mut exchange = Driven::open(&*client, &server.address).unwrap();
+    // More than any transport has on its way, so that the answer comes in the middle of it.
+    let mut sent = Ok(());
+    for _ in 0..MAX_MESSAGE / MAX_FRAME {
+        sent = sent.and_then(|()| exchange.send(&vec![1; MAX_FRAME]));
+    }
+    let sent = sent.and_then(|()| exchange.finish());
+    assert!(matches!(sent, Ok(()) | Err(TransportError::Cut(_))), "{sent:?}");
+    assert_eq!(exchange.hear(), Ok(Some(vec![b"no".to_vec()])));
 }
 
 fn an_initiator_that_goes_leaves_the_server_well(subject: &Subject) {

@@ -1,9 +1,7 @@
 //! How frames follow one another in a stream of bytes: each after its length, four bytes with the low one first; a
 //! length of zero ends the message.
 
-use pleach_core::limits::{MAX_FRAME, MAX_MESSAGE};
-
-use crate::TransportError;
+use crate::{TransportError, budget::Budget};
 
 /// Bytes of a length.
 pub(crate) const PREFIX: usize = 4;
@@ -11,30 +9,9 @@ pub(crate) const PREFIX: usize = 4;
 /// The end of a message.
 pub(crate) const END: [u8; PREFIX] = [0; PREFIX];
 
-/// The length in front of a frame, after the checks that hold for it.
-pub(crate) fn prefix(frame: &[u8]) -> Result<[u8; PREFIX], TransportError> {
-    match u32::try_from(frame.len()) {
-        Ok(0) => Err(TransportError::Misuse("a frame has at least one byte")),
-        Ok(length) if frame.len() <= MAX_FRAME => Ok(length.to_le_bytes()),
-        _ => Err(TransportError::TooLarge { what: "a frame", limit: MAX_FRAME, found: frame.len() }),
-    }
-}
-
-/// Counts the bytes of a message against their limit.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Budget {
-    used: usize,
-}
-
-impl Budget {
-    pub(crate) fn charge(&mut self, frame: usize) -> Result<(), TransportError> {
-        let found = self.used.saturating_add(frame);
-        if found > MAX_MESSAGE {
-            return Err(TransportError::TooLarge { what: "a message", limit: MAX_MESSAGE, found });
-        }
-        self.used = found;
-        Ok(())
-    }
+/// The length in front of a frame that a budget has let through.
+pub(crate) fn prefix(frame: &[u8]) -> [u8; PREFIX] {
+    u32::try_from(frame.len()).unwrap_or(u32::MAX).to_le_bytes()
 }
 
 /// What a decoder finds.
@@ -90,7 +67,7 @@ impl Decoder {
 
     /// Whether the bytes so far end between two messages.
     pub(crate) fn is_between_messages(&self) -> bool {
-        self.have == 0 && self.budget.used == 0
+        self.have == 0 && self.budget.is_untouched()
     }
 
     fn length(&self) -> usize {
@@ -98,16 +75,17 @@ impl Decoder {
     }
 
     fn announced(&mut self) -> Result<(), TransportError> {
-        let length = self.length();
-        if length > MAX_FRAME {
-            return Err(TransportError::TooLarge { what: "a frame", limit: MAX_FRAME, found: length });
+        match self.length() {
+            0 => Ok(()),
+            length => self.budget.charge(length),
         }
-        self.budget.charge(length)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use pleach_core::limits::{MAX_FRAME, MAX_MESSAGE};
+
     use super::*;
 
     fn all(bytes: &[u8], piece: usize) -> Result<Vec<Part>, TransportError> {
@@ -125,7 +103,7 @@ mod tests {
     fn frames_are_found_in_pieces_of_any_size() {
         let mut bytes = Vec::new();
         for frame in [&b"one"[..], b"2", b"three"] {
-            bytes.extend(prefix(frame).unwrap());
+            bytes.extend(prefix(frame));
             bytes.extend(frame);
         }
         bytes.extend(END);
@@ -154,7 +132,7 @@ mod tests {
         let frame = vec![7; MAX_FRAME];
         let mut bytes = Vec::new();
         for _ in 0..MAX_MESSAGE / MAX_FRAME {
-            bytes.extend(prefix(&frame).unwrap());
+            bytes.extend(prefix(&frame));
             bytes.extend(&frame);
         }
         assert!(all(&bytes, 1 << 16).is_ok());

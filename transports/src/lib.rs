@@ -16,6 +16,7 @@
 
 #![forbid(unsafe_code)]
 
+mod budget;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod context;

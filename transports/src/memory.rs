@@ -7,14 +7,12 @@ use std::{
     task::{Context as Task, Poll, ready},
 };
 
-use pleach_core::{
-    PublicKey,
-    limits::{MAX_FRAME, MAX_MESSAGE},
-};
+use pleach_core::PublicKey;
 
 use crate::{
     Address, Builder, Built, Context, Exchange, Listener, Received, Transport, TransportError,
-    pipe::{NotSent, Receiver, Sender, pipe},
+    budget::Budget,
+    pipe::{Receiver, Sender, pipe},
 };
 
 /// Frames on their way in one direction.
@@ -186,7 +184,7 @@ impl Transport for MemoryTransport {
             peer: None,
             lane: None,
             initiator: true,
-            sent: 0,
+            sent: Budget::default(),
             over: true,
         }))
     }
@@ -258,11 +256,15 @@ struct MemoryExchange {
     dial: Option<(Address, PublicKey)>,
     peer: Option<PublicKey>,
     lane: Option<(Sender<Item>, Receiver<Item>)>,
-    /// Bytes in this side's message so far.
-    sent: usize,
+    /// This side's message so far.
+    sent: Budget,
     initiator: bool,
     /// Whether the peer may go now: none of its messages is under way or due.
     over: bool,
+}
+
+fn cut() -> TransportError {
+    TransportError::Cut("in the middle of a message".into())
 }
 
 impl MemoryExchange {
@@ -297,7 +299,7 @@ impl MemoryExchange {
             peer: Some(own),
             lane: Some((responses, asked)),
             initiator: false,
-            sent: 0,
+            sent: Budget::default(),
             over: true,
         };
         let peer = door.key;
@@ -309,7 +311,7 @@ impl MemoryExchange {
 
     fn cut(&mut self) -> TransportError {
         self.lane = None;
-        TransportError::Cut("in the middle of a message".into())
+        cut()
     }
 
     fn poll_put(
@@ -320,13 +322,12 @@ impl MemoryExchange {
         let Some((lane, _)) = &self.lane else {
             return Poll::Ready(Err(TransportError::Misuse("the exchange is not open")));
         };
-        if ready!(lane.poll_room(task)).is_err() || self.network.lock().cuts() {
+        let room = ready!(lane.poll_room(task));
+        if self.network.lock().cuts() {
             return Poll::Ready(Err(self.cut()));
         }
-        Poll::Ready(match lane.try_send(item()) {
-            Ok(()) => Ok(()),
-            Err(NotSent::Full | NotSent::Closed) => Err(self.cut()),
-        })
+        // What a peer that went had said before can still be received.
+        Poll::Ready(room.and_then(|()| lane.try_send(item())).map_err(|_| cut()))
     }
 }
 
@@ -340,18 +341,8 @@ impl Exchange for MemoryExchange {
     }
 
     fn poll_send(&mut self, task: &mut Task<'_>, frame: &[u8]) -> Poll<Result<(), TransportError>> {
-        if frame.is_empty() {
-            return Poll::Ready(Err(TransportError::Misuse("a frame has at least one byte")));
-        }
-        let sent = self.sent.saturating_add(frame.len());
-        let (what, limit, found) = if frame.len() > MAX_FRAME {
-            ("a frame", MAX_FRAME, frame.len())
-        } else {
-            ("a message", MAX_MESSAGE, sent)
-        };
-        if found > limit {
-            return Poll::Ready(Err(TransportError::TooLarge { what, limit, found }));
-        }
+        let mut sent = self.sent;
+        sent.charge(frame.len())?;
         ready!(self.poll_put(task, || Item::Frame(frame.to_vec())))?;
         self.sent = sent;
         Poll::Ready(Ok(()))
@@ -359,7 +350,7 @@ impl Exchange for MemoryExchange {
 
     fn poll_finish(&mut self, task: &mut Task<'_>) -> Poll<Result<(), TransportError>> {
         ready!(self.poll_put(task, || Item::End))?;
-        self.sent = 0;
+        self.sent = Budget::default();
         self.over = !self.initiator;
         Poll::Ready(Ok(()))
     }

@@ -80,11 +80,8 @@ pub enum Outcome {
 /// park_on(pump(None, orders, |outcome| outcomes.push(outcome)));
 /// assert!(matches!(outcomes[..], [Outcome::Failed(TransportError::Misuse(_))]));
 /// ```
-pub async fn pump(
-    mut exchange: Option<Box<dyn Exchange>>,
-    ops: Receiver<Op>,
-    mut report: impl FnMut(Outcome),
-) {
+pub async fn pump(exchange: Option<Box<dyn Exchange>>, ops: Receiver<Op>, mut report: impl FnMut(Outcome)) {
+    let mut end = End { exchange, dialled: false, cut: None };
     let mut waiting = VecDeque::new();
     loop {
         let op = match waiting.pop_front() {
@@ -97,7 +94,7 @@ pub async fn pump(
         if matches!(op, Op::Close) {
             return;
         }
-        let Some(outcome) = unless_closed(carry_out(&mut exchange, op), &ops, &mut waiting).await else {
+        let Some(outcome) = unless_closed(end.carry_out(op), &ops, &mut waiting).await else {
             return;
         };
         let outcome = outcome.unwrap_or_else(Outcome::Failed);
@@ -109,35 +106,68 @@ pub async fn pump(
     }
 }
 
-/// One operation.
-async fn carry_out(exchange: &mut Option<Box<dyn Exchange>>, op: Op) -> Result<Outcome, TransportError> {
-    if let Op::Open(transport, address) = &op {
-        if exchange.is_some() {
-            return Err(TransportError::Misuse("an exchange is opened once"));
+/// This end of an exchange.
+struct End {
+    exchange: Option<Box<dyn Exchange>>,
+    dialled: bool,
+    /// Why the request went no further. The responder may have known its answer already, as a refusal, and gone: that
+    /// shows when the answer is received.
+    cut: Option<TransportError>,
+}
+
+impl End {
+    /// One operation.
+    async fn carry_out(&mut self, op: Op) -> Result<Outcome, TransportError> {
+        if let Op::Open(transport, address) = &op {
+            if self.exchange.is_some() {
+                return Err(TransportError::Misuse("an exchange is opened once"));
+            }
+            self.exchange = Some(transport.dial(address)?);
+            self.dialled = true;
         }
-        *exchange = Some(transport.dial(address)?);
+        let exchange =
+            self.exchange.as_deref_mut().ok_or(TransportError::Misuse("the exchange is not open"))?;
+        match op {
+            Op::Open(..) => {
+                poll_fn(|task| exchange.poll_open(task)).await?;
+                Ok(Outcome::Opened { peer: exchange.peer() })
+            }
+            Op::Send(_) if self.cut.is_some() => Ok(Outcome::Sent),
+            Op::Send(frame) => {
+                let sent = poll_fn(|task| exchange.poll_send(task, &frame)).await;
+                self.unless_cut(sent).map(|()| Outcome::Sent)
+            }
+            Op::Finish if self.cut.is_some() => Ok(Outcome::Finished),
+            Op::Finish => {
+                let finished = poll_fn(|task| exchange.poll_finish(task)).await;
+                self.unless_cut(finished).map(|()| Outcome::Finished)
+            }
+            Op::Receive => match (poll_fn(|task| exchange.poll_receive(task)).await, self.cut.take()) {
+                (Ok(Received::Closed) | Err(_), Some(cut)) => Err(cut),
+                (Ok(Received::Closed), None) => Ok(Outcome::Closed),
+                (Ok(Received::Frame(frame)), cut) => {
+                    self.cut = cut;
+                    Ok(Outcome::Received(frame))
+                }
+                (Ok(Received::End), cut) => {
+                    self.cut = cut;
+                    Ok(Outcome::End)
+                }
+                (Err(error), None) => Err(error),
+            },
+            Op::Close => Err(TransportError::Misuse("a close is not carried out")),
+        }
     }
-    let exchange = exchange.as_deref_mut().ok_or(TransportError::Misuse("the exchange is not open"))?;
-    Ok(match op {
-        Op::Open(..) => {
-            poll_fn(|task| exchange.poll_open(task)).await?;
-            Outcome::Opened { peer: exchange.peer() }
+
+    fn unless_cut(&mut self, result: Result<(), TransportError>) -> Result<(), TransportError> {
+        match result {
+            Err(cut @ TransportError::Cut(_)) if self.dialled => {
+                self.cut = Some(cut);
+                Ok(())
+            }
+            other => other,
         }
-        Op::Send(frame) => {
-            poll_fn(|task| exchange.poll_send(task, &frame)).await?;
-            Outcome::Sent
-        }
-        Op::Finish => {
-            poll_fn(|task| exchange.poll_finish(task)).await?;
-            Outcome::Finished
-        }
-        Op::Receive => match poll_fn(|task| exchange.poll_receive(task)).await? {
-            Received::Frame(frame) => Outcome::Received(frame),
-            Received::End => Outcome::End,
-            Received::Closed => Outcome::Closed,
-        },
-        Op::Close => return Err(TransportError::Misuse("a close is not carried out")),
-    })
+    }
 }
 
 /// Polls an operation while it looks out for a close among the operations that follow, which it keeps in order.

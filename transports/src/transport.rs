@@ -60,6 +60,9 @@ pub enum Received {
 /// A frame has 1 to `MAX_FRAME` bytes, a message at most `MAX_MESSAGE` bytes of frames
 /// ([`pleach_core::limits`]); more is refused on either side before memory is reserved for it.
 ///
+/// A responder may know its answer before it has heard all of a request, say it, and go. The initiator's sends may fail
+/// with [`TransportError::Cut`] from then on; what the responder said can be received all the same.
+///
 /// Over HTTP a response is proven as a whole by its end frame: until `End`, act only upon what proves itself
 /// (entries, by id and signature).
 pub trait Exchange: Send {

@@ -63,6 +63,41 @@ fn a_pump_carries_a_request_and_its_response_in_order() {
 }
 
 #[test]
+fn an_answer_is_received_although_the_request_went_no_further() {
+    let network = MemoryNetwork::new();
+    let server = network.builder().bind("server").transport(context(1));
+    let mut listener = server.listen().unwrap();
+    let client: Arc<dyn Transport> = Arc::new(network.builder().transport(context(2)));
+    let asked = |answers: bool, listener: &mut Box<dyn pleach_transports::Listener>| {
+        let (ops, orders) = async_channel::unbounded();
+        let (to, outcomes) = async_channel::unbounded();
+        let client = Arc::clone(&client);
+        let initiator = thread::spawn(move || park_on(pump(None, orders, report(to))));
+        ops.try_send(Op::Open(client, Address::new("memory", "server"))).unwrap();
+        assert!(matches!(next(&outcomes), Outcome::Opened { .. }));
+        ops.try_send(Op::Send([7].into())).unwrap();
+        assert_eq!(next(&outcomes), Outcome::Sent);
+        let mut exchange = park_on(poll_fn(|task| listener.poll_accept(task))).unwrap();
+        if answers {
+            park_on(poll_fn(|task| exchange.poll_send(task, b"no"))).unwrap();
+            park_on(poll_fn(|task| exchange.poll_finish(task))).unwrap();
+        }
+        drop(exchange);
+        for op in [Op::Send([8].into()), Op::Finish, Op::Receive, Op::Receive, Op::Receive] {
+            ops.try_send(op).unwrap();
+        }
+        initiator.join().unwrap();
+        std::iter::from_fn(|| outcomes.try_recv().ok()).collect::<Vec<_>>()
+    };
+    let cut = Outcome::Failed(TransportError::Cut("in the middle of a message".into()));
+    let (sent, finished) = (Outcome::Sent, Outcome::Finished);
+    let heard =
+        [sent.clone(), finished.clone(), Outcome::Received(b"no".to_vec()), Outcome::End, cut.clone()];
+    assert_eq!(asked(true, &mut listener), heard);
+    assert_eq!(asked(false, &mut listener), [sent, finished, cut]);
+}
+
+#[test]
 fn a_close_interrupts_a_receive_that_waits() {
     let network = MemoryNetwork::new();
     let server = network.builder().bind("server").transport(context(1));

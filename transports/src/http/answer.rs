@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     TransportError,
-    framing::{Budget, Decoder, Part},
+    budget::Budget,
+    framing::{Decoder, Part},
 };
 
 /// How far it is.
@@ -182,9 +183,9 @@ mod tests {
     }
 
     fn response(form: Form, frames: &[Vec<u8>]) -> Vec<u8> {
-        let mut bytes = form.head(&ResponseHead::sign(&key(), request(), 7)).unwrap();
+        let mut bytes = form.head(&ResponseHead::sign(&key(), request(), 7));
         for frame in frames {
-            bytes.extend(form.frame(frame).unwrap());
+            bytes.extend(form.frame(frame));
         }
         bytes.extend(form.end());
         let mut transcript = Transcript::new(request());

@@ -9,7 +9,7 @@ use pleach_core::{
 use serde::{Deserialize, Serialize};
 
 use super::header;
-use crate::{TransportError, framing};
+use crate::framing;
 
 /// One of the two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,20 +87,19 @@ impl Form {
     }
 
     /// How a response begins.
-    pub(super) fn head(self, head: &ResponseHead) -> Result<Vec<u8>, TransportError> {
+    pub(super) fn head(self, head: &ResponseHead) -> Vec<u8> {
         match self {
             Self::Postcard => self.frame(&canonical::to_vec(head)),
-            Self::Json => Ok([&b"["[..], &line(&HeadLine { head: *head }, ",\n")].concat()),
+            Self::Json => [&b"["[..], &line(&HeadLine { head: *head }, ",\n")].concat(),
         }
     }
 
     /// One frame of a response.
-    pub(super) fn frame(self, frame: &[u8]) -> Result<Vec<u8>, TransportError> {
-        let prefix = framing::prefix(frame)?;
-        Ok(match self {
-            Self::Postcard => [&prefix[..], frame].concat(),
+    pub(super) fn frame(self, frame: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Postcard => [&framing::prefix(frame)[..], frame].concat(),
             Self::Json => [json::element(frame).as_bytes(), b",\n"].concat(),
-        })
+        }
     }
 
     /// What follows the last frame and is signed with it.

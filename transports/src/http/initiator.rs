@@ -21,7 +21,8 @@ use super::{
 };
 use crate::{
     Address, Context, Exchange, Received, TransportError,
-    framing::{self, Budget, Decoder, Part},
+    budget::Budget,
+    framing::{self, Decoder, Part},
     pipe::Receiver,
 };
 
@@ -336,9 +337,8 @@ impl Exchange for HttpInitiator {
         let State::Open { body, budget } = &mut self.state else {
             return Poll::Ready(Err(not_open()));
         };
-        let prefix = framing::prefix(frame)?;
         budget.charge(frame.len())?;
-        body.extend_from_slice(&prefix);
+        body.extend_from_slice(&framing::prefix(frame));
         body.extend_from_slice(frame);
         Poll::Ready(Ok(()))
     }

@@ -12,7 +12,7 @@ use pleach_core::{
 };
 
 use super::{form::Form, reply::Piece};
-use crate::{Context, Exchange, Received, TransportError, framing::Budget, pipe::Sender};
+use crate::{Context, Exchange, Received, TransportError, budget::Budget, pipe::Sender};
 
 /// A request whose frames have all come and whose signature is checked.
 pub(super) struct Request {
@@ -67,14 +67,14 @@ impl HttpResponder {
     }
 
     /// The signed head, in front of the first bytes.
-    fn head(&mut self) -> Result<Vec<u8>, TransportError> {
+    fn head(&mut self) -> Vec<u8> {
         if std::mem::replace(&mut self.begun, true) {
-            return Ok(Vec::new());
+            return Vec::new();
         }
         let head = ResponseHead::sign(self.context.key(), self.request.digest, self.context.wall());
-        let bytes = self.request.form.head(&head)?;
+        let bytes = self.request.form.head(&head);
         self.transcript.add(&bytes);
-        Ok(bytes)
+        bytes
     }
 
     fn put(&self, piece: Piece) -> Result<(), TransportError> {
@@ -102,9 +102,9 @@ impl Exchange for HttpResponder {
     fn poll_send(&mut self, task: &mut Task<'_>, frame: &[u8]) -> Poll<Result<(), TransportError>> {
         self.begin_answer()?;
         ready!(self.pieces.poll_room(task)).map_err(|_| cut())?;
-        let framed = self.request.form.frame(frame)?;
         self.budget.charge(frame.len())?;
-        let mut bytes = self.head()?;
+        let framed = self.request.form.frame(frame);
+        let mut bytes = self.head();
         self.transcript.add(&framed);
         if bytes.is_empty() {
             bytes = framed;
@@ -117,7 +117,7 @@ impl Exchange for HttpResponder {
     fn poll_finish(&mut self, task: &mut Task<'_>) -> Poll<Result<(), TransportError>> {
         self.begin_answer()?;
         ready!(self.pieces.poll_room(task)).map_err(|_| cut())?;
-        let mut bytes = self.head()?;
+        let mut bytes = self.head();
         let form = self.request.form;
         bytes.extend(form.end());
         self.transcript.add(form.end());

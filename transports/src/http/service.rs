@@ -30,7 +30,8 @@ use super::{
 };
 use crate::{
     Context, Exchange, TransportError,
-    framing::{Budget, Decoder, Part},
+    budget::Budget,
+    framing::{Decoder, Part},
     pipe::{NotSent, Sender, pipe},
 };
 

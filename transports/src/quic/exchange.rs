@@ -11,7 +11,8 @@ use quinn::{RecvStream, SendStream, WriteError};
 use super::{drive::Drive, limits::READ};
 use crate::{
     Exchange, Received, TransportError,
-    framing::{self, Budget, Decoder, PREFIX, Part},
+    budget::Budget,
+    framing::{self, Decoder, PREFIX, Part},
 };
 
 /// A stream that was opened or accepted, and whose peer has proven a key.
@@ -170,13 +171,12 @@ impl Exchange for QuicExchange {
     }
 
     fn poll_send(&mut self, task: &mut Task<'_>, frame: &[u8]) -> Poll<Result<(), TransportError>> {
-        let prefix = framing::prefix(frame)?;
         if self.written.is_none() {
             self.budget.charge(frame.len())?;
         }
         // From here on the frame is charged, whether or not a first byte of it is written.
         self.written.get_or_insert(0);
-        self.poll_write(task, prefix, frame)
+        self.poll_write(task, framing::prefix(frame), frame)
     }
 
     fn poll_finish(&mut self, task: &mut Task<'_>) -> Poll<Result<(), TransportError>> {

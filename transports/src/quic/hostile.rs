@@ -108,7 +108,7 @@ impl Peer {
 }
 
 fn framed(frames: &[&[u8]]) -> Vec<u8> {
-    let frames = frames.iter().map(|frame| [&framing::prefix(frame).unwrap()[..], frame].concat());
+    let frames = frames.iter().map(|frame| [&framing::prefix(frame)[..], frame].concat());
     frames.chain([framing::END.to_vec()]).collect::<Vec<_>>().concat()
 }
 

@@ -5,13 +5,10 @@ use std::{
     task::{Context as Task, Poll, ready},
 };
 
-use pleach_core::{
-    PublicKey,
-    limits::{MAX_FRAME, MAX_MESSAGE},
-};
+use pleach_core::PublicKey;
 
 use super::{Dial, End, port::Port};
-use crate::{Exchange, Received, TransportError};
+use crate::{Exchange, Received, TransportError, budget::Budget};
 
 enum State {
     /// Waits for its turn on the line.
@@ -33,8 +30,8 @@ pub(super) struct SerialExchange {
     unfinished: bool,
     /// The peer owes a message, or the rest of one.
     owed: bool,
-    /// Bytes in this side's message so far.
-    sent: usize,
+    /// This side's message so far.
+    sent: Budget,
 }
 
 impl SerialExchange {
@@ -47,7 +44,7 @@ impl SerialExchange {
     }
 
     fn new(state: State, initiator: bool) -> Self {
-        Self { state, initiator, unfinished: false, owed: false, sent: 0 }
+        Self { state, initiator, unfinished: false, owed: false, sent: Budget::default() }
     }
 
     fn poll_turn(&mut self, task: &mut Task<'_>) -> Poll<Result<(), TransportError>> {
@@ -112,18 +109,8 @@ impl Exchange for SerialExchange {
 
     fn poll_send(&mut self, task: &mut Task<'_>, frame: &[u8]) -> Poll<Result<(), TransportError>> {
         let (port, session) = self.port()?;
-        if frame.is_empty() {
-            return Poll::Ready(Err(TransportError::Misuse("a frame has at least one byte")));
-        }
-        let sent = self.sent.saturating_add(frame.len());
-        let (what, limit, found) = if frame.len() > MAX_FRAME {
-            ("a frame", MAX_FRAME, frame.len())
-        } else {
-            ("a message", MAX_MESSAGE, sent)
-        };
-        if found > limit {
-            return Poll::Ready(Err(TransportError::TooLarge { what, limit, found }));
-        }
+        let mut sent = self.sent;
+        sent.charge(frame.len())?;
         ready!(port.poll_send(task, session, Some(frame)))?;
         self.sent = sent;
         self.unfinished = true;
@@ -133,7 +120,7 @@ impl Exchange for SerialExchange {
     fn poll_finish(&mut self, task: &mut Task<'_>) -> Poll<Result<(), TransportError>> {
         let (port, session) = self.port()?;
         ready!(port.poll_send(task, session, None))?;
-        self.sent = 0;
+        self.sent = Budget::default();
         self.unfinished = false;
         self.owed = self.initiator;
         Poll::Ready(Ok(()))
