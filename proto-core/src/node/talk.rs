@@ -19,8 +19,9 @@ use crate::{
     wire::{EntriesWriter, Frame},
 };
 
-/// Bytes of the buffer in which a session writes a control frame.
-const CONTROL_FRAME: usize = 64 * 1024;
+/// Bytes of the buffer in which a session writes a control frame: the ids of as many entries as one message carries,
+/// so that two long branches are told apart as fast as they move. Few exchanges touch more than its first kilobytes.
+const CONTROL_FRAME: usize = 256 * 1024;
 
 /// Bytes in a frame of entries, unless a single entry is larger: small enough that a slow line delivers one before
 /// the receiver loses patience, and that checking one frame overlaps with receiving the next.

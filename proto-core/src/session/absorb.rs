@@ -20,6 +20,9 @@ use super::{
 /// A peer that holds at most this part of what I hold lists it.
 const FEW: u64 = 8;
 
+/// Short ranges that differ for each that is the same, above which sets differ everywhere.
+const SAME: u32 = 8;
+
 /// Pages of own positions that are compared with one list. Behind them the range stays open.
 const PAGES: u16 = 64;
 
@@ -36,6 +39,42 @@ pub(super) struct Absorb {
     measures: Vec<Measure, BATCH>,
     /// Comparing own positions with the current item's list.
     page: Option<Page>,
+}
+
+/// How much of what the last message compared closely differs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Density {
+    /// Short ranges that differ, those that do not, and own entries in the former.
+    differing: u32,
+    same: u32,
+    entries: u64,
+}
+
+impl Density {
+    /// Notes what became of a range that needed no list of mine.
+    fn note(&mut self, mode: &Mode, row: State, mine: u64) {
+        match mode {
+            Mode::Fingerprint { count, .. } if *count > LIST as u64 => {}
+            Mode::Fingerprint { .. } | Mode::Skip | Mode::Sending => self.note_short(row, mine),
+            _ => {}
+        }
+    }
+
+    /// Notes what became of a short range.
+    fn note_short(&mut self, row: State, mine: u64) {
+        if row == State::Settled {
+            self.same = self.same.saturating_add(1);
+        } else {
+            self.differing = self.differing.saturating_add(1);
+            self.entries = self.entries.saturating_add(mine);
+        }
+    }
+
+    /// How many own entries to list above those, since fingerprints would tell nothing where nearly all short ranges
+    /// differ: as many again.
+    pub(super) const fn to_list(self) -> u64 {
+        if self.differing > self.same.saturating_mul(SAME) { self.entries } else { 0 }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +113,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
     /// Begins to read the ranges of a message; `items` is where they begin in the frame.
     pub(super) fn absorb(&mut self, items: usize, start: Position, incoming: &[u8]) -> Result<(), Fault> {
         self.table = Table::settled(start);
+        self.density = Density::default();
         self.absorb_on(Absorb::new(items, start), None, incoming)
     }
 
@@ -112,6 +152,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
             let mine = if needs_measure(&item.mode) { state.measures.pop() } else { None };
             let mine = mine.unwrap_or_default();
             if let Some(row) = self.judge(&item.mode, range, &mine)? {
+                self.density.note(&item.mode, row, mine.count);
                 self.table.push(end, row);
                 state.offset = rest.offset();
                 state.at = end;
@@ -183,6 +224,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
         match mode {
             Mode::Answer { check, wanted } => {
                 let row = self.heed_answer(*check, *wanted, range, mine, page.count);
+                self.density.note_short(row, page.count);
                 self.table.push(range.end, row);
                 None
             }
@@ -261,6 +303,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
         } else {
             State::Settled
         };
+        self.density.note_short(row, page.count);
         self.table.push(range.end, row);
         None
     }

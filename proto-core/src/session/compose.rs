@@ -41,6 +41,11 @@ pub(super) struct Compose {
     listed: u64,
     /// Own entries in all ranges that are split.
     split: u64,
+    /// The first row that was open, if sets differ everywhere below it: it and those above are listed whatever they
+    /// hold, as far as so many own entries go.
+    dense: Option<(usize, u64)>,
+    /// Own entries in the row being listed that are yet to be.
+    left: u64,
     /// The topmost differing row, if the peer alone holds anything above it: I am probably just behind.
     behind: Option<usize>,
     what: What,
@@ -57,6 +62,13 @@ enum What {
     Windows(u8),
 }
 
+impl Compose {
+    /// Whether all ranges are written, or the rest found no room and is open.
+    fn is_full(&self) -> bool {
+        self.written == Position::END
+    }
+}
+
 impl<const R: usize, const M: usize> Session<R, M> {
     /// Begins to write the ranges behind a head of `used` bytes.
     pub(super) fn compose(&mut self, used: usize, start: Position, outgoing: &mut [u8]) -> Result<(), Fault> {
@@ -67,6 +79,8 @@ impl<const R: usize, const M: usize> Session<R, M> {
             at: self.table.start,
             listed: 0,
             split: 0,
+            dense: None,
+            left: 0,
             behind: None,
             what: What::Measure,
         };
@@ -92,6 +106,8 @@ impl<const R: usize, const M: usize> Session<R, M> {
     ) -> Result<(), Fault> {
         match (&state.what, answer) {
             (What::Measure, Answer::Measures(measures)) => {
+                let open = self.table.rows.iter().position(|row| row.state == State::Open);
+                state.dense = open.map(|first| (first, self.density.to_list()));
                 let mut measures = measures.iter();
                 for row in self.table.rows.iter_mut().filter(|row| row.state == State::Open) {
                     let Some(measure) = measures.next() else { break };
@@ -137,7 +153,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
             self.budget(&mut state);
         }
         state.what = What::Rows;
-        while let Some(row) = self.table.rows.get(state.row).copied() {
+        while let Some(row) = self.table.rows.get(state.row).copied().filter(|_| !state.is_full()) {
             let mode = match row.state {
                 State::Settled => None,
                 State::Promised => Some(Mode::Sending),
@@ -160,8 +176,10 @@ impl<const R: usize, const M: usize> Session<R, M> {
     fn differs(&mut self, mut state: Compose, end: Position, count: u64) -> Result<(), Fault> {
         let range = Range { start: state.at, end };
         let behind = state.behind == Some(state.row) && count > FEWEST.saturating_mul(2);
-        let query = if count <= state.listed && !behind {
+        let dense = state.dense.is_some_and(|(first, ids)| state.row >= first && ids > 0);
+        let query = if dense || (count <= state.listed && !behind) {
             state.what = What::List;
+            state.left = count;
             Query::Positions { range, limit: LIST.saturating_add(1) }
         } else {
             state.what = What::Split;
@@ -214,7 +232,18 @@ impl<const R: usize, const M: usize> Session<R, M> {
             state.at = row_end;
             return self.compose_rows(state, outgoing);
         }
+        if state.is_full() {
+            return self.composed(&state);
+        }
         state.at = end;
+        state.left = state.left.saturating_sub(LIST as u64);
+        if let Some((_, ids)) = &mut state.dense {
+            *ids = ids.saturating_sub(LIST as u64);
+            if *ids == 0 && state.left > state.listed {
+                let left = state.left;
+                return self.differs(state, row_end, left);
+            }
+        }
         let range = Range { start: end, end: row_end };
         self.step = Step::Compose(state);
         self.give(Output::Query(Query::Positions { range, limit: LIST.saturating_add(1) }))

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Id, Position, Range,
-    storage::{Measure, Token},
-    wire::{NAMED_TIPS, Refusal, Rule},
+    storage::{Fingerprint, Measure, Token},
+    wire::{NAMED_TIPS, Prefix, Refusal, Rule, Salt},
 };
 
 /// Ranges in one [`Query::Measure`] and in one [`Load`]: enough to make hops between threads cheap, few enough for
@@ -176,15 +176,45 @@ pub enum Query {
     },
     /// The positions of those ids that the set holds: [`Answer::Positions`].
     Held(Vec<Id, HELD>),
-    /// What the set holds beside these tips and their ancestors, found by walking down: [`Answer::Ranges`].
+    /// What the set holds beside another that is a part of it, found by walking down: [`Answer::Ranges`].
     Beside {
-        /// Tips of another set that is a part of this one.
+        /// All tips of the other set.
         tips: Vec<Id, NAMED_TIPS>,
+        /// What was said of it, range by range; none if that was not all of it.
+        claims: Vec<Claim, CLAIMS>,
+        /// With which.
+        salt: Salt,
         /// How many entries there are to be found.
         count: u64,
         /// Ranges of entries that follow one another, at most: of more, none.
         limit: usize,
     },
+}
+
+/// Ranges in a first request at most.
+pub const CLAIMS: usize = 8;
+
+/// Ids in a [`Claim`] at most: the newest entries, which a first request lists.
+pub const NEWEST: usize = 4;
+
+/// What a set holds in a range, which begins where the one before it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Claim {
+    /// Where it ends.
+    pub end: Position,
+    /// How many entries.
+    pub count: u64,
+    /// Which.
+    pub holds: Holds,
+}
+
+/// Which entries a [`Claim`] is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Holds {
+    /// Those with this fingerprint.
+    Fingerprint(Fingerprint),
+    /// These, ascending by position.
+    Listed(Vec<Prefix, NEWEST>),
 }
 
 /// Where to cut a range.

@@ -9,8 +9,8 @@ use crate::{
 };
 
 use super::{
-    Answer, Config, Expected, Fault, Ingested, Input, Known, Output, Summary, Totals,
-    absorb::Absorb,
+    Answer, CLAIMS, Claim, Config, Expected, Fault, Ingested, Input, Known, Output, Summary, Totals,
+    absorb::{Absorb, Density},
     compose::Compose,
     fault::rule,
     moves::Moves,
@@ -124,6 +124,8 @@ pub struct Session<const R: usize, const M: usize> {
     /// A table was too small for the last message: from where everything is open, and below where nothing to be
     /// sent was given up. What lies below is then sent although ranges above it are open.
     pub(super) overflow: Option<(Position, Position)>,
+    /// Of the ranges read last.
+    pub(super) density: Density,
     /// An entry of the peer's that breaks a rule.
     pub(super) refused: Option<(Id, crate::wire::Rule)>,
     /// The summary asked for last.
@@ -147,6 +149,8 @@ pub struct Session<const R: usize, const M: usize> {
     pub(super) expected: Expected,
     /// Responder: where the request's ranges begin.
     pub(super) request_start: Position,
+    /// Responder: what the request said of the initiator's whole set, if it did.
+    pub(super) claims: Vec<Claim, CLAIMS>,
     /// Responder: whether the sets were the same before the request's entries.
     pub(super) same: bool,
     pub(super) totals: Totals,
@@ -179,6 +183,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
             repairs: Vec::new(),
             repaired: Vec::new(),
             overflow: None,
+            density: Density::default(),
             refused: None,
             summary: Summary::default(),
             peer_tips: None,
@@ -192,6 +197,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
             known: None,
             expected: Expected::default(),
             request_start: Position::MIN,
+            claims: Vec::new(),
             same: false,
             totals: Totals::default(),
         }

@@ -11,7 +11,7 @@
 //!
 //! [`Output`] says which [`Input`] answers it. `incoming` holds the peer's frame while one is being read (empty
 //! otherwise). `outgoing` is a buffer of the caller's in which a control frame grows over several calls: it must be
-//! the same, untouched, from one call to the next until [`Output::Send`]; 64 KiB serve every case, less makes more
+//! the same, untouched, from one call to the next until [`Output::Send`]; 256 KiB serve every case, less makes more
 //! round trips.
 //!
 //! # Snapshots
@@ -31,11 +31,13 @@
 //! | `compose` | writing own ranges, within budgets |
 //! | `transfer` | sending entries, and the end of a message |
 //! | `read` | answering queries from a [`crate::storage::Snapshot`] |
-//! | `walk` | what a set holds beside some tips and their ancestors |
+//! | `claims` | what a first request says of a set, remembered until the answer is due |
+//! | `walk` | what a set holds beside another that is a part of it |
 //! | [`partial`] | the same between a device that cannot hold the history and a full node |
 //! | `fault` | [`Fault`]: what can go wrong, by who is to blame |
 
 mod absorb;
+mod claims;
 mod compose;
 mod fault;
 #[cfg(feature = "fuzzing")]
@@ -58,8 +60,8 @@ mod walk;
 
 pub use fault::{Blame, Fault};
 pub use io::{
-    ARRIVALS, Answer, BATCH, Cut, Expected, HELD, Ingested, Input, Known, Load, Loaded, Outcome, Output,
-    Part, Query, Summary, Totals,
+    ARRIVALS, Answer, BATCH, CLAIMS, Claim, Cut, Expected, HELD, Holds, Ingested, Input, Known, Load, Loaded,
+    NEWEST, Outcome, Output, Part, Query, Summary, Totals,
 };
 pub use machine::Session;
 #[cfg(feature = "alloc")]

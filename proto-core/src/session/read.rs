@@ -8,7 +8,10 @@ use crate::{
     wire::NAMED_TIPS,
 };
 
-use super::{Answer, Cut, Part, Query, Summary, separator, walk::beside};
+use super::{
+    Answer, Cut, Part, Query, Summary, separator,
+    walk::{Other, beside},
+};
 
 /// Entries in the parts of [`Cut::Newest`], from the top.
 const NEWEST: [u64; 6] = [4, 64, 512, 4_096, 32_768, 262_144];
@@ -129,7 +132,10 @@ pub fn answer_from<S: Source>(source: &S, query: &Query) -> Result<OwnedAnswer, 
             held.sort_unstable();
             OwnedAnswer::Positions(held)
         }
-        Query::Beside { tips, count, limit } => OwnedAnswer::Ranges(beside(source, tips, *count, *limit)?),
+        Query::Beside { tips, claims, salt, count, limit } => {
+            let other = Other { tips, claims, salt: *salt };
+            OwnedAnswer::Ranges(beside(source, &other, *count, *limit)?)
+        }
     })
 }
 

@@ -12,7 +12,7 @@ use crate::{
 };
 
 use super::{
-    ARRIVALS, Config, Fault, HELD, Outcome, Output, Query, Role, Session, Summary,
+    ARRIVALS, Config, Fault, HELD, Outcome, Output, Query, Role, Session, Summary, claims,
     machine::Step,
     moves::Moves,
     table::{State, Table},
@@ -69,6 +69,9 @@ impl<const R: usize, const M: usize> Session<R, M> {
         if let Some(token) = self.token {
             self.serve_token(token, start);
             return self.receive_rest();
+        }
+        if start == Position::MIN {
+            self.claims = claims::read(&Items::trusted(incoming.get(items..).unwrap_or_default()));
         }
         self.absorb(items, start, incoming)
     }
@@ -152,9 +155,9 @@ impl<const R: usize, const M: usize> Session<R, M> {
         }
         match (self.may_be_behind(), &self.peer_tips) {
             (Some(count), Some(Tips::Named(tips))) if !tips.is_empty() => {
-                let tips = tips.clone();
+                let (tips, claims) = (tips.clone(), self.claims.clone());
                 self.step = Step::Beside;
-                self.give(Output::Query(Query::Beside { tips, count, limit: M }))
+                self.give(Output::Query(Query::Beside { tips, claims, salt: self.salt(), count, limit: M }))
             }
             _ => self.reply(outgoing),
         }

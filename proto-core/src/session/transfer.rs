@@ -4,6 +4,7 @@ use heapless::Vec;
 
 use crate::{
     Position, Range,
+    limits::MAX_BATCH_ENTRIES,
     wire::{End, Kind, append},
 };
 
@@ -15,9 +16,13 @@ const LAST_FRAMES: usize = 4_096;
 /// Bytes of a frame that an entry's length takes at most, and its share of the frame's own.
 const ENTRY_OVERHEAD: u64 = 4;
 
+/// Entries found below the lowest open range that an initiator sends at once: waiting for the ranges above would leave
+/// the line idle in one direction.
+const MANY: u64 = MAX_BATCH_ENTRIES as u64;
+
 impl<const R: usize, const M: usize> Session<R, M> {
-    /// Sends the next ranges, or the end. An initiator holds its pushes until nothing below them is open, so that
-    /// the responder never gets an entry before its parents; a responder sends what it promised.
+    /// Sends the next ranges, or the end. An initiator holds its pushes until nothing is open, or until nothing
+    /// below them is and they are [`MANY`], so that the responder never gets an entry before its parents; a responder sends what it promised.
     pub(super) fn load(&mut self, outgoing: &mut [u8]) -> Result<(), Fault> {
         let limit = match self.role {
             Role::Responder => Position::END,
@@ -48,6 +53,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
             // A list of moves that overflowed would otherwise never drain.
             (Some(open), Some((from, lost))) if open == from => lost,
             (Some(open), Some(_)) => open,
+            (Some(open), None) if self.expected.send >= self.totals.sent.saturating_add(MANY) => open,
             (Some(_), None) => Position::MIN,
         }
     }

@@ -146,6 +146,25 @@ fn a_branch_missing_in_the_middle_comes_at_once() {
 }
 
 #[test]
+fn branches_missing_far_below_come_at_once() {
+    let shared = chain(&[], 60_000, 0);
+    // Far apart, so that each lies in a range of its own.
+    let branches = [chain(&[shared[50].position], 300, 1), chain(&[shared[50_000].position], 200, 2)];
+    let merge = chain(&[top(&shared)[0], top(&branches[0])[0], top(&branches[1])[0]], 20, 3);
+    let all = [&branches[0][..], &branches[1], &merge].concat();
+    let cost = measured("two branches far below", stores(&shared, &[], &all));
+    assert_eq!((cost.rounds, cost.expected.receive), (1, 520));
+    assert!(cost.requests + cost.responses <= 512, "{cost:?}");
+
+    // Two in one range, so that the first guess is wrong and ranges are compared.
+    let branches = [chain(&[shared[50].position], 300, 1), chain(&[shared[900].position], 200, 2)];
+    let merge = chain(&[top(&shared)[0], top(&branches[0])[0], top(&branches[1])[0]], 20, 3);
+    let all = [&branches[0][..], &branches[1], &merge].concat();
+    let cost = measured("two branches in one range", stores(&shared, &[], &all));
+    assert!(cost.rounds <= 3 && cost.expected.receive == 520, "{cost:?}");
+}
+
+#[test]
 fn a_token_names_what_only_the_responder_has() {
     let shared = chain(&[], SHARED, 0);
     let spread = (0..2_000).flat_map(|n| chain(&[shared[n * 4 + 3].position], 1, n as u64 + 1));
