@@ -96,7 +96,7 @@ enum State {
     /// Responder: the proof is awaited.
     Answered {
         digest: [u8; 32],
-        peer: PublicKey,
+        hello: Greeting,
     },
     Open,
     Over,
@@ -183,7 +183,8 @@ impl Talk {
             (PacketKind::Answer, Role::Initiator { expected }, State::Waiting) => {
                 self.prove(packet.payload, expected, reply)
             }
-            (PacketKind::Proof, Role::Responder, State::Answered { digest, peer }) => {
+            (PacketKind::Proof, Role::Responder, State::Answered { digest, hello }) => {
+                let peer = hello.key;
                 let signature: Signature =
                     canonical::from_bytes(packet.payload).map_err(|_| LinkError::Greeting)?;
                 peer.verify(&domain(INITIATOR, &digest), &signature)?;
@@ -219,10 +220,13 @@ impl Talk {
         if theirs.version != VERSION {
             return Err(LinkError::Greeting);
         }
-        // The next nonce: of two answers to one hello none is like the other.
-        let mut nonce = blake3::Hasher::new_derive_key(NONCE);
-        nonce.update(&self.own.nonce).update(&theirs.nonce).update(&self.secret.to_bytes());
-        nonce.finalize_xof().fill(&mut self.own.nonce);
+        // An initiator that waits says its hello again. It gets the answer that may be on its way already, so that its
+        // proof fits whichever comes first. Otherwise a fresh nonce: no proof serves for two sessions.
+        if !matches!(self.state, State::Answered { hello, .. } if hello == theirs) {
+            let mut nonce = blake3::Hasher::new_derive_key(NONCE);
+            nonce.update(&self.own.nonce).update(&theirs.nonce).update(&self.secret.to_bytes());
+            nonce.finalize_xof().fill(&mut self.own.nonce);
+        }
         let digest = session(&theirs, &self.own)?;
         let signature = self.secret.sign(&domain(RESPONDER, &digest));
         let mut body = [0; 160];
@@ -230,7 +234,7 @@ impl Talk {
         let packet = Packet { kind: PacketKind::Answer, number: 0, payload };
         let used = encode(&packet, Tag::default(), reply).ok_or(LinkError::Room)?;
         self.begin(&digest, theirs.frame);
-        self.state = State::Answered { digest, peer: theirs.key };
+        self.state = State::Answered { digest, hello: theirs };
         Ok(if was_open { Heard::Restarted(used) } else { Heard::Reply(used) })
     }
 

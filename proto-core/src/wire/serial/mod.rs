@@ -168,6 +168,7 @@ mod tests {
         let hello = room[..hello].to_vec();
         let (_, answer) = hear(&mut responder, &hello).unwrap();
         let (_, proof) = hear(&mut initiator, &answer).unwrap();
+        assert_eq!(hear(&mut responder, &proof).unwrap().0, [Said::Opened(key(1).public())]);
         // The same hello again: the answer has another nonce, and the old proof does not fit it.
         let (_, other) = hear(&mut responder, &hello).unwrap();
         assert_ne!(other, answer);
@@ -175,6 +176,22 @@ mod tests {
         let mut later = Link::initiator(key(1), None, [8; 16], 4_096);
         later.hello(&mut room).unwrap();
         assert!(matches!(hear(&mut later, &answer), Err(LinkError::Proof(_))));
+    }
+
+    #[test]
+    fn a_hello_that_is_said_again_before_the_answer_comes_leads_to_the_same_session() {
+        let mut initiator = Link::initiator(key(1), None, [7; 16], 4_096);
+        let mut responder = Link::responder(key(2), [7; 16], 1 << 20);
+        let mut room = [0; ON_LINE];
+        let hello = initiator.hello(&mut room).unwrap();
+        let twice = room[..hello].repeat(2);
+        let (said, answers) = hear(&mut responder, &twice).unwrap();
+        assert_eq!(said, []);
+        let (said, mut line) = hear(&mut initiator, &answers).unwrap();
+        assert_eq!(said, [Said::Opened(key(2).public())], "the second answer is the first");
+        line.extend(written(&mut initiator, PacketKind::Last, b"frame"));
+        let (said, _) = hear(&mut responder, &line).unwrap();
+        assert_eq!(said, [Said::Opened(key(1).public()), Said::Last(b"frame".to_vec())]);
     }
 
     #[test]
