@@ -42,6 +42,7 @@ extern crate std;
 pub mod access;
 pub mod canonical;
 pub mod document;
+mod entropy;
 pub mod entry;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -62,6 +63,7 @@ mod text;
 mod time;
 pub mod wire;
 
+pub use entropy::Entropy;
 pub use id::Id;
 pub use key::{KeyError, PublicKey, SecretKey, Signature, SignatureTextError};
 pub use position::{Position, Range};

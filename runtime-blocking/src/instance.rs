@@ -6,9 +6,9 @@ use std::sync::{
 };
 
 use pleach_core::{
-    Id, PublicKey, SecretKey,
+    Entropy, Id, PublicKey, SecretKey,
     instance::{Error, Options, Prepared, databases, prepare},
-    node::{Command, Entropy, Node, Reply},
+    node::{Command, Node, Reply},
     storage::{Snapshot, Store},
 };
 use pleach_transports::{

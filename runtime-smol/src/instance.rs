@@ -8,9 +8,9 @@ use std::sync::{
 use async_channel::Receiver;
 use async_executor::Executor;
 use pleach_core::{
-    Id, PublicKey, SecretKey,
+    Entropy, Id, PublicKey, SecretKey,
     instance::{Error, Options, Prepared, databases, prepare},
-    node::{Command, Entropy, Node, Reply},
+    node::{Command, Node, Reply},
     storage::{Snapshot, Store},
 };
 use pleach_transports::{

@@ -26,6 +26,7 @@ pub struct Board {
     charter: Charter,
     /// What is durable.
     base: Vec<Position>,
+    time: u64,
     ring: Vec<Vec<u8>>,
     /// What it knows of it.
     pub holding: Holding<RING>,
@@ -58,12 +59,13 @@ impl Board {
         let charter = Charter { tree, allowed, room: 16 * 1024, entry: 2_048 };
         let holding = Holding::new(charter.clone());
         let key = SecretKey::from_bytes([0xb0; 32]);
-        Self { key, charter, base: Vec::new(), ring: Vec::new(), holding, around: |step| step() }
+        Self { key, charter, base: Vec::new(), time: 0, ring: Vec::new(), holding, around: |step| step() }
     }
 
     /// Forgets all that is not durable, and reads that again.
     pub fn restart(&mut self) {
-        self.holding = Holding::with_base(self.charter.clone(), &self.base).expect("a base that was made");
+        self.holding =
+            Holding::with_base(self.charter.clone(), &self.base, self.time).expect("a base that was made");
         for (place, bytes) in (0..).zip(&self.ring) {
             let entry = EntryView::read(bytes).expect("an entry that was written");
             self.holding.insert(&entry, place).expect("an entry that was taken");
@@ -156,8 +158,8 @@ impl Board {
                             place: u32::try_from(self.ring.len() - 1).expect("a small ring"),
                         })
                     }
-                    Output::Advance(base) => {
-                        self.base = vec![base];
+                    Output::Advance { base, time } => {
+                        (self.base, self.time) = (vec![base], time);
                         self.ring.clear();
                         Some(Input::Advanced)
                     }

@@ -16,12 +16,12 @@ use std::{
 };
 
 use pleach_core::{
-    Id, Now, Position, PublicKey, SecretKey,
+    Entropy, Id, Now, Position, PublicKey, SecretKey,
     document::{Doc, DocStore, Draft, Scope, StoreType, content_hash},
     entry::{Permission, Value, Who},
     node::{
-        Action, Command, CommandId, Commit, Entropy, Event, ExchangeEvent, ExchangeId, Node, NodeError,
-        Notification, Op, Reply, SnapshotId, SyncReport, perform,
+        Action, Command, CommandId, Commit, Event, ExchangeEvent, ExchangeId, Node, NodeError, Notification,
+        Op, Reply, SnapshotId, SyncReport, perform,
     },
     storage::{Snapshot, StorageError, Store},
     wire::Address,
@@ -472,10 +472,22 @@ impl World {
 
     /// A commit of one value to [`STORE`], signed by the host's key.
     pub fn commit(&self, host: HostId, tree: Id, path: &str, value: impl Into<Value>) -> Command {
+        self.commit_to(host, tree, STORE, path, value)
+    }
+
+    /// The same, to any store.
+    pub fn commit_to(
+        &self,
+        host: HostId,
+        tree: Id,
+        store: &str,
+        path: &str,
+        value: impl Into<Value>,
+    ) -> Command {
         let host = &self.hosts[host.0];
         let snapshot = host.store.snapshot().expect("a snapshot");
         let draft = Draft::new(snapshot, tree, host.key.public(), [0; 32]);
-        draft.store::<DocStore>(STORE).expect("a store").set(path, value).expect("a write");
+        draft.store::<DocStore>(store).expect("a store").set(path, value).expect("a write");
         let changes = draft.finish().expect("changes");
         let (stores, paths) = (changes.stores, changes.touched);
         Command::Commit(Commit { tree, key: host.key.clone(), stores, paths })

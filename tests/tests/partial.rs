@@ -185,6 +185,39 @@ fn a_full_ring_refuses_writes_until_the_base_advances() {
 }
 
 #[test]
+fn a_board_without_a_clock_writes_over_what_it_knows_and_not_under_it() {
+    let (mut world, host, tree, mut board) = met();
+    for round in 0..3_i64 {
+        // By an advance, then by a contact that brings entries alone, then once more after a restart.
+        if round == 0 {
+            for n in 0..100 {
+                world.write(host, tree, "n", n).unwrap();
+            }
+        }
+        let write = world.commit_to(host, tree, "sensors", "t", -1 - round);
+        world.run(host, write).unwrap();
+        assert!(board.contact(&mut world, host, NEVER).is_equal());
+        board.restart();
+        board.write("t", u32::try_from(round).unwrap()).unwrap();
+        assert!(board.contact(&mut world, host, NEVER).is_equal());
+        assert_eq!(reading(&world, host, tree, "t"), Some(Value::from(round)));
+    }
+}
+
+#[test]
+fn a_board_that_asks_for_relief_is_given_a_base_however_little_it_holds() {
+    let (mut world, host, tree, mut board) = met();
+    board.write("t", 1).unwrap();
+    world.write(host, tree, "a", "second").unwrap();
+    board.holding.ask_relief();
+    assert_eq!(board.holding.room_for_others(), (0, 0));
+    assert_eq!(advanced(&board.contact(&mut world, host, NEVER)), 1);
+    assert!(board.holding.ring().is_empty() && !board.holding.wants_relief());
+    assert_same_tips(&board, &world, host, tree);
+    assert_eq!(advanced(&board.contact(&mut world, host, NEVER)), 0, "it was asked for once");
+}
+
+#[test]
 fn a_node_that_lacks_the_base_is_told_that_it_is_gone() {
     let (mut world, host, tree, mut board) = met();
     let other = world.host();

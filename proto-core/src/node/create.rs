@@ -3,11 +3,11 @@
 use alloc::{vec, vec::Vec};
 
 use crate::{
-    Id, PublicKey, SecretKey,
+    Entropy, Id, PublicKey, SecretKey,
     access::GrantRecord,
     document::{Doc, root_settings},
     entry::{EntryBuilder, Origin, Permission, SETTINGS, VerifiedEntry, Who},
-    node::{Entropy, NodeError},
+    node::NodeError,
 };
 
 /// Where the metadata keeps the root key of a tree: this prefix and the tree's id.

@@ -3,10 +3,10 @@
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
 use crate::{
-    Id, Now, Position, PublicKey, SecretKey,
+    Entropy, Id, Now, Position, PublicKey, SecretKey,
     node::{
-        Action, Command, CommandId, Commit, Entropy, Event, ExchangeId, NodeError, Notification, Number,
-        Origin, ReadReply, Reply,
+        Action, Command, CommandId, Commit, Event, ExchangeId, NodeError, Notification, Number, Origin,
+        ReadReply, Reply,
         create::create_root,
         exchanges::Exchanges,
         outbox::{Outbox, Waiting},

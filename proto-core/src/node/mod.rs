@@ -28,7 +28,6 @@ mod create;
 mod difference;
 mod ended;
 mod engine;
-mod entropy;
 mod error;
 mod exchanges;
 mod giving;
@@ -47,6 +46,5 @@ pub use command::{Command, CommandId, Commit, Notification, Origin, Progress, Re
 pub use create::ROOT_KEY_PREFIX;
 pub use difference::Difference;
 pub use engine::Node;
-pub use entropy::Entropy;
 pub use error::NodeError;
 pub use read::{Admission, CommitContext, Read, ReadReply, perform};

@@ -2,11 +2,7 @@
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
-use crate::{
-    Id, PublicKey,
-    node::{Entropy, ExchangeId},
-    wire::Address,
-};
+use crate::{Entropy, Id, PublicKey, node::ExchangeId, wire::Address};
 
 /// Milliseconds before the first retry after a failure: a peer that restarts is back within it.
 const FIRST_RETRY: u64 = 1_000;

@@ -6,9 +6,8 @@ use std::{
 };
 
 use pleach_core::{
-    Now, SecretKey,
+    Entropy, Now, SecretKey,
     instance::{Clock, Error},
-    node::Entropy,
 };
 
 use crate::Context;

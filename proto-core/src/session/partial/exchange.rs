@@ -76,7 +76,12 @@ pub enum Output {
     },
     /// Make this the base, durably, and then forget the ring: one step that a restart sees whole or not at all.
     /// Answered by [`Input::Advanced`].
-    Advance(Position),
+    Advance {
+        /// The new base.
+        base: Position,
+        /// The newest time that it, and all that it stands for as far as it was held here, claims. Kept with the base.
+        time: u64,
+    },
     /// The contact is over. Nothing comes after it.
     Done(Outcome),
 }
@@ -128,7 +133,7 @@ pub(super) enum Step {
     /// An entry is being stored: where the next one begins in the frame.
     Taking(usize),
     /// The base is being stored.
-    Advancing(Position),
+    Advancing(Position, u64),
     /// The end of the message is awaited, behind its last frame.
     LastFrame,
     Done,
@@ -246,8 +251,8 @@ impl<const N: usize> Contact<N> {
                 self.response_frame(holding, incoming)
             }
             (Step::Taking(next), Input::Taken { place }) => self.taken(next, place, holding, incoming),
-            (Step::Advancing(base), Input::Advanced) => {
-                holding.advance(base);
+            (Step::Advancing(base, time), Input::Advanced) => {
+                holding.advance(base, time);
                 self.lacks.clear();
                 self.totals.advanced = self.totals.advanced.saturating_add(1);
                 self.receive_rest()

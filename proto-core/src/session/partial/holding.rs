@@ -98,6 +98,10 @@ pub struct Holding<const N: usize> {
     /// In order of arrival: parents before children.
     ring: Vec<Slot, N>,
     used: u32,
+    /// The newest time claimed by what it holds.
+    newest: u64,
+    /// Whether an advance is asked for, whatever the ring holds.
+    relief: bool,
 }
 
 impl<const N: usize> Holding<N> {
@@ -106,13 +110,21 @@ impl<const N: usize> Holding<N> {
     /// Holds nothing yet.
     pub const fn new(charter: Charter) -> Self {
         let () = Self::LISTED;
-        Self { charter, base: Vec::new(), base_tips: [true; MAX_BASE], ring: Vec::new(), used: 0 }
+        Self {
+            charter,
+            base: Vec::new(),
+            base_tips: [true; MAX_BASE],
+            ring: Vec::new(),
+            used: 0,
+            newest: 0,
+            relief: false,
+        }
     }
 
-    /// Holds a base that was durable before.
-    pub fn with_base(charter: Charter, base: &[Position]) -> Result<Self, NotTaken> {
+    /// Holds a base that was durable before, with the newest time that it claims.
+    pub fn with_base(charter: Charter, base: &[Position], time: u64) -> Result<Self, NotTaken> {
         let base = Vec::from_slice(base).map_err(|_| NotTaken::Base)?;
-        Ok(Self { base, ..Self::new(charter) })
+        Ok(Self { base, newest: time, ..Self::new(charter) })
     }
 
     /// What it was given when it was set up.
@@ -135,13 +147,27 @@ impl<const N: usize> Holding<N> {
         self.used
     }
 
-    /// Whether more than half of the ring is taken, so that a contact shall empty it.
+    /// The newest time that base and ring claim: a device without a clock knows that it is not earlier.
+    pub const fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    /// Asks for an advance with the next contact, whatever the ring holds: where the caller keeps the entries, less fits
+    /// than it should. No others' entries are taken before.
+    pub const fn ask_relief(&mut self) {
+        self.relief = true;
+    }
+
+    /// Whether a contact shall empty the ring: more than half of it is taken, or the caller asked.
     pub fn wants_relief(&self) -> bool {
-        self.ring.len() > N / 2 || self.used > self.charter.room / 2
+        self.relief || self.ring.len() > N / 2 || self.used > self.charter.room / 2
     }
 
     /// Entries and bytes of others that fit: half of the ring is always left to the device itself.
     pub fn room_for_others(&self) -> (u32, u32) {
+        if self.relief {
+            return (0, 0);
+        }
         let entries = (N / 2).saturating_sub(self.ring.len());
         let bytes = (self.charter.room / 2).saturating_sub(self.used);
         (u32::try_from(entries).unwrap_or(u32::MAX), bytes)
@@ -169,8 +195,11 @@ impl<const N: usize> Holding<N> {
     }
 
     /// An entry of this device's own on top of all tips, ready to be signed. Its size is checked when it is taken.
-    pub fn builder(&self, time: u64) -> Result<EntryBuilder, NotTaken> {
-        let mut builder = EntryBuilder::new(Origin::Tree(self.charter.tree), time);
+    ///
+    /// It claims the time `now`, in wall milliseconds, or the newest time held if that is later, since the newest write
+    /// at a place is the one that counts: 0 is for a device that has no clock.
+    pub fn builder(&self, now: u64) -> Result<EntryBuilder, NotTaken> {
+        let mut builder = EntryBuilder::new(Origin::Tree(self.charter.tree), self.newest.max(now));
         let mut tips = self.tips().peekable();
         tips.peek().ok_or(NotTaken::Nothing)?;
         for tip in tips {
@@ -225,6 +254,7 @@ impl<const N: usize> Holding<N> {
         }
         self.ring.push(Slot { position, bytes, place, tip: true }).map_err(|_| NotTaken::Full)?;
         self.used = self.used.saturating_add(bytes);
+        self.newest = self.newest.max(entry.time());
         Ok(position)
     }
 
@@ -246,13 +276,16 @@ impl<const N: usize> Holding<N> {
         Ok(entry.position())
     }
 
-    /// The entry that passed [`Holding::check_advance`] is durable as the base: the ring is empty.
-    pub fn advance(&mut self, base: Position) {
+    /// The entry that passed [`Holding::check_advance`] is durable as the base, with the time up to which it knows: the
+    /// ring is empty.
+    pub fn advance(&mut self, base: Position, time: u64) {
         self.base.clear();
         // The list was just emptied.
         let _ = self.base.push(base);
         self.base_tips = [true; MAX_BASE];
         self.ring.clear();
         self.used = 0;
+        self.newest = self.newest.max(time);
+        self.relief = false;
     }
 }

@@ -91,8 +91,9 @@ impl<const N: usize> Contact<N> {
         let entry = EntryView::read(bytes).map_err(|error| broken(id, error))?;
         let base = holding.check_advance(&entry).map_err(|error| broken(id, error))?;
         entry.verify().map_err(|error| broken(id, error))?;
-        self.step = Step::Advancing(base);
-        self.give(Output::Advance(base))
+        let time = entry.time().max(holding.newest());
+        self.step = Step::Advancing(base, time);
+        self.give(Output::Advance { base, time })
     }
 
     /// What is in the ring goes with the next request; what is not, is gone.
