@@ -2,7 +2,7 @@
 
 use pleach_core::{
     Id, Position, PublicKey, SecretKey,
-    entry::{EntryView, Value},
+    entry::{EntryView, ValueKind, WriteView},
     session::{
         Fault,
         partial::{Charter, Config, Contact, Holding, Input, NotTaken, Outcome, Output},
@@ -75,14 +75,11 @@ impl Board {
     /// Writes one value.
     pub fn write(&mut self, path: &str, value: u32) -> Result<Position, NotTaken> {
         let builder = self.holding.builder(0)?;
-        let mut room = [0; 2_048];
-        // A map with one write: its path and an integer, as `docs/protocol.md` says.
-        let value = Value::from(i64::from(value)).encode().expect("a number");
-        let mut data = vec![0, 1, u8::try_from(path.len()).expect("a short path")];
-        data.extend(path.as_bytes());
-        data.extend([1, u8::try_from(value.len()).expect("a short value")]);
-        data.extend(value);
-        let bytes = builder.sign(&self.key, &[("sensors", &data)], &mut room).expect("a small entry");
+        let (mut number, mut data, mut room) = ([0; 16], [0; 256], [0; 2_048]);
+        let value = ValueKind::Int(value.into()).encode(&mut number).expect("a number");
+        let writes = [WriteView { path, value: Some(value) }];
+        let data = WriteView::encode(&writes, &mut data).expect("a short path");
+        let bytes = builder.sign(&self.key, &[("sensors", data)], &mut room).expect("a small entry");
         let entry = EntryView::read(bytes).expect("what was just made");
         self.holding.check(&entry)?;
         let place = u32::try_from(self.ring.len()).expect("a small ring");

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     PublicKey,
     canonical::{self, DecodeError},
-    entry::{EntryError, ValueView},
+    entry::{BuildError, EntryError, ValueView},
     limits::{MAX_GRANT_NAME, MAX_SETTINGS_RECORDS},
     path,
     seq::{Seq, SeqError},
@@ -183,6 +183,25 @@ impl<'a> StoreData<'a> {
             _ => return Err(DecodeError::Malformed.into()),
         };
         if rest.is_empty() { Ok(data) } else { Err(DecodeError::Trailing(rest.len()).into()) }
+    }
+}
+
+impl WriteView<'_> {
+    /// Encodes writes, ascending by path, as the data of one store into the front of `room`, without a heap.
+    ///
+    /// ```
+    /// # use pleach_core::entry::{StoreData, ValueKind, WriteView};
+    /// let (mut number, mut room) = ([0; 16], [0; 64]);
+    /// let value = Some(ValueKind::Int(21).encode(&mut number)?);
+    /// let data = WriteView::encode(&[WriteView { path: "celsius", value }], &mut room)?;
+    /// assert!(matches!(StoreData::read(data)?, StoreData::Map(writes) if writes.len() == 1));
+    /// # Ok::<(), pleach_core::entry::BuildError>(())
+    /// ```
+    pub fn encode<'r>(writes: &[Self], room: &'r mut [u8]) -> Result<&'r [u8], BuildError> {
+        let size = room.len();
+        let data = canonical::to_slice(&(StoreData::MAP, writes), room).ok_or(BuildError::Room(size))?;
+        StoreData::read(data)?;
+        Ok(data)
     }
 }
 

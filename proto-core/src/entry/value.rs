@@ -9,7 +9,11 @@ use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{canonical, entry::EntryError, limits::MAX_VALUE_DEPTH};
+use crate::{
+    canonical,
+    entry::{BuildError, EntryError},
+    limits::MAX_VALUE_DEPTH,
+};
 
 /// A value in the bytes it came in: the encoding of one value, with its length before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +51,36 @@ pub enum ValueKind<'a> {
     List(usize),
     /// This many keys, each with its value, follow.
     Map(usize),
+}
+
+impl ValueKind<'_> {
+    /// Encodes a value of one level into the front of `room`, without a heap; a list or a map only if it is empty.
+    ///
+    /// ```
+    /// # use pleach_core::entry::ValueKind;
+    /// let mut room = [0; 16];
+    /// let value = ValueKind::Int(21).encode(&mut room)?;
+    /// assert_eq!(value.kind()?, ValueKind::Int(21));
+    /// assert!(ValueKind::Text("longer than the room").encode(&mut room).is_err());
+    /// # Ok::<(), pleach_core::entry::BuildError>(())
+    /// ```
+    pub fn encode<'r>(&self, room: &'r mut [u8]) -> Result<ValueView<'r>, BuildError> {
+        let size = room.len();
+        let used = match self {
+            Self::Null => canonical::to_slice(&NULL, room),
+            Self::Bool(false) => canonical::to_slice(&FALSE, room),
+            Self::Bool(true) => canonical::to_slice(&TRUE, room),
+            Self::Int(number) => canonical::to_slice(&(INT, number), room),
+            Self::Float(number) => canonical::to_slice(&(FLOAT, number), room),
+            Self::Text(text) => canonical::to_slice(&(TEXT, text), room),
+            Self::Bytes(bytes) => canonical::to_slice(&(BYTES, bytes), room),
+            Self::List(count) => canonical::to_slice(&(LIST, count), room),
+            Self::Map(count) => canonical::to_slice(&(MAP, count), room),
+        };
+        let value = ValueView(used.ok_or(BuildError::Room(size))?);
+        value.check()?;
+        Ok(value)
+    }
 }
 
 const NULL: u8 = 0;

@@ -5,7 +5,7 @@ use std::{string::String, vec};
 use proptest::prelude::*;
 
 use crate::{
-    entry::{EntryError, Value, ValueView},
+    entry::{BuildError, EntryError, Value, ValueKind, ValueView},
     limits::MAX_VALUE_DEPTH,
 };
 
@@ -35,6 +35,29 @@ proptest! {
         prop_assert_eq!(ValueView::from_encoded(&encoded).check(), Ok(()));
         prop_assert_eq!(&Value::decode(&encoded).unwrap(), &value);
         prop_assert_eq!(&Value::from_json(&value.to_json()).unwrap(), &value);
+    }
+
+    #[test]
+    fn a_value_of_one_level_encodes_alike_with_and_without_a_heap(value in values()) {
+        let mut room = [0; 512];
+        let kind = match &value {
+            Value::Null => ValueKind::Null,
+            Value::Bool(is) => ValueKind::Bool(*is),
+            Value::Int(number) => ValueKind::Int(*number),
+            Value::Float(number) => ValueKind::Float(*number),
+            Value::Text(text) => ValueKind::Text(text),
+            Value::Bytes(bytes) => ValueKind::Bytes(bytes),
+            Value::List(values) => ValueKind::List(values.len()),
+            Value::Map(values) => ValueKind::Map(values.len()),
+        };
+        let encoded = value.encode().unwrap();
+        match kind.encode(&mut room) {
+            Ok(view) => prop_assert_eq!(view.encoded(), encoded.as_slice()),
+            Err(BuildError::Room(512)) => prop_assert!(encoded.len() > 512),
+            Err(error) => {
+                prop_assert!(matches!(kind, ValueKind::List(1..) | ValueKind::Map(1..)), "{error} {value:?}");
+            }
+        }
     }
 
     #[test]
