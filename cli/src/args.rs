@@ -114,7 +114,7 @@ pub(crate) enum Command {
     Sync {
         /// Id or name; without it, every database with a known peer
         db: Option<String>,
-        /// With whom: `http:KEY@host:port` or `quic:KEY@host:port`; without it, every known peer
+        /// With whom: `http:KEY@host:port`, `quic:KEY@host:port` or `serial:KEY@/dev/tty…`; without it, every known peer
         #[arg(long, value_name = "ADDRESS", value_parser = address)]
         peer: Option<String>,
     },
@@ -228,6 +228,9 @@ pub(crate) struct Serve {
     /// Answer QUIC here
     #[arg(long, value_name = "ADDR")]
     pub(crate) quic: Option<String>,
+    /// Answer devices on this serial line: a character device in raw mode, or a Unix socket
+    #[arg(long, value_name = "PATH")]
+    pub(crate) serial: Option<String>,
     /// End when standard input does, for a process that was started by another
     #[arg(long, hide = true)]
     pub(crate) until_eof: bool,

@@ -55,7 +55,7 @@ pub(crate) async fn serve(data: &Path, out: &Output, serve: &Serve) -> anyhow::R
     let sync = context::enabled(&instance).await?;
     transports::dial(&sync).await?;
     let mut addresses = Vec::new();
-    for (name, place) in [("http", &serve.http), ("quic", &serve.quic)] {
+    for (name, place) in [("http", &serve.http), ("quic", &serve.quic), ("serial", &serve.serial)] {
         if let Some(place) = place {
             addresses.push(transports::listen(&sync, name, place).await?);
         }

@@ -5,6 +5,8 @@ use anyhow::{Context, bail};
 use pleach_smol::HttpTransport;
 #[cfg(feature = "quic")]
 use pleach_smol::QuicTransport;
+#[cfg(feature = "serial")]
+use pleach_smol::SerialTransport;
 use pleach_smol::{Address, Sync};
 
 /// The transports that this program was built with.
@@ -13,6 +15,8 @@ pub(crate) const ALL: &[&str] = &[
     "http",
     #[cfg(feature = "quic")]
     "quic",
+    #[cfg(feature = "serial")]
+    "serial",
 ];
 
 /// Adds a transport under its own name, to dial with, and to listen on `place` if there is one.
@@ -27,6 +31,12 @@ async fn register(sync: &Sync, name: &str, place: Option<&str>) -> anyhow::Resul
         #[cfg(feature = "quic")]
         "quic" => {
             let builder = QuicTransport::builder();
+            let builder = if let Some(place) = place { builder.bind(place) } else { builder };
+            sync.register_transport(name, builder).await?;
+        }
+        #[cfg(feature = "serial")]
+        "serial" => {
+            let builder = SerialTransport::builder();
             let builder = if let Some(place) = place { builder.bind(place) } else { builder };
             sync.register_transport(name, builder).await?;
         }

@@ -23,7 +23,7 @@
 //!
 //! # Features
 //!
-//! `http` and `redb` are on by default, `quic` is not; they bring the transport or the store of that name. QUIC runs
+//! `http` and `redb` are on by default, `quic` and `serial` are not; they bring the transport or the store of that name. QUIC runs
 //! an executor of its own on one thread.
 
 mod database;
@@ -56,6 +56,8 @@ pub use pleach_transports::http::HttpTransport;
 pub use pleach_transports::memory::MemoryNetwork;
 #[cfg(feature = "quic")]
 pub use pleach_transports::quic::QuicTransport;
+#[cfg(feature = "serial")]
+pub use pleach_transports::serial::SerialTransport;
 pub use pleach_transports::{Builder, Built, Context, Exchange, Listener, Transport, TransportError};
 pub use sync::{PeerOutcomes, Sync};
 pub use transaction::Transaction;

@@ -24,7 +24,7 @@
 //!
 //! # Features
 //!
-//! `http`, `quic` and `redb` are on by default and bring the transport or the store of that name.
+//! `http`, `quic` and `redb` are on by default, `serial` is not; they bring the transport or the store of that name.
 
 mod database;
 mod driver;
@@ -55,6 +55,8 @@ pub use pleach_transports::http::HttpTransport;
 pub use pleach_transports::memory::MemoryNetwork;
 #[cfg(feature = "quic")]
 pub use pleach_transports::quic::QuicTransport;
+#[cfg(feature = "serial")]
+pub use pleach_transports::serial::SerialTransport;
 pub use pleach_transports::{Builder, Built, Context, Exchange, Listener, Transport, TransportError};
 pub use sync::{PeerOutcomes, Sync};
 pub use transaction::Transaction;

@@ -8,7 +8,7 @@ use crate::Address;
 ///
 /// `0.0.0.0` and `[::]` say where a server listens, not where it is: in their place stand the addresses by which this
 /// machine reaches others, one for each version of IP. Without a network there are none, and the result is empty.
-/// Everything else is given back as it is.
+/// What a serial line is called here means nothing elsewhere. Everything else is given back as it is.
 ///
 /// ```
 /// # use pleach_transports::{Address, host::reachable};
@@ -19,6 +19,9 @@ use crate::Address;
 /// }
 /// ```
 pub fn reachable(address: &Address) -> Vec<Address> {
+    if address.transport_type == "serial" {
+        return Vec::new();
+    }
     let everywhere = address.address.parse::<SocketAddr>().ok().filter(|place| place.ip().is_unspecified());
     let Some(everywhere) = everywhere else { return vec![address.clone()] };
     let both = [outward(Ipv4Addr::UNSPECIFIED.into()), outward(Ipv6Addr::UNSPECIFIED.into())];
@@ -63,5 +66,10 @@ mod tests {
             let address: Address = place.parse().unwrap();
             assert_eq!(reachable(&address), [address]);
         }
+    }
+
+    #[test]
+    fn a_serial_line_is_nobody_elses() {
+        assert_eq!(reachable(&"serial:/dev/ttyACM0".parse().unwrap()), []);
     }
 }
