@@ -131,7 +131,7 @@ fn a_line_that_is_cut(place: &Place) {
         let from = 200 + 10 * number;
         place.put("a", &format!("before cut {number}"));
         place.cable.damage(way, after, Damage::Cut);
-        let run = place.board.run(&["patience=2", &format!("write={from}..{}", from + 3), "sync"]);
+        let run = place.board.run(&["patience=6", &format!("write={from}..{}", from + 3), "sync"]);
         assert_eq!(run.step("sync")["ended"], "the line is silent");
         place.cable.mend();
         let run = place.board.run(&["sync"]);

@@ -91,7 +91,7 @@ impl EntryBuilder {
             stores,
         };
         let used = to_slice(&signed, room).ok_or(BuildError::Room(size))?.len();
-        let (signed, rest) = room.split_at(used);
+        let (signed, rest) = room.split_at_checked(used).ok_or(BuildError::Room(size))?;
         let signature = key.sign(&view::signed_hash(signed));
         let place = rest.len();
         let end = used.saturating_add(signature.as_bytes().len());

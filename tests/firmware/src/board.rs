@@ -127,8 +127,8 @@ pub(crate) struct Board<F> {
     frames: Frames,
     key: SecretKey,
     entropy: Entropy,
-    /// When the wall time of `newest` was learnt, in ticks.
-    learnt: u64,
+    /// A wall time in milliseconds that was heard of, and when, in ticks.
+    heard: (u64, u64),
 }
 
 impl<F: Flash> Board<F> {
@@ -149,6 +149,7 @@ impl<F: Flash> Board<F> {
             }
             Ok::<(), BoardError>(())
         })?;
+        let heard = (holding.newest(), clock::ticks());
         Ok(Self {
             flash,
             journal,
@@ -158,7 +159,7 @@ impl<F: Flash> Board<F> {
             frames,
             key: setup.key(),
             entropy: Entropy::for_run(&setup.entropy, boots),
-            learnt: clock::ticks(),
+            heard,
         })
     }
 
@@ -175,12 +176,10 @@ impl<F: Flash> Board<F> {
         Ok(self.holding.insert(&entry, place)?)
     }
 
-    /// Wall milliseconds, as far as a board without a clock can tell: the newest time seen, and what passed since.
+    /// Wall milliseconds, as far as a board without a clock can tell: a time that others claimed, and what passed since.
     fn now(&self) -> u64 {
-        match self.holding.newest() {
-            0 => 0,
-            newest => newest + (clock::ticks() - self.learnt) * 1_000 / SECOND,
-        }
+        let (wall, then) = self.heard;
+        wall + (clock::ticks() - then) * 1_000 / SECOND
     }
 
     /// Exchanges with whoever is at the other end of the line what either lacks.
@@ -194,7 +193,9 @@ impl<F: Flash> Board<F> {
         let mut contact = Contact::<RING>::new(config, &self.holding, &line.peer)?;
         let ended = self.talk(&mut contact, &mut line);
         line.close();
-        self.learnt = clock::ticks();
+        if self.holding.newest() > self.now() {
+            self.heard = (self.holding.newest(), clock::ticks());
+        }
         ended
     }
 

@@ -5,6 +5,9 @@ use crate::{
     host::{self, File},
 };
 
+/// Bytes of the file that are erased at once.
+const PART: usize = 128;
+
 /// The file. Whoever sets a board up makes it, as long as the flash is and erased but for the setup.
 pub(crate) struct FlashFile {
     file: File,
@@ -45,7 +48,6 @@ impl Flash for FlashFile {
             return Err(FlashError::Misuse);
         }
         self.operation();
-        const PART: usize = 128;
         for at in (page * PAGE..(page + 1) * PAGE).step_by(PART) {
             if !self.file.write(at, &[ERASED; PART]) {
                 return Err(FlashError::Device);
@@ -55,7 +57,7 @@ impl Flash for FlashFile {
     }
 
     fn program(&mut self, at: usize, bytes: &[u8]) -> Result<(), FlashError> {
-        let whole = at % WORD == 0 && bytes.len() % WORD == 0;
+        let whole = at.is_multiple_of(WORD) && bytes.len().is_multiple_of(WORD);
         if !whole || at % PAGE + bytes.len() > PAGE || at + bytes.len() > PAGE * PAGES {
             return Err(FlashError::Misuse);
         }

@@ -1,6 +1,6 @@
 //! The emulator's host, reached by semihosting: arguments, lines of output, the end, and files.
 
-use core::fmt;
+use core::{cell::Cell, fmt};
 
 use cortex_m_semihosting::{debug, nr};
 use heapless::String;
@@ -22,11 +22,11 @@ fn call<const N: usize>(number: usize, arguments: [usize; N]) -> usize {
 
 /// The command line.
 pub(crate) fn arguments(room: &mut [u8; ARGUMENTS]) -> &str {
-    let mut block = [room.as_mut_ptr() as usize, room.len()];
+    let block = [Cell::new(room.as_mut_ptr() as usize), Cell::new(room.len())];
     // SAFETY: the host writes at most as many bytes as the block says, and their count back into the block.
     #[allow(unsafe_code, reason = "a call of the host that answers in place")]
-    let failed = unsafe { cortex_m_semihosting::syscall(nr::GET_CMDLINE, &mut block) };
-    let length = if failed == 0 { block[1] } else { 0 };
+    let failed = unsafe { cortex_m_semihosting::syscall(nr::GET_CMDLINE, &block) };
+    let length = if failed == 0 { block[1].get() } else { 0 };
     let text = room.get(..length).unwrap_or_default();
     core::str::from_utf8(text).unwrap_or_default().trim_end_matches('\0')
 }

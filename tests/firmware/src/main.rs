@@ -15,6 +15,7 @@
 
 mod board;
 mod clock;
+#[allow(dead_code, reason = "whoever sets a board up, and the tests, use the rest")]
 mod flash;
 mod flash_file;
 mod host;

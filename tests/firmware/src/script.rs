@@ -77,21 +77,34 @@ pub(crate) fn run() -> Result<(), Stopped> {
         incoming: singleton!(: [u8; FRAME] = [0; FRAME]).ok_or(Stopped::Twice)?,
         outgoing: singleton!(: [u8; FRAME] = [0; FRAME]).ok_or(Stopped::Twice)?,
     };
+    let place = singleton!(: Option<Board<FlashFile>> = None).ok_or(Stopped::Twice)?;
+    let board = start(path, frames, place, &uart)?;
+    for word in words {
+        step(word, board, &mut uart)?;
+        say(format_args!("{{\"step\":\"stack\",\"peak\":{}}}", stack::peak()));
+    }
+    Ok(())
+}
+
+/// Starts from a flash. Apart, so that what is moved about in doing so is not on the stack later.
+#[inline(never)]
+fn start<'a>(
+    path: &str,
+    frames: Frames,
+    place: &'a mut Option<Board<FlashFile>>,
+    uart: &Uart,
+) -> Result<&'a mut Board<FlashFile>, Stopped> {
     let flash = FlashFile::open(path).ok_or(Stopped::NoFlash)?;
-    let meter = Meter::start(&uart);
-    let mut board = Board::open(flash, frames)?;
+    let meter = Meter::start(uart);
+    let board = place.insert(Board::open(flash, frames)?);
     say(format_args!(
         "{{\"step\":\"boot\",\"boots\":{},\"ring\":{},\"base\":{},\"instructions\":{}}}",
         board.boots,
         board.holding.ring().len(),
         board.holding.base().len(),
-        meter.instructions(&uart)
+        meter.instructions(uart)
     ));
-    for word in words {
-        step(word, &mut board, &mut uart)?;
-        say(format_args!("{{\"step\":\"stack\",\"peak\":{}}}", stack::peak()));
-    }
-    Ok(())
+    Ok(board)
 }
 
 fn step(word: &str, board: &mut Board<FlashFile>, uart: &mut Uart) -> Result<(), Stopped> {

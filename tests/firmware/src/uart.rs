@@ -68,6 +68,7 @@ impl Uart {
     }
 
     /// Sends bytes.
+    #[expect(clippy::unused_self, reason = "whoever sends has the line to himself")]
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
             while register::UART_FLAGS.get() & NO_ROOM != 0 {}
@@ -134,7 +135,7 @@ fn came() {
 #[exception]
 #[allow(unsafe_code, reason = "the run-time wants its handler of interrupts so")]
 unsafe fn DefaultHandler(number: i16) {
-    if number == NUMBER as i16 {
+    if number == NUMBER.cast_signed() {
         came();
     } else {
         crate::host::fail(format_args!("interrupt {number} was not asked for"));
