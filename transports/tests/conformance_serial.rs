@@ -108,6 +108,7 @@ impl Lines for Cables {
             state.held[end] = state.holders;
             state.holders
         };
+        cable.changed.notify_all();
         Ok(Arc::new(Held { cable, end, holder }))
     }
 }
@@ -183,4 +184,30 @@ fn stray_bytes_in_a_message_cost_that_exchange_at_most() {
     let mut exchange = Driven::open(&*client, &server.address).unwrap();
     exchange.say(&[vec![4; 10]]).unwrap();
     assert_eq!(exchange.hear().unwrap().unwrap(), [vec![4; 10]]);
+}
+
+#[test]
+fn a_listener_opens_a_line_again_that_went_away() {
+    let cables = Cables::default();
+    let subject = subject(&cables);
+    let server = Served::echo((subject.bound)(1, None).listen().unwrap());
+    let client = (subject.unbound)(2);
+    for round in 0..2_u8 {
+        let mut exchange = Driven::open(&*client, &server.address).unwrap();
+        exchange.say(&[vec![round; 5_000]]).unwrap();
+        assert_eq!(exchange.hear().unwrap().unwrap()[1], vec![round; 5_000]);
+        drop(exchange);
+        // Unplugged: both ends are nobody's until somebody opens them again.
+        let cable = Arc::clone(&cables.0.lock().unwrap()[&server.address.address]);
+        let mut state = cable.state.lock().unwrap();
+        let unplugged = state.holders;
+        state.held = [0; 2];
+        state.coming = Default::default();
+        cable.changed.notify_all();
+        let limit = std::time::Duration::from_secs(60);
+        let (state, waited) =
+            cable.changed.wait_timeout_while(state, limit, |state| state.held[0] <= unplugged).unwrap();
+        assert!(!waited.timed_out(), "nobody opens the line again");
+        drop(state);
+    }
 }

@@ -4,5 +4,7 @@ mod demo;
 mod histories;
 mod misuse;
 mod node;
+#[cfg(unix)]
+mod serial;
 mod served;
 mod sharing;

@@ -1,7 +1,7 @@
 //! Frames over a plain line of bytes: a serial port, a pseudo terminal, a pair of pipes.
 //!
 //! A line carries one exchange at a time: dials wait for their turn, and whoever dials anew ends what the listener at
-//! the other end still has under way. Both sides prove their keys in a signed greeting over fresh nonces
+//! the other end still has under way. A listener whose line goes away opens it again when it is back. Both sides prove their keys in a signed greeting over fresh nonces
 //! ([`pleach_core::wire::serial`]); beyond that a line is as trustworthy as its cable.
 //!
 //! Lines are opened by [`Lines`]: [`Devices`] opens character devices and Unix sockets by their path. The speed and the
@@ -12,6 +12,7 @@
 //! | `line` | [`Line`], [`Lines`], [`Devices`] |
 //! | `port` | an open line: a thread that reads, one that writes, and the session between them |
 //! | `exchange` | the exchange over it |
+//! | `again` | opening a line again that went away |
 //!
 //! ```
 //! use pleach_transports::serial::SerialTransport;
@@ -20,6 +21,7 @@
 //! # drop((dialling, listening));
 //! ```
 
+mod again;
 mod exchange;
 mod line;
 mod port;
@@ -28,14 +30,15 @@ use std::{
     collections::BTreeMap,
     io,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context as Task, Poll, Waker},
+    task::{Context as Task, Poll, Waker, ready},
 };
 
-use pleach_core::{PublicKey, limits::MAX_FRAME};
+use pleach_core::limits::MAX_FRAME;
 
 pub use line::{Devices, Line, Lines};
 
 use crate::{Address, Builder, Built, Context, Exchange, Listener, Transport, TransportError};
+use again::Again;
 use exchange::SerialExchange;
 use port::Port;
 
@@ -147,7 +150,8 @@ impl Transport for SerialTransport {
         })?;
         let port =
             Port::listener(line, &self.context, self.settings.frame).map_err(|e| cannot(e.to_string()))?;
-        Ok(Box::new(SerialListener { port, place: place.into(), key: self.context.key().public() }))
+        let (settings, context) = (self.settings.clone(), self.context.clone());
+        Ok(Box::new(SerialListener { port, again: None, place: place.into(), settings, context }))
     }
 }
 
@@ -162,23 +166,37 @@ pub enum End {
 
 struct SerialListener {
     port: Arc<Port>,
+    /// The line went away, and is being opened again.
+    again: Option<Again>,
     place: String,
-    key: PublicKey,
+    settings: SerialBuilder,
+    context: Context,
 }
 
 impl Listener for SerialListener {
     fn address(&self) -> Address {
-        Address::new("serial", &self.place).with_key(self.key)
+        Address::new("serial", &self.place).with_key(self.context.key().public())
     }
 
     fn poll_accept(&mut self, task: &mut Task<'_>) -> Poll<Result<Box<dyn Exchange>, TransportError>> {
-        self.port.poll_accept(task).map(|accepted| match accepted {
-            Ok((session, peer)) => {
-                let exchange = SerialExchange::accepted(Arc::clone(&self.port), session, peer);
-                Ok(Box::new(exchange) as Box<dyn Exchange>)
+        loop {
+            if let Some(again) = &self.again {
+                self.port = ready!(again.poll(task));
+                self.again = None;
             }
-            Err(reason) => Err(TransportError::CannotListen { address: self.address().to_string(), reason }),
-        })
+            match ready!(self.port.poll_accept(task)) {
+                Ok((session, peer)) => {
+                    let exchange = SerialExchange::accepted(Arc::clone(&self.port), session, peer);
+                    return Poll::Ready(Ok(Box::new(exchange)));
+                }
+                Err(reason) => {
+                    self.port.shut();
+                    let again = Again::start(&self.settings, &self.place, &self.context);
+                    let address = self.address().to_string();
+                    self.again = Some(again.map_err(|_| TransportError::CannotListen { address, reason })?);
+                }
+            }
+        }
     }
 }
 
