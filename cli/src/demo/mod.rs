@@ -50,7 +50,7 @@ pub(crate) fn run(out: &Output, plant: bool) -> anyhow::Result<Ending> {
 
 /// The transport of the second meeting, if this program was built with it.
 fn second_transport() -> &'static str {
-    transports::ALL.last().copied().unwrap_or("http")
+    transports::ALL.iter().rfind(|name| **name != "serial").copied().unwrap_or("http")
 }
 
 struct Tour<'a> {
