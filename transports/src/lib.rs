@@ -34,7 +34,7 @@ mod place;
 mod pump;
 #[cfg(feature = "quic")]
 pub mod quic;
-#[cfg(feature = "executor")]
+#[cfg(any(all(feature = "http", feature = "smol"), feature = "quic"))]
 mod race;
 #[cfg(feature = "serial")]
 pub mod serial;
