@@ -138,6 +138,32 @@ impl Aggregates<'_> {
         Ok(())
     }
 
+    /// Makes the nodes around positions that came or went anew, after the headers say so. `changed` ascends.
+    pub(crate) fn renew<V: View>(
+        self,
+        overlay: &mut Overlay<V>,
+        changed: &[Position],
+    ) -> Result<(), StorageError> {
+        for level in 1..=LEVELS {
+            // A node that began at one of them begins there no more, unless it is rebuilt below.
+            for position in changed.iter().filter(|position| self.rank(&position.id) >= level) {
+                overlay.changes.remove(Table::Aggregates, &self.key(level, position));
+            }
+            let mut done = Position::MIN;
+            for position in changed {
+                if *position < done {
+                    continue;
+                }
+                let (node, end) = self.node_around(overlay, level, position)?;
+                for node in self.rebuilt(overlay, level, Range { start: node.start, end })? {
+                    self.put(&mut overlay.changes, level, node);
+                }
+                done = end;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes the positions of a stretch into the node of a level that they fall into.
     #[allow(clippy::too_many_arguments)] // one step of `insert`, cut out so that both can be read
     fn grow<V: View>(

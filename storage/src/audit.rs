@@ -84,11 +84,17 @@ impl<V: View> Auditing<'_, V> {
         }
         let header = view.get(Table::Headers, &tree.at(&place))?;
         let header = header.and_then(|header| decode::<HeaderRecord>("a header", &header).ok());
-        if header.is_none_or(|header| usize::try_from(header.bytes) != Ok(bytes.len())) {
-            self.fault(place.id, "its header does not fit");
+        let is_tip = view.get(Table::Tips, &tree.at(&place))?.is_some();
+        match header {
+            Some(header) if usize::try_from(header.bytes) == Ok(bytes.len()) && !header.stranger => {
+                if is_tip != (header.children == 0) {
+                    self.fault(place.id, "its number of children does not fit the list of tips");
+                }
+                self.rows(place, &entry.view(), header.standing.counts())?;
+            }
+            _ => self.fault(place.id, "its header does not fit"),
         }
         self.parents(place, &entry.view())?;
-        self.rows(place, &entry.view())?;
         if self.audit.faults.len() == before {
             self.audit.entries.push(entry);
         }
@@ -111,14 +117,39 @@ impl<V: View> Auditing<'_, V> {
         Ok(())
     }
 
-    /// Every row that the entry makes is there.
-    fn rows(&mut self, place: Position, entry: &EntryView<'_>) -> Result<(), StorageError> {
+    /// Every row that the entry makes is there, if it counts; else none is.
+    fn rows(&mut self, place: Position, entry: &EntryView<'_>, counts: bool) -> Result<(), StorageError> {
         let stamp = Stamp { time: entry.time(), position: place };
         for row in rows_of(entry) {
             let (key, value) = rows::pair(self.record.tree(), &row, &stamp, &entry.author());
-            if self.reading.view.get(Table::Rows, &key)? != Some(value) {
+            if self.reading.view.get(Table::Rows, &key)? != counts.then_some(value) {
                 self.fault(place.id, "a row does not say what the entry wrote");
             }
+        }
+        Ok(())
+    }
+
+    /// What lies outside the shared set is intact too.
+    fn outside(&mut self, tree: Id, all: &Span) -> Result<(), StorageError> {
+        let mut faults = Vec::new();
+        self.reading.view.scan(Table::Outside, all, Order::Ascending, &mut |key, value| {
+            if let Some((_, position)) = split_position(key)
+                && let Err(error) = read_entry(&position, value)
+            {
+                faults.push((position.id, error.to_string()));
+            }
+            Ok(Flow::Continue(()))
+        })?;
+        self.audit.faults.append(&mut faults);
+        let (mut strangers, mut bytes) = (0, 0);
+        self.reading.view.scan(Table::OutsideHeaders, all, Order::Ascending, &mut |_, value| {
+            let header: HeaderRecord = decode("a header", value)?;
+            strangers += u64::from(header.stranger);
+            bytes += if header.stranger { u64::from(header.bytes) } else { 0 };
+            Ok(Flow::Continue(()))
+        })?;
+        if (strangers, bytes) != (self.record.strangers, self.record.stranger_bytes) {
+            self.fault(tree, "what was never shared does not fit its total");
         }
         Ok(())
     }
@@ -127,17 +158,32 @@ impl<V: View> Auditing<'_, V> {
     fn whole(&mut self, tree: Id) -> Result<(), StorageError> {
         let view = &self.reading.view;
         let all = self.record.tree().all();
-        let shared = Measure::from(self.record.shared);
+        let (shared, outside) = (Measure::from(self.record.shared), self.record.outside);
         for (table, expected, fault) in [
             (Table::Entries, shared.count, "the number of entries does not fit the total"),
             (Table::Headers, shared.count, "the number of headers does not fit the number of entries"),
-            (Table::Index, shared.count, "the index by id does not have as many ids as there are entries"),
+            (Table::Outside, outside, "the number of entries outside the shared set does not fit the total"),
+            (Table::OutsideHeaders, outside, "the number of their headers does not fit it"),
+            (
+                Table::Index,
+                shared.count + outside,
+                "the index by id does not have as many ids as there are entries",
+            ),
             (Table::Rows, self.record.rows, "the number of rows does not fit the entries"),
             (Table::Arrivals, self.record.arrival, "arrivals are missing"),
         ] {
             if count(view, table, &all)? != expected {
                 self.fault(tree, fault);
             }
+        }
+        self.outside(tree, &all)?;
+        let mut edges = 0;
+        view.scan(Table::Headers, &all, Order::Ascending, &mut |_, value| {
+            edges += decode::<HeaderRecord>("a header", value).map_or(0, |header| u64::from(header.children));
+            Ok(Flow::Continue(()))
+        })?;
+        if edges != self.record.edges {
+            self.fault(tree, "the numbers of children do not fit the number of parents");
         }
         let mut tips = Measure::default();
         view.scan(Table::Tips, &all, Order::Ascending, &mut |key, _| {

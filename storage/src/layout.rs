@@ -10,7 +10,9 @@
 //! | `Meta` | the node's | the node's |
 //! | `Trees` | tree's id | [`crate::record::TreeRecord`] |
 //! | `Entries` | tree, height, id | the canonical bytes |
-//! | `Headers` | tree, height, id | [`crate::record::HeaderRecord`]: view, length, standing |
+//! | `Headers` | tree, height, id | [`crate::record::HeaderRecord`]: view, length, standing, children |
+//! | `Outside` | tree, height, id | the canonical bytes of an entry outside the shared set |
+//! | `OutsideHeaders` | tree, height, id | its header |
 //! | `Index` | tree, id | height |
 //! | `Aggregates` | tree, level, height, id | [`pleach_core::storage::Measure`] from here to the next of the level |
 //! | `Tips` | tree, height, id | nothing |
@@ -22,8 +24,9 @@
 //! | `Grants` | tree, whom, ordinal (4 bytes) | the permission |
 //! | `Revocations` | tree, whom, ordinal (4 bytes) | nothing |
 //!
-//! Tips, aggregates, arrivals and the tree's measure cover the shared set; entries, headers, the index and rows cover
-//! all that is stored. While nothing is masked the two are one.
+//! Entries, headers, tips, aggregates, arrivals and the tree's measure cover the shared set; what is stored beside it
+//! has tables of its own, so that no scan has to pass over it. The index covers both. Rows are those of entries that
+//! count: when one is masked its rows go, and come back from its bytes when the mask lifts.
 
 use pleach_core::{Id, Position, entry::Who, limits::HEIGHT_END, storage::Stamp};
 
@@ -37,6 +40,8 @@ pub(crate) enum Table {
     Trees,
     Entries,
     Headers,
+    Outside,
+    OutsideHeaders,
     Index,
     Aggregates,
     Tips,
@@ -51,12 +56,14 @@ pub(crate) enum Table {
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Store,
         Self::Meta,
         Self::Trees,
         Self::Entries,
         Self::Headers,
+        Self::Outside,
+        Self::OutsideHeaders,
         Self::Index,
         Self::Aggregates,
         Self::Tips,
@@ -83,6 +90,8 @@ impl Table {
             Self::Trees => "trees",
             Self::Entries => "entries",
             Self::Headers => "headers",
+            Self::Outside => "outside",
+            Self::OutsideHeaders => "outside-headers",
             Self::Index => "index",
             Self::Aggregates => "aggregates",
             Self::Tips => "tips",

@@ -9,6 +9,8 @@
 //! | `record` | the values of the tables |
 //! | `store` | [`Memory`] and [`Redb`]: one write at a time, none after a failure |
 //! | `put` | taking entries: parents first, judged, with all that follows from them |
+//! | `sharing` | the shared set: what enters and leaves it |
+//! | `masks` | what a revocation takes out of what counts, and lets count again |
 //! | `tree` | one tree as a view shows it, and what access asks about it |
 //! | `aggregate` | counts and sums of ranges in O(log n) |
 //! | `rows` | rows of writes: keys, queries |
@@ -22,9 +24,11 @@ mod changes;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod layout;
+mod masks;
 mod put;
 mod record;
 mod rows;
+mod sharing;
 mod snapshot;
 mod store;
 mod tables;

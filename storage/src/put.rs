@@ -4,32 +4,41 @@ use std::collections::BTreeSet;
 
 use pleach_core::{
     Id, Position,
-    access::{Before, Facts, Judge, SettingsRecord, Standing, Verdict, View as SettingsSet, ViewId},
-    document::rows_of,
+    access::{
+        Before, Census, Facts, Judge, Needs, SettingsRecord, Standing, Verdict, View as SettingsSet, ViewId,
+    },
     entry::{Entry, EntryView, VerifiedEntry},
-    storage::{Measure, Put, Stamp, StorageError},
+    limits::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES},
+    storage::{Put, StorageError},
 };
 
 use crate::{
     aggregate::Aggregates,
     changes::Changes,
     layout::{Table, six},
-    record::{HeaderRecord, TreeRecord, encode},
-    rows,
+    record::{HeaderRecord, Standing as Stands, TreeRecord, encode},
+    sharing::Sharing,
     store::next_tree_number,
     tables::{Overlay, View},
-    tree::{Tree, position, tree_record},
+    tree::{Kept, Tree, position, tree_record},
 };
 
+/// Entries of one tree that are kept though they have never been in the shared set, and their bytes: a batch. Somebody
+/// may yet build on them and count. Whoever fills this with writes of a revoked key keeps others from that until the
+/// exchange is over, and gets no more of the disk.
+const MAX_STRANGERS: u64 = MAX_BATCH_ENTRIES as u64;
+const MAX_STRANGER_BYTES: u64 = MAX_BATCH_BYTES as u64;
+
 /// A write of entries in progress.
-struct Putting<V> {
-    overlay: Overlay<V>,
-    tree: Id,
+pub(crate) struct Putting<V> {
+    pub(crate) overlay: Overlay<V>,
+    pub(crate) tree: Id,
     /// Nothing until the root is in.
     record: Option<TreeRecord>,
     judge: Judge,
-    /// Tips that this write made, so that a chain leaves one.
-    tips: BTreeSet<Position>,
+    /// What counts by the settings that are stored, and the view that has them.
+    census: Option<(ViewId, Census)>,
+    pub(crate) sharing: Sharing,
     held: BTreeSet<Id>,
     missing: BTreeSet<Id>,
     put: Put,
@@ -42,17 +51,7 @@ pub(crate) fn put<V: View>(
     tree: Id,
     entries: &[VerifiedEntry],
 ) -> Result<(Put, Changes), StorageError> {
-    let record = tree_record(&view, &tree)?;
-    let mut putting = Putting {
-        overlay: Overlay::new(view),
-        tree,
-        record,
-        judge: Judge::default(),
-        tips: BTreeSet::new(),
-        held: BTreeSet::new(),
-        missing: BTreeSet::new(),
-        put: Put::default(),
-    };
+    let mut putting = Putting::new(view, tree)?;
     for (index, entry) in entries.iter().enumerate() {
         putting.take(index, entry.entry())?;
         if putting.put.refused.is_some() {
@@ -62,7 +61,31 @@ pub(crate) fn put<V: View>(
     putting.finish(salt)
 }
 
+/// Drops what has never been in the shared set, and nothing that is kept builds on.
+pub(crate) fn tidy<V: View>(view: V, tree: Id) -> Result<Changes, StorageError> {
+    let mut putting = Putting::new(view, tree)?;
+    let Some(mut record) = putting.record.take() else { return Ok(Changes::default()) };
+    putting.drop_strangers(&mut record)?;
+    putting.overlay.changes.put(Table::Trees, tree.as_bytes(), encode(&record));
+    Ok(putting.overlay.changes)
+}
+
 impl<V: View> Putting<V> {
+    fn new(view: V, tree: Id) -> Result<Self, StorageError> {
+        let record = tree_record(&view, &tree)?;
+        Ok(Self {
+            overlay: Overlay::new(view),
+            tree,
+            record,
+            judge: Judge::default(),
+            census: None,
+            sharing: Sharing::default(),
+            held: BTreeSet::new(),
+            missing: BTreeSet::new(),
+            put: Put::default(),
+        })
+    }
+
     fn take(&mut self, index: usize, entry: &Entry) -> Result<(), StorageError> {
         if let Some(record) = &self.record
             && position(&self.overlay, record.tree(), &entry.id())?.is_some()
@@ -75,21 +98,26 @@ impl<V: View> Putting<V> {
         match self.judge.judge(&facts, &view)? {
             Verdict::Missing(parents) => {
                 self.missing.extend(parents.into_iter().filter(|parent| !self.held.contains(parent)));
-                self.held.insert(entry.id());
-                self.put.held.push(index);
+                self.hold(index, entry.id());
                 Ok(())
             }
             Verdict::Refused(refusal) => {
                 self.put.refused = Some((entry.id(), refusal));
                 Ok(())
             }
-            Verdict::Stands(standing) => self.insert(entry, &view, &standing),
+            Verdict::Stands(standing) => self.insert(index, entry, &view, &standing),
         }
+    }
+
+    fn hold(&mut self, index: usize, id: Id) {
+        self.held.insert(id);
+        self.put.held.push(index);
     }
 
     /// Stores one entry: the entry itself, its index, its rows, its settings, its place among the tips.
     fn insert(
         &mut self,
+        index: usize,
         entry: &Entry,
         view: &EntryView<'_>,
         standing: &Standing,
@@ -98,63 +126,89 @@ impl<V: View> Putting<V> {
             Some(record) => record,
             None => TreeRecord::new(next_tree_number(&mut self.overlay)?, view.author()),
         };
+        let result = self.insert_into(&mut record, index, entry, view, standing);
+        self.record = Some(record);
+        result
+    }
+
+    fn insert_into(
+        &mut self,
+        record: &mut TreeRecord,
+        index: usize,
+        entry: &Entry,
+        view: &EntryView<'_>,
+        standing: &Standing,
+    ) -> Result<(), StorageError> {
+        let stands = self.stands(record, view, standing)?;
+        let bytes = u32::try_from(entry.bytes().len()).unwrap_or(u32::MAX);
+        let room = record.strangers < MAX_STRANGERS
+            && record.stranger_bytes + u64::from(bytes) <= MAX_STRANGER_BYTES;
+        if !stands.counts() && !room {
+            self.hold(index, entry.id());
+            return Ok(());
+        }
         let position = entry.position();
         let tree = record.tree();
-        let children = self.children_view(&mut record, position, view, standing)?;
-        let bytes = entry.bytes();
-        let header = HeaderRecord {
-            view: children.0,
-            bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-            standing: standing.authority.into(),
-        };
-        let key = tree.at(&position);
-        let changes = &mut self.overlay.changes;
-        changes.put(Table::Entries, &key, bytes.to_vec());
-        changes.put(Table::Headers, &key, encode(&header));
-        changes.put(Table::Index, &tree.key(&[position.id.as_bytes()]), six(position.height).to_vec());
-        let stamp = Stamp { time: view.time(), position };
-        for row in rows_of(view) {
-            rows::put(changes, tree, &row, &stamp, &view.author());
-            record.rows += 1;
-        }
-        record.arrival += 1;
-        let place = [&six(position.height)[..], position.id.as_bytes()].concat();
-        changes.put(Table::Arrivals, &tree.key(&[&record.arrival.to_be_bytes()]), place);
-        record.bytes += u64::from(header.bytes);
+        let children = self.children_view(record, position, view, standing)?;
+        let stranger = !stands.counts();
+        let header = HeaderRecord { view: children.0, bytes, standing: stands, children: 0, stranger };
+        self.overlay.changes.put(
+            Table::Index,
+            &tree.key(&[position.id.as_bytes()]),
+            six(position.height).to_vec(),
+        );
+        record.bytes += u64::from(bytes);
         record.height = record.height.max(position.height);
-        self.move_tips(&mut record, position, view)?;
-        record.shared = Measure::from(record.shared).plus(Measure::of(position.id)).into();
-        self.put.stored.push(position);
-        self.record = Some(record);
+        let kept = Kept { position, header, shared: false };
+        if stands.counts() {
+            self.show(record, entry);
+            self.enter(record, kept, entry)?;
+            self.put.stored.push(position);
+        } else {
+            self.keep_outside(record, kept, entry);
+            record.strangers += 1;
+            record.stranger_bytes += u64::from(bytes);
+            self.put.masked += 1;
+        }
+        let revokes = view.settings().is_some_and(|settings| !settings.revocations.is_empty());
+        if standing.writes_settings && revokes && stands.counts() && position.height > 0 {
+            self.revoked(record, record.settings - 1)?;
+        }
         Ok(())
     }
 
-    /// The entry becomes a tip, its parents are none any more.
-    fn move_tips(
+    /// By what the entry stands in all that is stored. Whoever has all stored settings among its ancestors counts as it
+    /// did among these.
+    fn stands(
         &mut self,
-        record: &mut TreeRecord,
-        new: Position,
-        view: &EntryView<'_>,
-    ) -> Result<(), StorageError> {
-        let mut tips = Measure::from(record.tips).plus(Measure::of(new.id));
-        for id in view.parents().iter() {
-            // Judging found every parent.
-            let Some(parent) = position(&self.overlay, record.tree(), &id)? else { continue };
-            let key = record.tree().at(&parent);
-            let was_tip = self.tips.remove(&parent) || {
-                let stored = self.overlay.get(Table::Tips, &key)?.is_some();
-                if stored {
-                    self.overlay.changes.remove(Table::Tips, &key);
-                }
-                stored
-            };
-            if was_tip {
-                tips = tips.minus(Measure::of(id));
-            }
+        record: &TreeRecord,
+        entry: &EntryView<'_>,
+        standing: &Standing,
+    ) -> Result<Stands, StorageError> {
+        let among_ancestors = Stands::from(standing.authority);
+        let sees_all = match &standing.before {
+            Before::Stored(view) => view.0 == record.view,
+            Before::New(_) => record.settings == 0,
+        };
+        if sees_all || among_ancestors == Stands::Root {
+            return Ok(among_ancestors);
         }
-        self.tips.insert(new);
-        record.tips = tips.into();
-        Ok(())
+        let facts = Tree { view: &self.overlay, id: self.tree, record: Some(record) };
+        let current = ViewId(record.view);
+        let (_, census) = match &mut self.census {
+            Some((view, census)) if *view == current => (view, census),
+            census => {
+                let fresh = Census::new(&facts, facts.view(current)?)?;
+                let (view, census) = census.insert((current, fresh));
+                (view, census)
+            }
+        };
+        let before = match &standing.before {
+            Before::Stored(view) => &facts.view(*view)?,
+            Before::New(view) => &**view,
+        };
+        // Nothing that is stored descends from it.
+        census.authority(&facts, entry.author(), Needs::of(entry), before, &[]).map(Stands::from)
     }
 
     /// The number of the view that holds for the entry's children. Keeps what the entry says about access.
@@ -224,16 +278,10 @@ impl<V: View> Putting<V> {
     /// What all the entries change together: aggregates, tips, the tree's record.
     fn finish(mut self, salt: &[u8; 32]) -> Result<(Put, Changes), StorageError> {
         self.put.missing = self.missing.into_iter().collect();
-        let Some(record) = self.record.filter(|_| !self.put.stored.is_empty()) else {
+        let Some(record) = self.record.filter(|_| !self.put.stored.is_empty() || self.put.masked > 0) else {
             return Ok((self.put, Changes::default()));
         };
-        let tree = record.tree();
-        let mut new = self.put.stored.clone();
-        new.sort_unstable();
-        Aggregates { tree, salt }.insert(&mut self.overlay, &new)?;
-        for tip in &self.tips {
-            self.overlay.changes.put(Table::Tips, &tree.at(tip), Vec::new());
-        }
+        self.sharing.finish(Aggregates { tree: record.tree(), salt }, &mut self.overlay)?;
         self.overlay.changes.put(Table::Trees, self.tree.as_bytes(), encode(&record));
         Ok((self.put, self.overlay.changes))
     }

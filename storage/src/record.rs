@@ -13,7 +13,7 @@ use pleach_core::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The format of everything in [`crate::layout`]. A store of another format is refused.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// What is kept of a tree as a whole.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,6 +38,13 @@ pub(crate) struct TreeRecord {
     pub(crate) view: u32,
     /// How many rows there are.
     pub(crate) rows: u64,
+    /// Entries outside the shared set.
+    pub(crate) outside: u64,
+    /// Those of them that have never been in it, and their bytes.
+    pub(crate) strangers: u64,
+    pub(crate) stranger_bytes: u64,
+    /// Parents of all entries in the shared set, each as often as it is one.
+    pub(crate) edges: u64,
 }
 
 /// What is kept of an entry beside its bytes.
@@ -46,8 +53,12 @@ pub(crate) struct HeaderRecord {
     /// The view that holds for its children.
     pub(crate) view: u32,
     pub(crate) bytes: u32,
-    /// What stands for it.
+    /// What stands for it, in all that is stored.
     pub(crate) standing: Standing,
+    /// Its children in the shared set.
+    pub(crate) children: u32,
+    /// Whether it has never been in the shared set.
+    pub(crate) stranger: bool,
 }
 
 /// By what an entry stands: see [`Authority`].
@@ -59,6 +70,21 @@ pub(crate) enum Standing {
     Key(u32),
     /// The strongest grant to `*` that stands.
     Everyone(u32),
+    /// Nothing that would suffice: it does not count.
+    Masked,
+}
+
+impl Standing {
+    /// Whether the entry counts.
+    pub(crate) fn counts(self) -> bool {
+        self != Self::Masked
+    }
+}
+
+impl From<Option<Authority>> for Standing {
+    fn from(authority: Option<Authority>) -> Self {
+        authority.map_or(Self::Masked, Self::from)
+    }
 }
 
 impl From<Authority> for Standing {
@@ -93,6 +119,10 @@ impl TreeRecord {
             views: 0,
             view: 0,
             rows: 0,
+            outside: 0,
+            strangers: 0,
+            stranger_bytes: 0,
+            edges: 0,
         }
     }
 

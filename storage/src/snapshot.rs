@@ -17,7 +17,7 @@ use crate::{
     record::{TreeRecord, damaged},
     rows,
     tables::{Flow, Order, Span, View},
-    tree::{Tree, header, position, read_entry, tree_record},
+    tree::{Kept, Tree, entry, kept, read_entry, tree_record},
 };
 
 /// The path under which the settings hold a tree's name.
@@ -146,24 +146,11 @@ impl<V: View> Snapshot for Reading<V> {
 
     fn headers(&self, tree: &Id, ids: &[Id]) -> Result<Vec<Option<Header>>, StorageError> {
         let Some(record) = tree_record(&self.view, tree)? else { return Ok(vec![None; ids.len()]) };
-        let read = |id| {
-            let found = header(&self.view, record.tree(), id)?;
-            Ok(found.map(|(position, header)| Header {
-                position,
-                view: ViewId(header.view),
-                bytes: header.bytes,
-            }))
-        };
-        ids.iter().map(read).collect()
+        ids.iter().map(|id| Ok(kept(&self.view, record.tree(), id)?.map(Kept::shown))).collect()
     }
 
     fn entry(&self, tree: &Id, id: &Id) -> Result<Option<Entry>, StorageError> {
-        self.of(tree, |record| {
-            let Some(position) = position(&self.view, record.tree(), id)? else { return Ok(None) };
-            let bytes = self.view.get(Table::Entries, &record.tree().at(&position))?;
-            let bytes = bytes.ok_or_else(|| damaged("an entry", format_args!("{id} has no bytes")))?;
-            read_entry(&position, &bytes).map(Some)
-        })
+        self.of(tree, |record| entry(&self.view, record.tree(), id))
     }
 
     fn entries(

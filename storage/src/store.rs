@@ -13,7 +13,7 @@ use pleach_core::{
 use crate::{
     changes::Changes,
     layout::Table,
-    put::put,
+    put::{put, tidy},
     record::{FORMAT, damaged, decode, encode},
     snapshot::Reading,
     tables::{MemoryTables, Overlay, Tables, View},
@@ -103,6 +103,7 @@ impl<T: Tables> Kept<T> {
                 }
                 Ok((Written::Done, changes))
             }
+            Write::Tidy { tree } => Ok((Written::Done, tidy(self.tables.view()?, *tree)?)),
             Write::Meta(pairs) => {
                 let mut changes = Changes::default();
                 for (key, value) in pairs {

@@ -30,16 +30,54 @@ pub(crate) fn position(
     Ok(Some(Position { height: from_six(height), id: *id }))
 }
 
+/// What is kept of an entry beside its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    pub(crate) position: Position,
+    pub(crate) header: HeaderRecord,
+    /// Whether it is in the shared set.
+    pub(crate) shared: bool,
+}
+
+impl Kept {
+    /// The table of its bytes, and that of its header.
+    pub(crate) const fn tables(self) -> (Table, Table) {
+        if self.shared { (Table::Entries, Table::Headers) } else { (Table::Outside, Table::OutsideHeaders) }
+    }
+
+    /// As access asks for it.
+    pub(crate) const fn shown(self) -> Header {
+        Header {
+            position: self.position,
+            view: ViewId(self.header.view),
+            bytes: self.header.bytes,
+            shared: self.shared,
+        }
+    }
+}
+
 /// What is kept of an entry beside its bytes, if it is stored.
-pub(crate) fn header(
-    view: &impl View,
-    tree: TreeNumber,
-    id: &Id,
-) -> Result<Option<(Position, HeaderRecord)>, StorageError> {
+pub(crate) fn kept(view: &impl View, tree: TreeNumber, id: &Id) -> Result<Option<Kept>, StorageError> {
     let Some(position) = position(view, tree, id)? else { return Ok(None) };
-    let header = view.get(Table::Headers, &tree.at(&position))?;
-    let header = header.ok_or_else(|| damaged("the headers", format_args!("{id} has none")))?;
-    Ok(Some((position, decode("a header", &header)?)))
+    let key = tree.at(&position);
+    for (table, shared) in [(Table::Headers, true), (Table::OutsideHeaders, false)] {
+        if let Some(header) = view.get(table, &key)? {
+            return Ok(Some(Kept { position, header: decode("a header", &header)?, shared }));
+        }
+    }
+    Err(damaged("the headers", format_args!("{id} has none")))
+}
+
+/// The entry with this id, in the shared set or not.
+pub(crate) fn entry(view: &impl View, tree: TreeNumber, id: &Id) -> Result<Option<Entry>, StorageError> {
+    let Some(position) = position(view, tree, id)? else { return Ok(None) };
+    let key = tree.at(&position);
+    for table in [Table::Entries, Table::Outside] {
+        if let Some(bytes) = view.get(table, &key)? {
+            return read_entry(&position, &bytes).map(Some);
+        }
+    }
+    Err(damaged("an entry", format_args!("{id} has no bytes")))
 }
 
 /// The entry that was stored at a position: its bytes must have the hash that names it.
@@ -98,12 +136,7 @@ impl<V: View> Facts for Tree<'_, V> {
 
     fn header(&self, id: &Id) -> Result<Option<Header>, StorageError> {
         let Some(record) = self.record else { return Ok(None) };
-        let found = header(self.view, record.tree(), id)?;
-        Ok(found.map(|(position, header)| Header {
-            position,
-            view: ViewId(header.view),
-            bytes: header.bytes,
-        }))
+        Ok(kept(self.view, record.tree(), id)?.map(Kept::shown))
     }
 
     fn view(&self, id: ViewId) -> Result<SettingsSet, StorageError> {

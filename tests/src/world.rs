@@ -192,6 +192,11 @@ impl World {
         self.hosts[host.0].key.public()
     }
 
+    /// A host's secret key.
+    pub fn secret(&self, host: HostId) -> SecretKey {
+        self.hosts[host.0].key.clone()
+    }
+
     /// Where a host is found.
     pub fn address(&self, host: HostId) -> Address {
         Address::new("world", &host.0.to_string()).with_key(self.key(host))

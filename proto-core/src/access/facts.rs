@@ -20,6 +20,8 @@ pub struct Header {
     pub view: ViewId,
     /// Bytes of its encoding.
     pub bytes: u32,
+    /// Whether it is in the shared set.
+    pub shared: bool,
 }
 
 /// One tree as a store knows it: answered by a write transaction (with all that it has written so far) or by a

@@ -7,7 +7,7 @@ use crate::{
     access::{
         Facts, GrantRef, Rank, Refusal, View, ViewId,
         facts::required,
-        resolve::{Memory, Resolution},
+        resolve::{Memory, Resolution, Strongest},
     },
     entry::{EntryView, Origin, Who},
     limits::MAX_PARENTS,
@@ -55,6 +55,12 @@ pub enum Authority {
         /// Whom it names: the author, or everybody.
         who: Who,
     },
+}
+
+impl From<Option<Strongest>> for Authority {
+    fn from(strongest: Option<Strongest>) -> Self {
+        strongest.map_or(Self::Root, |Strongest { grant, who }| Self::Grant { grant, who })
+    }
 }
 
 /// A view, by its number if it is stored already.
@@ -145,10 +151,7 @@ impl Judge {
         if let Some(refusal) = insufficient(rank, entry) {
             return Ok(Verdict::Refused(refusal));
         }
-        let authority = strongest.map_or(Authority::Root, |strongest| Authority::Grant {
-            grant: strongest.grant,
-            who: strongest.who,
-        });
+        let authority = Authority::from(strongest);
         let writes_settings = entry.settings().is_some();
         Ok(Verdict::Stands(Standing { authority, before: before.clone(), writes_settings }))
     }

@@ -9,6 +9,7 @@
 //! | `facts` | [`Facts`]: what a store tells about a tree, [`SettingsRecord`] among it |
 //! | `judge` | [`Judge`]: may this entry be stored? |
 //! | `resolve` | which grants and revocations hold in a view |
+//! | `census` | [`Census`]: what counts in all that a store holds |
 //! | `readers` | [`permission_of`], [`may_read`], [`members`] |
 //!
 //! # The rule
@@ -23,7 +24,13 @@
 //! made neither by the same entry nor by a descendant; and, if it names a key, that key's use of `*`, for good.
 //!
 //! Only settings entries matter to this, so a set of entries is given by a [`View`].
+//!
+//! What does not count in all that a store holds is *masked*: its values are hidden and its settings have no effect,
+//! until a higher rank revokes the revoker. The *shared set* are the entries that count, and their ancestors: all that is
+//! offered and compared covers it.
 
+#[cfg(feature = "alloc")]
+mod census;
 #[cfg(feature = "alloc")]
 mod facts;
 #[cfg(feature = "alloc")]
@@ -36,6 +43,8 @@ mod refusal;
 mod resolve;
 mod view;
 
+#[cfg(feature = "alloc")]
+pub use census::{Census, Needs};
 #[cfg(feature = "alloc")]
 pub use facts::{Facts, GrantRecord, GrantRef, Header, SettingsRecord};
 #[cfg(feature = "alloc")]

@@ -143,11 +143,32 @@ enum Answer<T> {
     After(Question),
 }
 
-/// For whom a grant is to stand: a name and, if it is a settings entry of the set, which one.
+/// For whom a grant is to stand.
 #[derive(Clone, Copy)]
 struct Subject<'a> {
+    /// The author, or whoever shows no key.
     who: Who,
-    entry: Option<(u32, &'a Maker)>,
+    /// The settings entries among its ancestors.
+    before: &'a View,
+    spared: Spared<'a>,
+}
+
+/// Which revocations do not concern an entry, since they descend from it.
+#[derive(Clone, Copy)]
+pub(super) enum Spared<'a> {
+    /// These.
+    By(&'a [u32]),
+    /// Those that have this settings entry among their ancestors.
+    Below(u32),
+}
+
+impl Spared<'_> {
+    fn by(self, revoker: u32, revocation: &Maker) -> bool {
+        match self {
+            Self::By(these) => these.contains(&revoker),
+            Self::Below(ordinal) => revocation.view.contains(ordinal),
+        }
+    }
 }
 
 impl Resolution {
@@ -178,15 +199,42 @@ impl Resolution {
         if let Some(known) = self.strongest.get(who) {
             return Ok(*known);
         }
-        let subject = Subject { who: *who, entry: None };
-        let found = loop {
-            match self.first_standing(facts, memory, subject, None)? {
-                Answer::Is(found) => break found,
-                Answer::After(question) => self.settle(facts, memory, question)?,
-            }
-        };
+        let view = self.view.clone();
+        let found =
+            self.find(facts, memory, Subject { who: *who, before: &view, spared: Spared::By(&[]) })?;
         self.strongest.insert(*who, found);
         Ok(found)
+    }
+
+    /// The rank in the set of an entry of it, given its author and the settings entries among its ancestors.
+    pub(super) fn rank_of(
+        &mut self,
+        facts: &dyn Facts,
+        memory: &mut Memory,
+        author: PublicKey,
+        before: &View,
+        spared: Spared<'_>,
+    ) -> Result<Option<(Rank, Option<Strongest>)>, StorageError> {
+        if author == memory.root(facts)? {
+            return Ok(Some((Rank::Root, None)));
+        }
+        let strongest = self.find(facts, memory, Subject { who: Who::Key(author), before, spared })?;
+        Ok(strongest.map(|strongest| (Rank::Granted(strongest.grant.permission), Some(strongest))))
+    }
+
+    /// The strongest grant that stands for a subject.
+    fn find(
+        &mut self,
+        facts: &dyn Facts,
+        memory: &mut Memory,
+        subject: Subject<'_>,
+    ) -> Result<Option<Strongest>, StorageError> {
+        loop {
+            match self.first_standing(facts, memory, subject, None)? {
+                Answer::Is(found) => return Ok(found),
+                Answer::After(question) => self.settle(facts, memory, question)?,
+            }
+        }
     }
 
     /// Answers a question, and before it all that it depends on.
@@ -219,7 +267,8 @@ impl Resolution {
         if maker.author == memory.root(facts)? {
             return Ok(Answer::Is(true));
         }
-        let subject = Subject { who: Who::Key(maker.author), entry: Some((question.ordinal, &maker)) };
+        let spared = Spared::Below(question.ordinal);
+        let subject = Subject { who: Who::Key(maker.author), before: &maker.view, spared };
         Ok(match self.first_standing(facts, memory, subject, Some(question.bound))? {
             Answer::Is(found) => Answer::Is(found.is_some()),
             Answer::After(first) => Answer::After(first),
@@ -264,8 +313,7 @@ impl Resolution {
         subject: Subject<'_>,
         candidate: Strongest,
     ) -> Result<Answer<bool>, StorageError> {
-        let made_before = subject.entry.map_or(&*self.view, |(_, entry)| &entry.view);
-        if !made_before.contains(candidate.grant.ordinal) {
+        if !subject.before.contains(candidate.grant.ordinal) {
             return Ok(Answer::Is(false));
         }
         let maker = memory.maker(facts, candidate.grant.ordinal)?;
@@ -296,7 +344,7 @@ impl Resolution {
                     continue;
                 }
                 let revocation = memory.maker(facts, revoker)?;
-                if subject.entry.is_some_and(|(ordinal, _)| revocation.view.contains(ordinal)) {
+                if subject.spared.by(revoker, &revocation) {
                     continue;
                 }
                 // It has to count, and to rank above the grant. (A grant to `*` is below every administrator.)

@@ -68,6 +68,7 @@ impl Replay {
             position: entry.position(),
             view: self.facts.number(after),
             bytes: u32::try_from(entry.bytes().len()).unwrap_or(u32::MAX),
+            shared: true,
         };
         self.facts.headers.insert(entry.id(), header);
         Ok(None)

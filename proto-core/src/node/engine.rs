@@ -16,6 +16,10 @@ use crate::{
     storage::{StorageError, Write, Written},
 };
 
+/// Milliseconds after which masked entries go on which nothing that counts was built: what builds on them may come with
+/// the peer's next request, which is an exchange of its own over some transports.
+const TIDY_AFTER: u64 = 60_000;
+
 /// The engine of a Pleach node, without IO.
 ///
 /// Methods come in four kinds. *Commands* enter as [`Event::Command`]. [`Node::handle`] takes one event and the
@@ -42,6 +46,8 @@ pub struct Node {
     writes: BTreeMap<Id, Writes>,
     exchanges: Exchanges,
     relations: Relations,
+    /// Trees into which masked entries have come, and when they are tidied.
+    untidy: BTreeMap<Id, u64>,
     /// Trees in the making: their id, until the root is durable.
     creating: BTreeMap<CommandId, Id>,
 }
@@ -57,6 +63,7 @@ impl Node {
             out: Outbox::default(),
             writes: BTreeMap::new(),
             relations: Relations::default(),
+            untidy: BTreeMap::new(),
             creating: BTreeMap::new(),
         }
     }
@@ -73,7 +80,10 @@ impl Node {
 
     /// When to call [`Node::handle`] at the latest, in monotonic milliseconds.
     pub fn deadline(&self) -> Option<u64> {
-        [self.relations.deadline(), self.exchanges.deadline()].into_iter().flatten().min()
+        // While an exchange is about such a tree, its own deadline comes again.
+        let quiet = self.untidy.iter().filter(|(tree, _)| !self.exchanges.are_about(tree));
+        let tidy = quiet.map(|(_, due)| *due).min();
+        [self.relations.deadline(), self.exchanges.deadline(), tidy].into_iter().flatten().min()
     }
 
     /// Takes one event.
@@ -104,6 +114,12 @@ impl Node {
         }
         while let Some((exchange, tree, tips)) = self.exchanges.take_merge() {
             self.push(tree, Job::Merge(exchange, Box::new(self.key.clone()), tips));
+        }
+        let now = self.now.monotonic;
+        let tidy = self.untidy.iter().filter(|(tree, due)| **due <= now && !self.exchanges.are_about(tree));
+        for tree in tidy.map(|(tree, _)| *tree).collect::<Vec<Id>>() {
+            self.untidy.remove(&tree);
+            self.push(tree, Job::Tidy);
         }
         while let Some(ended) = self.exchanges.take_ended() {
             if let Some((tree, peer, success)) = ended.relation() {
@@ -216,6 +232,9 @@ impl Node {
                 Outcome::Ingested { exchange, frames, result } => {
                     let peer = self.exchanges.peer(exchange);
                     if let Ok(put) = &result {
+                        if put.masked > 0 {
+                            self.untidy.insert(tree, self.now.monotonic.saturating_add(TIDY_AFTER));
+                        }
                         self.wrote(tree, put.stored.clone(), Origin::Remote(peer));
                     }
                     self.exchanges.ingested(exchange, frames, result, self.now, &mut self.out);

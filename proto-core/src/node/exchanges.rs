@@ -83,6 +83,14 @@ impl Exchanges {
         self.all.keys().copied()
     }
 
+    /// Whether entries of a tree may be under way.
+    pub(super) fn are_about(&self, tree: &Id) -> bool {
+        self.all.values().any(|exchange| match &exchange.role {
+            Role::Initiator(initiator) => initiator.is_about(tree),
+            Role::Responder(responder) => responder.is_about(tree),
+        })
+    }
+
     /// The key that the peer of an exchange has proven.
     pub(super) fn peer(&self, id: ExchangeId) -> Option<PublicKey> {
         match &self.all.get(&id)?.role {

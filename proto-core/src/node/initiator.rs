@@ -89,6 +89,11 @@ impl Initiator {
         self.peer
     }
 
+    /// Whether entries of a tree may be under way.
+    pub(super) fn is_about(&self, tree: &Id) -> bool {
+        matches!(&self.phase, Phase::Talking(talk) if talk.tree() == *tree)
+    }
+
     pub(super) fn release(&mut self, out: &mut Outbox) {
         if let Phase::Talking(talk) = &mut self.phase {
             talk.release(out);

@@ -138,7 +138,12 @@ impl Pipeline {
             }
         }
         let missing = put.missing.iter().copied().take(MAX_WANTS).collect();
-        Settled { stored: put.stored.len() as u64, known: put.known as u64, missing, dropped }
+        Settled {
+            stored: put.stored.len().saturating_add(put.masked) as u64,
+            known: put.known as u64,
+            missing,
+            dropped,
+        }
     }
 }
 

@@ -285,10 +285,15 @@ fn load_arrivals(
         }
     }
     positions.sort_unstable();
+    // What came back into the shared set has arrived twice.
+    positions.dedup();
     let mut entries = Vec::new();
     let mut room = bytes;
     for position in positions {
-        let Some(entry) = snapshot.entry(tree, &position.id)? else { continue };
+        let [Some(header)] = snapshot.headers(tree, &[position.id])?[..] else { continue };
+        // What arrived and was masked since is offered no more.
+        let entry = if header.shared { snapshot.entry(tree, &position.id)? } else { None };
+        let Some(entry) = entry else { continue };
         let size = entry.bytes().len().saturating_add(LENGTH);
         if size > room {
             return Ok(ReadReply::Load { entries, next: Some(position) });

@@ -68,6 +68,15 @@ impl Responder {
         matches!(self.phase, Phase::Resting)
     }
 
+    /// Whether entries of a tree may be under way.
+    pub(super) fn is_about(&self, tree: &Id) -> bool {
+        match &self.phase {
+            Phase::Talking(talk) => talk.tree() == *tree,
+            Phase::Giving(giving) => giving.tree() == *tree,
+            _ => false,
+        }
+    }
+
     pub(super) fn release(&mut self, out: &mut Outbox) {
         if let Phase::Talking(talk) = &mut self.phase {
             talk.release(out);

@@ -26,6 +26,8 @@ pub(super) enum Job {
     /// A merge for a partial holder, over these tips and all others, signed with this key.
     Merge(ExchangeId, Box<SecretKey>, Vec<Position>),
     Drop(CommandId),
+    /// What was masked when it came may go.
+    Tidy,
 }
 
 /// What the write in flight is for.
@@ -44,6 +46,7 @@ enum Flight {
     ReadingTips(ExchangeId, Box<SecretKey>, Vec<Position>),
     Merge(ExchangeId, Box<VerifiedEntry>),
     Drop(CommandId),
+    Tidy,
 }
 
 /// A commit whose entry is in the write in flight.
@@ -136,6 +139,10 @@ impl Writes {
             Job::Drop(command) => {
                 out.write(Waiting::Write(tree), Write::Drop { tree });
                 Flight::Drop(command)
+            }
+            Job::Tidy => {
+                out.write(Waiting::Write(tree), Write::Tidy { tree });
+                Flight::Tidy
             }
         };
     }
@@ -287,6 +294,8 @@ impl Writes {
             Flight::Drop(command) => {
                 alloc::vec![Outcome::Dropped { command, result: put.map(|_| ()).map_err(NodeError::from) }]
             }
+            // What could not be dropped now is dropped the next time.
+            Flight::Tidy => Vec::new(),
             flight @ (Flight::Nothing | Flight::Reading(_) | Flight::ReadingTips(..)) => {
                 self.flight = flight;
                 return Vec::new();

@@ -98,7 +98,12 @@ impl Source for Tree<'_> {
 
     fn held(&self, ids: &[Id]) -> Result<Vec<Position>, StorageError> {
         let headers = self.snapshot.headers(self.tree, ids)?;
-        Ok(headers.into_iter().flatten().map(|header| header.position).collect())
+        Ok(headers
+            .into_iter()
+            .flatten()
+            .filter(|header| header.shared)
+            .map(|header| header.position)
+            .collect())
     }
 
     fn tips(&self, limit: usize) -> Result<Vec<Position>, StorageError> {

@@ -103,6 +103,11 @@ pub enum Write {
         /// The tree.
         tree: Id,
     },
+    /// Drops entries that were masked when they came, when nothing came that builds on them and counts.
+    Tidy {
+        /// The tree.
+        tree: Id,
+    },
     /// Changes the node's metadata: a value for a key, or nothing to remove it.
     Meta(Vec<(Vec<u8>, Option<Vec<u8>>)>),
 }
@@ -124,6 +129,8 @@ pub struct Put {
     pub stored: Vec<Position>,
     /// How many were there already.
     pub known: usize,
+    /// How many are new and durable, and do not count by what is known here: they are kept outside the shared set.
+    pub masked: usize,
     /// Indexes of entries that were not taken because a parent is missing, directly or through another of them.
     pub held: Vec<usize>,
     /// The parents that are missing, ascending, without those that are themselves among the entries held.

@@ -1,9 +1,10 @@
 //! The suite that every store passes, and a maker of entries for tests.
 //!
-//! Each function of [`writing`], [`reading`] and [`rows`] takes a fresh store and panics where the store fails;
+//! Each function of [`writing`], [`reading`], [`masks`] and [`rows`] takes a fresh store and panics where the store fails;
 //! [`conformance!`](crate::conformance!) makes a test of each of them.
 
 mod maker;
+pub mod masks;
 pub mod reading;
 pub mod rows;
 pub mod writing;
@@ -45,6 +46,12 @@ macro_rules! conformance {
             arrivals_are_in_order_of_arrival
             of_a_tree_that_is_not_held_all_is_empty
             an_audit_of_an_intact_tree_finds_nothing
+        );
+        $crate::conformance!($make; masks:
+            a_revocation_hides_what_was_written_apart
+            what_counts_brings_its_ancestors_into_the_shared_set
+            a_mask_lifts_when_the_revoker_falls
+            a_tree_is_tidied_of_what_was_never_shared
         );
         $crate::conformance!($make; rows:
             the_value_of_a_path_is_its_last_row

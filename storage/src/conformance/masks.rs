@@ -1,0 +1,137 @@
+//! What does not count: hidden, kept beside the shared set, and back when it counts again.
+
+use pleach_core::{
+    Position, Range,
+    entry::{Grant, Permission, VerifiedEntry, Who},
+    storage::{OfPath, Paths, RowKind, RowQuery, Store, Write},
+};
+
+use super::{Maker, put, store_all};
+
+/// A tree of the root key, with an administrator and a writer.
+struct Tree {
+    root: Maker,
+    admin: Maker,
+    writer: Maker,
+    start: VerifiedEntry,
+}
+
+impl Tree {
+    fn new(store: &dyn Store) -> Self {
+        let root = Maker::new(1);
+        let (admin, writer) = (root.signed_by(5), root.signed_by(6));
+        let mut grants = [(&admin, Permission::Admin(3)), (&writer, Permission::Write(3))]
+            .map(|(maker, permission)| Grant { who: Self::who(maker), permission, name: None });
+        grants.sort_by_key(|grant| grant.who);
+        let start = root.settings(&[root.root().position()], &grants, &[]);
+        store_all(store, &root, [&root.root(), &start]);
+        Self { root, admin, writer, start }
+    }
+
+    fn who(maker: &Maker) -> Who {
+        Who::Key(maker.key().public())
+    }
+
+    fn revokes(by: &Maker, whom: &Maker, below: &VerifiedEntry) -> VerifiedEntry {
+        by.settings(&[below.position()], &[], &[Self::who(whom)])
+    }
+
+    fn shared(&self, store: &dyn Store) -> Vec<Position> {
+        store.snapshot().unwrap().positions(&self.root.tree(), &Range::ALL, 999).unwrap()
+    }
+
+    fn shows(&self, store: &dyn Store, path: &str) -> bool {
+        let query = RowQuery {
+            store: "doc".into(),
+            kind: RowKind::Map,
+            paths: Paths::One(path.into()),
+            after: None,
+            of_path: OfPath::Last,
+            limit: 1,
+        };
+        !store.snapshot().unwrap().rows(&self.root.tree(), &query).unwrap().is_empty()
+    }
+
+    /// Aggregates, tips and totals fit what is shared.
+    fn intact(&self, store: &dyn Store) {
+        let snapshot = store.snapshot().unwrap();
+        assert_eq!(snapshot.audit(&self.root.tree(), None, 999).unwrap().faults, []);
+        let summary = snapshot.summary(&self.root.tree()).unwrap().unwrap();
+        let shared = self.shared(store);
+        assert_eq!(summary.measure.count, shared.len() as u64);
+        let above = Range { start: self.start.position(), end: Position::END };
+        let measure = snapshot.measure(&self.root.tree(), &above).unwrap();
+        assert_eq!(measure.count, shared.iter().filter(|position| above.contains(position)).count() as u64);
+    }
+}
+
+/// A revocation takes what was written apart from it out of sight, and nothing else; whichever comes first.
+pub fn a_revocation_hides_what_was_written_apart(store: &dyn Store) {
+    let tree = Tree::new(store);
+    let before = tree.writer.entry(&[tree.start.position()], "before", "x");
+    let apart = tree.writer.chain(before.position(), 300);
+    store_all(store, &tree.root, std::iter::once(&before).chain(&apart));
+    assert!(tree.shows(store, "chain.7"));
+    let revocation = Tree::revokes(&tree.admin, &tree.writer, &before);
+    assert_eq!(put(store, &tree.root, [&revocation]).stored, [revocation.position()]);
+    assert!(tree.shows(store, "before") && !tree.shows(store, "chain.7"));
+    assert_eq!(tree.shared(store).len(), 4);
+    let tips = store.snapshot().unwrap().tips(&tree.root.tree(), None, 9).unwrap();
+    assert_eq!(tips, [revocation.position()]);
+    tree.intact(store);
+    // What comes after it was written apart as well.
+    let late = tree.writer.entry(&[before.position()], "late", "x");
+    let outcome = put(store, &tree.root, [&late]);
+    assert_eq!((outcome.stored.len(), outcome.masked), (0, 1));
+    assert_eq!(put(store, &tree.root, [&late]).known, 1);
+    assert!(!tree.shows(store, "late"));
+    tree.intact(store);
+}
+
+/// Whoever builds on a masked entry counts, and takes it into the shared set; its values stay hidden.
+pub fn what_counts_brings_its_ancestors_into_the_shared_set(store: &dyn Store) {
+    let tree = Tree::new(store);
+    let revocation = Tree::revokes(&tree.root, &tree.writer, &tree.start);
+    let apart = tree.writer.chain(tree.start.position(), 3);
+    store_all(store, &tree.root, [&revocation]);
+    assert_eq!(put(store, &tree.root, &apart).masked, 3);
+    let on_top = tree.admin.entry(&[apart[2].position()], "on top", "x");
+    assert_eq!(put(store, &tree.root, [&on_top]).stored, [on_top.position()]);
+    assert!(tree.shows(store, "on top") && !tree.shows(store, "chain.0"));
+    assert_eq!(tree.shared(store).len(), 7);
+    tree.intact(store);
+}
+
+/// A revocation of the revoker by a higher rank, apart from the first, lifts the mask.
+pub fn a_mask_lifts_when_the_revoker_falls(store: &dyn Store) {
+    let tree = Tree::new(store);
+    let apart = tree.writer.chain(tree.start.position(), 100);
+    let first = Tree::revokes(&tree.admin, &tree.writer, &tree.start);
+    store_all(store, &tree.root, apart.iter().chain([&first]));
+    assert_eq!(tree.shared(store).len(), 3);
+    let arrival = store.snapshot().unwrap().summary(&tree.root.tree()).unwrap().unwrap().arrival;
+    let second = Tree::revokes(&tree.root, &tree.admin, &tree.start);
+    store_all(store, &tree.root, [&second]);
+    assert!(tree.shows(store, "chain.99"));
+    assert_eq!(tree.shared(store).len(), 103, "the first revocation is masked itself");
+    tree.intact(store);
+    let returned = store.snapshot().unwrap().arrivals(&tree.root.tree(), arrival, 999).unwrap();
+    assert_eq!(returned.len(), 101, "what comes back has arrived");
+}
+
+/// What was never shared goes when it is asked for, unless settings build on it; what was shared stays.
+pub fn a_tree_is_tidied_of_what_was_never_shared(store: &dyn Store) {
+    let tree = Tree::new(store);
+    let shared = tree.writer.chain(tree.start.position(), 2);
+    store_all(store, &tree.root, &shared);
+    let revocation = Tree::revokes(&tree.root, &tree.writer, &tree.start);
+    store_all(store, &tree.root, [&revocation]);
+    let stranger = tree.writer.entry(&[shared[1].position()], "stranger", "x");
+    assert_eq!(put(store, &tree.root, [&stranger]).masked, 1);
+    store.write(&Write::Tidy { tree: tree.root.tree() }).unwrap();
+    let snapshot = store.snapshot().unwrap();
+    let kept = |entry: &VerifiedEntry| snapshot.entry(&tree.root.tree(), &entry.id()).unwrap().is_some();
+    assert!(kept(&shared[1]) && !kept(&stranger));
+    tree.intact(store);
+    assert_eq!(put(store, &tree.root, [&stranger]).masked, 1, "it may come again");
+}

@@ -1,0 +1,225 @@
+//! The product against the rule, on random hostile histories and in several orders of arrival.
+//!
+//! `PLEACH_HISTORIES` says how many; a failing seed is printed, and `PLEACH_SEED` runs it alone.
+
+use std::collections::BTreeMap;
+
+use pleach_core::{
+    Entropy, Position, Range,
+    entry::{
+        Grant,
+        Permission::{self, Admin, Read, Write as Writes},
+        VerifiedEntry, Who,
+    },
+    storage::{OfPath, Paths, RowKind, RowQuery, Snapshot, Store, Write, Written},
+};
+use pleach_storage::{Memory, conformance::Maker};
+use pleach_tests::rule::{History, Name, Said, Set};
+
+/// Histories in an ordinary run.
+const HISTORIES: u64 = 500;
+
+/// Keys that are no root.
+const KEYS: usize = 5;
+
+/// Orders in which each history arrives beside its own.
+const ORDERS: usize = 2;
+
+struct Chance(Entropy);
+
+impl Chance {
+    fn new(seed: u64) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        Self(Entropy::new(bytes))
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::from(u16::from_le_bytes(self.0.draw())) % end
+    }
+
+    fn key(&mut self) -> u8 {
+        u8::try_from(1 + self.below(KEYS)).unwrap()
+    }
+
+    fn name(&mut self) -> Name {
+        (self.below(6) > 0).then(|| self.key())
+    }
+
+    /// An entry on top of recent ones, or sometimes of old ones.
+    fn said(&mut self, history: &History) -> Said {
+        let mut parents = Set::new();
+        // Often far back, so that much happens apart.
+        let reach = if self.below(3) == 0 { history.len() } else { history.len().min(4) };
+        for _ in 0..=self.below(2) {
+            parents.insert(history.len() - 1 - self.below(reach));
+        }
+        let settings = (self.below(5) < 3).then(|| {
+            let mut grants = BTreeMap::new();
+            for _ in 0..self.below(3) {
+                let name = self.name();
+                let given = [Read, Writes(1), Admin(1), Admin(2), Admin(3)][self.below(5)];
+                grants.insert(name, if name.is_none() { given.min(Writes(1)) } else { given });
+            }
+            let revoked: std::collections::BTreeSet<Name> = (0..self.below(3)).map(|_| self.name()).collect();
+            (grants.into_iter().collect(), revoked.into_iter().collect())
+        });
+        let author = if self.below(12) == 0 { 0 } else { self.key() };
+        Said { author, parents: parents.into_iter().collect(), settings }
+    }
+}
+
+/// Real entries for what a history says.
+struct Scribe {
+    maker: Maker,
+    entries: Vec<VerifiedEntry>,
+}
+
+fn who(name: Name) -> Who {
+    name.map_or(Who::Everyone, |key| Who::Key(Maker::new(1).signed_by(100 + key).key().public()))
+}
+
+impl Scribe {
+    fn write(&mut self, said: &Said) -> VerifiedEntry {
+        let parents: Vec<Position> =
+            said.parents.iter().map(|parent| self.entries[*parent].position()).collect();
+        let author = match said.author {
+            0 => self.maker.clone(),
+            key => self.maker.signed_by(100 + key),
+        };
+        let place = self.entries.len();
+        match &said.settings {
+            Some((grants, revoked)) => {
+                let grant = |(name, permission): &(Name, Permission)| Grant {
+                    who: who(*name),
+                    permission: *permission,
+                    name: None,
+                };
+                let mut grants: Vec<_> = grants.iter().map(grant).collect();
+                grants.sort_by_key(|grant| grant.who);
+                let mut revoked: Vec<_> = revoked.iter().map(|name| who(*name)).collect();
+                revoked.sort_unstable();
+                author.settings(&parents, &grants, &revoked)
+            }
+            None => author.entry(&parents, &format!("p{place}"), "x"),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    stored: usize,
+    refused: usize,
+    masked: usize,
+    lifted: usize,
+    outside: usize,
+}
+
+/// What a store shows must be what the rule says of the set that it holds.
+fn compare(snapshot: &dyn Snapshot, scribe: &Scribe, history: &History, set: &Set, what: &str) {
+    let tree = scribe.maker.tree();
+    let at = |set: &Set| {
+        let mut positions: Vec<_> = set.iter().map(|entry| scribe.entries[*entry].position()).collect();
+        positions.sort_unstable();
+        positions
+    };
+    let shared = history.shared(set);
+    assert_eq!(snapshot.positions(&tree, &Range::ALL, 999).unwrap(), at(&shared), "{what}: the shared set");
+    assert_eq!(snapshot.tips(&tree, None, 999).unwrap(), at(&history.tips(&shared)), "{what}: the tips");
+    let query = RowQuery {
+        store: "doc".into(),
+        kind: RowKind::Map,
+        paths: Paths::All,
+        after: None,
+        of_path: OfPath::All,
+        limit: 999,
+    };
+    let mut shown: Vec<_> =
+        snapshot.rows(&tree, &query).unwrap().iter().map(|row| row.stamp.position).collect();
+    shown.sort_unstable();
+    let writes = |entry: &usize| history.said(*entry).settings.is_none() && history.counts(set, *entry);
+    let expected: Set = set.iter().copied().filter(writes).collect();
+    assert_eq!(shown, at(&expected), "{what}: what is shown");
+    let audit = snapshot.audit(&tree, None, 999).unwrap();
+    assert_eq!(audit.faults, [], "{what}: an audit");
+}
+
+fn put(store: &Memory, scribe: &Scribe, entry: &VerifiedEntry) -> bool {
+    let write = Write::Put { tree: scribe.maker.tree(), entries: vec![entry.clone()] };
+    let Written::Put(put) = store.write(&write).unwrap() else { panic!("not the outcome of a put") };
+    assert_eq!(put.held, [0_usize; 0], "its parents are there");
+    put.refused.is_none()
+}
+
+fn history(seed: u64, tally: &mut Tally) {
+    let mut chance = Chance::new(seed);
+    let mut history = History::default();
+    let maker = Maker::new(1);
+    let mut scribe = Scribe { entries: vec![maker.root()], maker };
+    let store = Memory::new();
+    history.add(Said { settings: Some(Default::default()), ..Said::default() });
+    assert!(put(&store, &scribe, &scribe.entries[0].clone()));
+    let given = [(1, Admin(0)), (2, Admin(1)), (3, Admin(1)), (4, Writes(1))];
+    let given = given.map(|(key, given)| (Some(key), given)).into();
+    let first = Said { author: 0, parents: vec![0], settings: Some((given, vec![])) };
+    let mut next = Some(first);
+    let mut masked = Set::new();
+    for step in 0..14 {
+        let said = next.take().unwrap_or_else(|| chance.said(&history));
+        let entry = scribe.write(&said);
+        if scribe.entries.iter().any(|other| other.id() == entry.id()) {
+            // The same settings once more are the same entry.
+            continue;
+        }
+        let place = history.add(said);
+        let valid = history.valid(place);
+        assert_eq!(put(&store, &scribe, &entry), valid, "seed {seed} step {step}: may it be stored?");
+        if !valid {
+            history.pop();
+            tally.refused += 1;
+            continue;
+        }
+        scribe.entries.push(entry);
+        let set: Set = (0..history.len()).collect();
+        compare(&*store.snapshot().unwrap(), &scribe, &history, &set, &format!("seed {seed} step {step}"));
+        tally.stored += 1;
+        let now: Set = set.iter().copied().filter(|entry| !history.counts(&set, *entry)).collect();
+        tally.masked += now.difference(&masked).count();
+        tally.lifted += masked.difference(&now).count();
+        tally.outside += set.len() - history.shared(&set).len();
+        masked = now;
+    }
+    for order in 0..ORDERS {
+        let store = Memory::new();
+        let mut set = Set::new();
+        let mut left: Vec<usize> = (0..history.len()).collect();
+        while !left.is_empty() {
+            let ready: Vec<usize> = (0..left.len())
+                .filter(|at| history.said(left[*at]).parents.iter().all(|parent| set.contains(parent)))
+                .collect();
+            let entry = left.remove(ready[chance.below(ready.len())]);
+            assert!(put(&store, &scribe, &scribe.entries[entry]), "seed {seed} order {order}: it was let in");
+            set.insert(entry);
+            let what = format!("seed {seed} order {order} after {}", set.len());
+            compare(&*store.snapshot().unwrap(), &scribe, &history, &set, &what);
+        }
+    }
+}
+
+#[test]
+fn what_a_store_shares_and_shows_follows_the_rule_in_every_order_of_arrival() {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let mut tally = Tally::default();
+    if let Some(seed) = number("PLEACH_SEED") {
+        return history(seed, &mut tally);
+    }
+    let histories = number("PLEACH_HISTORIES").unwrap_or(HISTORIES);
+    for seed in 0..histories {
+        history(seed, &mut tally);
+    }
+    println!("{histories} histories: {tally:?}");
+    assert!(
+        tally.refused > 99 && tally.masked > 99 && tally.lifted > 3 && tally.outside > 99,
+        "too tame: {tally:?}"
+    );
+}
