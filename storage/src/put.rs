@@ -8,7 +8,6 @@ use pleach_core::{
         Before, Census, Facts, Judge, Needs, SettingsRecord, Standing, Verdict, View as SettingsSet, ViewId,
     },
     entry::{Entry, EntryView, VerifiedEntry},
-    limits::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES},
     storage::{Put, StorageError},
 };
 
@@ -23,11 +22,13 @@ use crate::{
     tree::{Kept, Tree, position, tree_record},
 };
 
-/// Entries of one tree that are kept though they have never been in the shared set, and their bytes: a batch. Somebody
-/// may yet build on them and count. Whoever fills this with writes of a revoked key keeps others from that until the
-/// exchange is over, and gets no more of the disk.
-const MAX_STRANGERS: u64 = MAX_BATCH_ENTRIES as u64;
-const MAX_STRANGER_BYTES: u64 = MAX_BATCH_BYTES as u64;
+/// Bytes of entries of one tree that are kept though they have never been in the shared set, unless the tree itself holds
+/// more: then as many as that. Something that counts may come that builds on them. Whoever sends writes of a revoked key
+/// can have this much of the disk for as long as an exchange lasts, and keeps no more than it.
+const MAX_STRANGER_BYTES: u64 = if cfg!(test) { 64 * 1024 } else { 64 * 1024 * 1024 };
+
+/// What each of them is charged beside its bytes, for the rows of its header and index.
+const STRANGER_OVERHEAD: u64 = 512;
 
 /// A write of entries in progress.
 pub(crate) struct Putting<V> {
@@ -141,9 +142,9 @@ impl<V: View> Putting<V> {
     ) -> Result<(), StorageError> {
         let stands = self.stands(record, view, standing)?;
         let bytes = u32::try_from(entry.bytes().len()).unwrap_or(u32::MAX);
-        let room = record.strangers < MAX_STRANGERS
-            && record.stranger_bytes + u64::from(bytes) <= MAX_STRANGER_BYTES;
-        if !stands.counts() && !room {
+        let strange = record.stranger_bytes + record.strangers * STRANGER_OVERHEAD;
+        let room = MAX_STRANGER_BYTES.max(record.bytes.saturating_sub(record.stranger_bytes));
+        if !stands.counts() && strange >= room {
             self.hold(index, entry.id());
             return Ok(());
         }
@@ -284,5 +285,40 @@ impl<V: View> Putting<V> {
         self.sharing.finish(Aggregates { tree: record.tree(), salt }, &mut self.overlay)?;
         self.overlay.changes.put(Table::Trees, self.tree.as_bytes(), encode(&record));
         Ok((self.put, self.overlay.changes))
+    }
+}
+
+#[cfg(all(test, feature = "conformance"))]
+mod tests {
+    use pleach_core::{
+        entry::{Grant, Permission, Who},
+        storage::{Snapshot, Store, Write},
+    };
+
+    use super::*;
+    use crate::{
+        Memory,
+        conformance::{Maker, put, store_all},
+    };
+
+    #[test]
+    fn masked_entries_take_so_much_of_the_disk_and_no_more() {
+        let (store, root) = (Memory::new(), Maker::new(1));
+        let writer = root.signed_by(5);
+        let who = Who::Key(writer.key().public());
+        let grant = Grant { who, permission: Permission::Write(1), name: None };
+        let granted = root.settings(&[root.root().position()], &[grant], &[]);
+        let revoked = root.settings(&[granted.position()], &[], &[who]);
+        store_all(&store, &root, [&root.root(), &granted, &revoked]);
+        let flood = writer.chain(granted.position(), 500);
+        let outcome = put(&store, &root, &flood);
+        assert!(outcome.masked > 50 && outcome.masked < 200, "{outcome:?}");
+        assert_eq!(outcome.masked + outcome.held.len(), 500);
+        assert_eq!(outcome.missing, [], "nothing is lacking that could be asked for");
+        // Others write on, and once tidied there is room again.
+        store_all(&store, &root, [&root.entry(&[revoked.position()], "a", "b")]);
+        store.write(&Write::Tidy { tree: root.tree() }).unwrap();
+        assert_eq!(store.snapshot().unwrap().audit(&root.tree(), None, 999).unwrap().faults, []);
+        assert!(put(&store, &root, &flood).masked > 50);
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     record::{TreeRecord, damaged, encode},
     rows,
     tables::{Flow, Order, Overlay, View},
-    tree::{self, Kept, read_entry},
+    tree::{self, Kept},
 };
 
 /// What one write changes in the shared set.
@@ -189,18 +189,20 @@ impl<V: View> Putting<V> {
     /// Settings stay: their place among all settings is known to others.
     pub(crate) fn drop_strangers(&mut self, record: &mut TreeRecord) -> Result<(), StorageError> {
         let mut outside = Vec::new();
-        self.overlay.scan(Table::Outside, &record.tree().all(), Order::Descending, &mut |key, bytes| {
+        let all = record.tree().all();
+        self.overlay.scan(Table::OutsideHeaders, &all, Order::Descending, &mut |key, _| {
             let (_, position) = split_position(key).ok_or_else(|| damaged("a key", "holds no position"))?;
-            outside.push(read_entry(&position, bytes)?);
+            outside.push(position);
             Ok(Flow::Continue(()))
         })?;
         let mut needed = BTreeSet::new();
-        for entry in outside {
-            let kept = self.kept(record, &entry.id())?;
+        for position in outside {
+            let kept = self.kept(record, &position.id)?;
+            let entry = self.entry(record, kept)?;
             let view = entry.view();
-            if kept.header.stranger && view.settings().is_none() && !needed.contains(&entry.id()) {
+            if kept.header.stranger && view.settings().is_none() && !needed.contains(&position.id) {
                 self.drop_outside(record, kept);
-                self.overlay.changes.remove(Table::Index, &record.tree().key(&[entry.id().as_bytes()]));
+                self.overlay.changes.remove(Table::Index, &record.tree().key(&[position.id.as_bytes()]));
                 record.bytes = record.bytes.saturating_sub(kept.header.bytes.into());
             } else {
                 needed.extend(view.parents().iter());

@@ -145,3 +145,27 @@ fn masked_entries_that_nobody_built_on_are_forgotten_after_a_while() {
     let audit = four.world.snapshot(four.ann).audit(&four.tree, None, 999).unwrap();
     assert_eq!(audit.faults, []);
 }
+
+#[test]
+fn thousands_of_masked_entries_stop_no_sync() {
+    let mut four = Four::new(5);
+    four.revoke(four.ann, four.bob);
+    let written: Vec<_> = (0..5_000)
+        .map(|n| {
+            let command = four.world.commit(four.bob, four.tree, &format!("n{n}"), "hidden");
+            four.world.command(four.bob, command)
+        })
+        .collect();
+    four.world.settle();
+    for command in written {
+        four.world.outcome(four.bob, command).unwrap().unwrap();
+    }
+    four.sync(four.eve, four.bob);
+    assert!(four.world.count(four.eve, four.tree) > 5_000);
+    four.write(four.eve, "eves", "on top of the flood");
+    four.write(four.ann, "anns", "meanwhile");
+    four.sync(four.ann, four.eve);
+    four.same(&[four.ann, four.eve]);
+    assert_eq!(four.value(four.ann, "eves").as_deref(), Some("on top of the flood"));
+    assert_eq!(four.value(four.ann, "n7"), None);
+}
