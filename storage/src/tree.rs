@@ -46,12 +46,13 @@ impl Kept {
     }
 
     /// As access asks for it.
-    pub(crate) const fn shown(self) -> Header {
+    pub(crate) fn shown(self) -> Header {
         Header {
             position: self.position,
             view: ViewId(self.header.view),
             bytes: self.header.bytes,
             shared: self.shared,
+            counts: self.header.standing.counts(),
         }
     }
 }

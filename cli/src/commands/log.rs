@@ -35,6 +35,9 @@ struct Logged {
     name: Option<String>,
     parents: Vec<Id>,
     writes: Vec<Write>,
+    /// It does not count: what it says is hidden.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    masked: bool,
     #[serde(skip)]
     settings: Option<String>,
     #[serde(skip)]
@@ -62,6 +65,9 @@ impl fmt::Display for Logged {
             Moment(self.time),
             strong(Shown(author))
         )?;
+        if self.masked {
+            f.write_str("(masked) ")?;
+        }
         if let Some(settings) = &self.settings {
             return f.write_str(settings);
         }
@@ -99,6 +105,7 @@ pub(super) fn log(cx: &Context, log: &args::Log) -> anyhow::Result<Ending> {
         cx.still_wanted()?;
         let view = entry.view();
         let mut logged = logged(&entry, &view, &names);
+        logged.masked = matches!(snapshot.headers(&id, &[entry.id()])?[..], [Some(header)] if !header.counts);
         logged.graph = graph.as_mut().map(|graph| graph.row(entry.id(), &logged.parents));
         cx.out.put(&logged)?;
         Ok(true)
@@ -162,6 +169,7 @@ fn logged(entry: &Entry, view: &EntryView<'_>, names: &HashMap<Who, String>) -> 
         name: names.get(&Who::Key(author)).cloned(),
         parents: view.parents().iter().collect(),
         writes: writes(view),
+        masked: false,
         settings,
         graph: None,
     }

@@ -15,8 +15,9 @@ pub(crate) fn export(
 ) -> anyhow::Result<u64> {
     let mut walk = Walk::default();
     let mut lines = 0;
-    each_entry(snapshot, tree, |entry| {
-        let Some(line) = walk.line(&entry) else { return Ok(()) };
+    each_entry(snapshot, tree, |entry| -> anyhow::Result<()> {
+        let counts = matches!(snapshot.headers(tree, &[entry.id()])?[..], [Some(header)] if header.counts);
+        let Some(line) = walk.line(&entry, counts) else { return Ok(()) };
         lines += 1;
         take(&serde_json::to_string(&Written::new(line)?)?)
     })?;

@@ -1,4 +1,4 @@
-//! A tree's history as lines: settings and merges are left out, and the edges through them contracted.
+//! A tree's history as lines: settings, merges and what is masked are left out, and the edges through them contracted.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -38,13 +38,13 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// The line of the next entry; none for settings and merges.
-    pub(super) fn line(&mut self, entry: &Entry) -> Option<Content> {
+    /// The line of the next entry; none for settings and merges, and for what does not count.
+    pub(super) fn line(&mut self, entry: &Entry, counts: bool) -> Option<Content> {
         let view = entry.view();
         let mark = Mark::of(&view);
         // What an import puts between its lines and the rest of the tree is no ancestor of theirs.
         let parents = if matches!(mark, Some(Mark::Grants(_))) { Vec::new() } else { self.parents(&view) };
-        let changes = changes(&view);
+        let changes = if counts { changes(&view) } else { Vec::new() };
         if changes.is_empty() {
             self.stands_for.insert(entry.id(), parents.into());
             return None;

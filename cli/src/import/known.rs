@@ -69,7 +69,7 @@ impl Known {
                 reach.links += 1;
             }
             reaches.insert(entry.id(), reach);
-            if let Some(line) = walk.line(&entry) {
+            if let Some(line) = walk.line(&entry, true) {
                 let digest = line.digest();
                 known.lines.insert(line.id, Place { position: entry.position(), reach, digest });
             }

@@ -42,6 +42,42 @@ fn two_nodes_share_edit_apart_and_come_together() {
 }
 
 #[test]
+fn what_a_revoked_key_wrote_apart_is_shown_nowhere() {
+    let (a, b, c) = (Node::new(), Node::new(), Node::new());
+    a.run(&["create", "notes"]).good();
+    for node in [&b, &c] {
+        a.run(&["keys", "notes", "grant", &node.key(), "write"]).good();
+    }
+    let serving = a.serve(&["--http", "127.0.0.1:0"]);
+    let ticket = a.text(&["ticket", "notes"], "ticket");
+    for node in [&b, &c] {
+        node.run(&["join", &ticket]).good();
+    }
+    a.run(&["keys", "notes", "revoke", &b.key()]).good();
+    b.run(&["put", "notes", "main", "b", "hidden"]).good();
+    // The third has not heard of it, and builds on what it gets.
+    let other = b.serve(&["--http", "127.0.0.1:0"]);
+    c.run(&["sync", "notes", "--peer", &other.addresses[0]]).good();
+    other.stop();
+    c.run(&["put", "notes", "main", "c", "shown"]).good();
+    assert_eq!(c.text(&["get", "notes", "main", "b"], "value"), "hidden");
+    c.run(&["sync", "notes", "--peer", &serving.addresses[0]]).good();
+    for node in [&a, &c] {
+        node.run(&["get", "notes", "main", "b"]).error(1);
+        assert_eq!(node.text(&["get", "notes", "main", "c"], "value"), "shown");
+        let log = node.run(&["log", "notes"]);
+        let masked: Vec<_> = log.lines.iter().filter(|line| line["masked"] == true).collect();
+        assert_eq!(masked.len(), 1, "{:?}", log.lines);
+        assert_eq!(masked[0]["author"], b.key());
+        let exported = node.run(&["export", "notes"]);
+        assert_eq!(exported.lines.len(), 1);
+        assert_eq!(exported.lines[0]["value"], "shown");
+        assert_eq!(node.run(&["verify", "notes"]).good()["ok"], true);
+    }
+    assert_eq!(a.text(&["stats", "notes"], "content_hash"), c.text(&["stats", "notes"], "content_hash"));
+}
+
+#[test]
 fn everybody_may_join_what_is_public_and_only_a_writer_writes() {
     let (a, b) = (Node::new(), Node::new());
     a.run(&["create", "news", "--public", "read"]).good();

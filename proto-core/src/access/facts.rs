@@ -22,6 +22,8 @@ pub struct Header {
     pub bytes: u32,
     /// Whether it is in the shared set.
     pub shared: bool,
+    /// Whether it counts in all that is stored; what does not is masked.
+    pub counts: bool,
 }
 
 /// One tree as a store knows it: answered by a write transaction (with all that it has written so far) or by a

@@ -69,6 +69,7 @@ impl Replay {
             view: self.facts.number(after),
             bytes: u32::try_from(entry.bytes().len()).unwrap_or(u32::MAX),
             shared: true,
+            counts: true,
         };
         self.facts.headers.insert(entry.id(), header);
         Ok(None)

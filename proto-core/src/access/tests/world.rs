@@ -107,7 +107,10 @@ impl World {
             self.views.push(view);
         }
         let view = ViewId(u32::try_from(number).unwrap());
-        self.headers.insert(entry.id(), Header { position: entry.position(), view, bytes: 0, shared: true });
+        self.headers.insert(
+            entry.id(),
+            Header { position: entry.position(), view, bytes: 0, shared: true, counts: true },
+        );
         verdict
     }
 
