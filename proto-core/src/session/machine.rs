@@ -425,23 +425,15 @@ impl<const R: usize, const M: usize> Session<R, M> {
 
     pub(super) fn fingerprint(&self, measure: &Measure) -> Fingerprint {
         let fingerprint = self.salt().fingerprint(measure);
-        #[cfg(test)]
-        if self.config.weak {
-            let mut short = [0; 16];
-            short[0] = fingerprint.0[0];
-            return Fingerprint(short);
-        }
+        #[cfg(any(test, feature = "fuzzing"))]
+        let fingerprint = self.config.bits.fingerprint(fingerprint);
         fingerprint
     }
 
     pub(super) fn prefix(&self, id: &Id) -> Prefix {
         let prefix = Prefix::new(&self.salt(), id);
-        #[cfg(test)]
-        if self.config.weak {
-            let mut short = [0; 8];
-            short[0] = prefix.0[0] & 15;
-            return Prefix(short);
-        }
+        #[cfg(any(test, feature = "fuzzing"))]
+        let prefix = self.config.bits.short(prefix);
         prefix
     }
 

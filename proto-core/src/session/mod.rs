@@ -34,10 +34,13 @@
 //! | `claims` | what a first request says of a set, remembered until the answer is due |
 //! | `walk` | what a set holds beside another that is a part of it |
 //! | [`partial`] | the same between a device that cannot hold the history and a full node |
+//! | `bits` | for tests alone: fingerprints and short forms of so few bits that they collide |
 //! | `fault` | [`Fault`]: what can go wrong, by who is to blame |
 
 mod absorb;
 mod claims;
+#[cfg(any(test, feature = "fuzzing"))]
+mod bits;
 mod compose;
 mod fault;
 #[cfg(feature = "fuzzing")]
@@ -58,6 +61,8 @@ mod transfer;
 #[cfg(feature = "alloc")]
 mod walk;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub use bits::Bits;
 pub use fault::{Blame, Fault};
 pub use io::{
     ARRIVALS, Answer, BATCH, CLAIMS, Claim, Cut, Expected, HELD, Holds, Ingested, Input, Known, Load, Loaded,
@@ -91,9 +96,9 @@ pub struct Config {
     pub rounds: u32,
     /// Positions read in one query, at least [`crate::wire::LIST`] + 1.
     pub page: usize,
-    /// Short forms and fingerprints of a few bits, to see what collisions do.
-    #[cfg(test)]
-    pub(crate) weak: bool,
+    /// How much of fingerprints and short forms is kept: less than all in tests alone.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub bits: Bits,
 }
 
 impl Config {
@@ -107,8 +112,8 @@ impl Config {
             pipeline: 8,
             rounds: 65_536,
             page: 1_024,
-            #[cfg(test)]
-            weak: false,
+            #[cfg(any(test, feature = "fuzzing"))]
+            bits: Bits::ALL,
         }
     }
 }

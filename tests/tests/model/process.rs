@@ -1,0 +1,328 @@
+//! A process in which one session is at work: what it is doing, and nothing that outlives it.
+
+use std::{
+    collections::VecDeque,
+    hash::{DefaultHasher, Hash, Hasher},
+    ops::Deref,
+    sync::Arc,
+};
+
+use pleach_core::{
+    Id, Position,
+    session::{
+        Answer, Cut, Fault, Ingested, Input, Known, Load, Loaded, Outcome, Output, OwnedAnswer, Query,
+        Session, answer_from,
+    },
+    wire::{EntriesWriter, Frame, Tips},
+};
+
+use super::dag::{Dag, Set, Shown};
+
+/// The shipped session with the smallest tables.
+pub(crate) type Machine = Session<4, 1>;
+
+/// Bytes of the buffer for control frames.
+const OUTGOING: usize = 4_096;
+
+/// A piece of a message on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Part {
+    Control(Arc<[u8]>),
+    /// A frame with one entry.
+    Entry(usize),
+    /// The message is over. Of a response: what its sender held when it stated its tips.
+    End(Set),
+}
+
+/// What lasts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Disk {
+    pub(crate) held: Set,
+    /// The order of arrival, for a side that is asked what came since.
+    pub(crate) order: Option<Vec<usize>>,
+}
+
+impl Disk {
+    pub(crate) fn take(&mut self, entry: usize) {
+        self.held = self.held.with(Set::of(entry));
+        if let Some(order) = &mut self.order {
+            order.push(entry);
+        }
+    }
+}
+
+/// What a session has been told to do and not yet done, and what it was told of its surroundings.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Process {
+    session: Machine,
+    /// The snapshot that it reads from, once it has read.
+    snapshot: Option<Set>,
+    /// It waits for the next part of the peer's message.
+    receives: bool,
+    /// Frames of entries that are on their way into the store, oldest first.
+    writing: VecDeque<Set>,
+    /// An initiator's entries that wait for their parents; nothing for who keeps none.
+    spool: Option<Set>,
+    /// An entry came before its parents.
+    pub(crate) orphans: bool,
+    /// What the request named as its tips, for a responder.
+    named: Option<Tips>,
+    /// The store's set when the peer stated its tips last.
+    pub(crate) stated: Option<Set>,
+}
+
+/// A process between two steps: shared by the states that it stands in, and hashed once for all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Resting(Arc<(u64, Process)>);
+
+impl Resting {
+    pub(crate) fn wake(self) -> Process {
+        Arc::unwrap_or_clone(self.0).1
+    }
+}
+
+impl Deref for Resting {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.0.1
+    }
+}
+
+impl Hash for Resting {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.0);
+    }
+}
+
+/// How far a process got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Waits,
+    Done(Outcome),
+    Failed(Fault),
+    /// It broke a promise that the model checks.
+    Broke(&'static str),
+}
+
+impl Process {
+    pub(crate) fn new(session: Machine, spools: bool) -> Self {
+        Self {
+            session,
+            snapshot: None,
+            receives: false,
+            writing: VecDeque::new(),
+            spool: spools.then(Set::default),
+            orphans: false,
+            named: None,
+            stated: None,
+        }
+    }
+
+    pub(crate) fn rest(self) -> Resting {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        Resting(Arc::new((hasher.finish(), self)))
+    }
+
+    pub(crate) const fn receives(&self) -> bool {
+        self.receives
+    }
+
+    pub(crate) fn writes(&self) -> bool {
+        !self.writing.is_empty()
+    }
+
+    /// What it looks at.
+    pub(crate) const fn snapshot(&self) -> Option<Set> {
+        self.snapshot
+    }
+
+    /// What makes the next exchange cheap.
+    pub(crate) const fn known(&self) -> Option<Known> {
+        self.session.known()
+    }
+
+    /// Lets the session act until it waits for its peer or its disk.
+    pub(crate) fn run(&mut self, dag: &Dag, disk: &Disk, sent: &mut VecDeque<Part>) -> Step {
+        let mut outgoing = [0; OUTGOING];
+        let step = self.act(dag, disk, &[], &mut outgoing, sent);
+        step.unwrap_or_else(|step| step)
+    }
+
+    /// Hands it the next part of the peer's message.
+    pub(crate) fn receive(&mut self, dag: &Dag, disk: &Disk, part: &Part, sent: &mut VecDeque<Part>) -> Step {
+        self.receives = false;
+        let mut room = vec![0; 2_048];
+        let incoming = match part {
+            Part::Control(frame) => frame,
+            Part::Entry(entry) => {
+                let mut writer = EntriesWriter::new(&mut room);
+                assert!(writer.push(&Dag::bytes(*entry)));
+                writer.finish()
+            }
+            Part::End(_) => &[],
+        };
+        if let Part::End(stated) = part {
+            self.stated = Some(*stated);
+        }
+        if let Ok(Frame::Sync(hello, _)) = Frame::read(incoming) {
+            self.named = Some(hello.tips);
+        }
+        let input = if matches!(part, Part::End(_)) { Input::End } else { Input::Frame };
+        let mut outgoing = [0; OUTGOING];
+        self.give(input, incoming, &mut outgoing)
+            .and_then(|()| self.act(dag, disk, incoming, &mut outgoing, sent))
+            .unwrap_or_else(|step| step)
+    }
+
+    /// Writes the oldest frame of entries to the disk, and tells the session what came of it.
+    pub(crate) fn write(&mut self, dag: &Dag, disk: &mut Disk, sent: &mut VecDeque<Part>) -> Step {
+        let Some(frame) = self.writing.pop_front() else { return Step::Waits };
+        let (mut ingested, missing) = self.store(dag, disk, frame);
+        ingested.missing = &missing;
+        let mut outgoing = [0; OUTGOING];
+        self.give(Input::Ingested(ingested), &[], &mut outgoing)
+            .and_then(|()| self.act(dag, disk, &[], &mut outgoing, sent))
+            .unwrap_or_else(|step| step)
+    }
+
+    /// What the contract of stores says: parents first, and what lacks them is not stored.
+    fn store(&mut self, dag: &Dag, disk: &mut Disk, frame: Set) -> (Ingested<'static>, Vec<Id>) {
+        let mut ingested = Ingested::default();
+        let (mut waits, mut lacks) = (Set::default(), Set::default());
+        let mut dropped: Option<Position> = None;
+        // Ascending: parents come before their children.
+        for entry in frame.with(self.spool.unwrap_or_default()).iter() {
+            if disk.held.holds(Set::of(entry)) {
+                ingested.known += 1;
+            } else if disk.held.holds(dag.parents(entry)) {
+                disk.take(entry);
+                ingested.stored += 1;
+            } else {
+                lacks = lacks.with(dag.parents(entry).without(disk.held));
+                waits = waits.with(Set::of(entry));
+                if self.spool.is_none() {
+                    dropped.get_or_insert(dag.position(entry));
+                }
+            }
+        }
+        if let Some(spool) = &mut self.spool {
+            *spool = waits;
+        }
+        self.orphans |= waits != Set::default();
+        ingested.dropped = dropped;
+        let missing = lacks.without(waits).iter().map(|entry| dag.position(entry).id).collect();
+        (ingested, missing)
+    }
+
+    fn give(&mut self, input: Input<'_>, incoming: &[u8], outgoing: &mut [u8]) -> Result<(), Step> {
+        self.session.handle(input, incoming, outgoing).map_err(Step::Failed)
+    }
+
+    fn act(
+        &mut self,
+        dag: &Dag,
+        disk: &Disk,
+        incoming: &[u8],
+        outgoing: &mut [u8],
+        sent: &mut VecDeque<Part>,
+    ) -> Result<Step, Step> {
+        let mut incoming = incoming;
+        while let Some(output) = self.session.poll() {
+            match output {
+                Output::Query(query) => {
+                    let shown = Shown { dag, set: *self.snapshot.get_or_insert(disk.held) };
+                    let answer = answered(&shown, &query);
+                    self.give(Input::Answer(lent(&answer)), incoming, outgoing)?;
+                }
+                Output::Renew => self.snapshot = None,
+                Output::Send(length) => {
+                    let frame = &outgoing[..length];
+                    self.check_end(dag, disk.held, frame)?;
+                    sent.push_back(Part::Control(frame.into()));
+                    self.give(Input::Sent, incoming, outgoing)?;
+                }
+                Output::Load(load) => {
+                    let loaded = self.load(dag, disk, &load, sent);
+                    self.give(Input::Loaded(loaded), incoming, outgoing)?;
+                }
+                Output::Finish => sent.push_back(Part::End(disk.held)),
+                Output::Receive => {
+                    self.receives = true;
+                    incoming = &[];
+                }
+                Output::Ingest => {
+                    let Ok(Frame::Entries(entries)) = Frame::read(incoming) else {
+                        return Err(Step::Broke("a frame that holds no entries is to be stored"));
+                    };
+                    let entries =
+                        entries.fold(Set::default(), |set, bytes| set.with(Set::of(Dag::read(bytes))));
+                    self.writing.push_back(entries);
+                    incoming = &[];
+                }
+                Output::Done(Outcome::Answered(_)) if self.writes() => {
+                    return Err(Step::Broke("a request was answered before what it brought was stored"));
+                }
+                Output::Done(outcome) => return Ok(Step::Done(outcome)),
+                _ => return Err(Step::Broke("an output that the model does not know")),
+            }
+        }
+        Ok(Step::Waits)
+    }
+
+    /// What a responder states at the end of its answer is durable.
+    fn check_end(&self, dag: &Dag, held: Set, frame: &[u8]) -> Result<(), Step> {
+        let (Some(named), Ok(Frame::End(end))) = (&self.named, Frame::read(frame)) else { return Ok(()) };
+        let Ok(OwnedAnswer::Summary(summary)) = answer_from(&Shown { dag, set: held }, &Query::Summary)
+        else {
+            return Err(Step::Broke("no summary"));
+        };
+        let first: Vec<Position> = summary.first_tips.into_iter().flatten().collect();
+        let stored = Tips::of(&summary.tips, &first);
+        if end.count > held.len() || end.tips.as_ref().unwrap_or(named) != &stored {
+            return Err(Step::Broke("a responder acknowledged what it had not stored"));
+        }
+        Ok(())
+    }
+
+    /// Sends what a load names, a frame for each entry: so each may be the one that is lost.
+    fn load(&self, dag: &Dag, disk: &Disk, load: &Load, sent: &mut VecDeque<Part>) -> Loaded {
+        let mut loaded = Loaded { entries: 0, bytes: 0, next: None };
+        let mut left = load.budget;
+        let mut set = self.snapshot.unwrap_or(disk.held);
+        if let (Some(since), Some(order)) = (load.since, &disk.order) {
+            let before = order.iter().take(usize::try_from(since).expect("few entries"));
+            set = before.fold(set, |set, entry| set.without(Set::of(*entry)));
+        }
+        for range in &load.ranges {
+            for entry in set.iter().filter(|entry| range.contains(&dag.position(*entry))) {
+                let bytes = Dag::bytes(entry).len();
+                let Some(rest) = left.checked_sub(bytes + 8) else {
+                    loaded.next = Some(dag.position(entry));
+                    return loaded;
+                };
+                left = rest;
+                loaded.entries += 1;
+                loaded.bytes += bytes as u64;
+                sent.push_back(Part::Entry(entry));
+            }
+        }
+        loaded
+    }
+}
+
+/// The shipped answers. A first request is cut after each entry, where it would be cut after 4 and 64: so small sets
+/// too are compared by fingerprints.
+fn answered(shown: &Shown<'_>, query: &Query) -> OwnedAnswer {
+    let query = match query {
+        Query::Split { range, cut: Cut::Newest } => Query::Split { range: *range, cut: Cut::Even(8) },
+        query => query.clone(),
+    };
+    let Ok(answer) = answer_from(shown, &query);
+    answer
+}
+
+fn lent(answer: &OwnedAnswer) -> Answer<'_> {
+    answer.lend()
+}
