@@ -1,18 +1,15 @@
 //! Any two sets end equal, in tables of any size, whatever collides and whatever changes meanwhile.
 
-use std::{rc::Rc, vec::Vec};
+use std::{cell::Cell, println, rc::Rc, vec::Vec};
 
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::TestRunner};
 
-use super::world::{Host, Leaf, Store, config, exchange_with};
+use super::world::{Cost, Host, Leaf, Store, config, exchange_with};
 use crate::{
     Position,
     session::{Bits, Config, Outcome},
     wire::PeerLimits,
 };
-
-/// So few that collisions are met all the time.
-const FEW: Bits = Bits { fingerprint: 8, short: 4 };
 
 /// A random history: for each entry up to three parents among those before it, near the end or anywhere.
 pub(super) fn history() -> impl Strategy<Value = Vec<Rc<Leaf>>> {
@@ -59,7 +56,7 @@ fn settle<const R: usize, const M: usize>(
     mut a: Store,
     mut b: Store,
     config: Config,
-) -> Result<(), TestCaseError> {
+) -> Result<Cost, TestCaseError> {
     let mut union: Vec<Position> = a.positions();
     union.extend(b.positions());
     union.sort_unstable();
@@ -69,7 +66,50 @@ fn settle<const R: usize, const M: usize>(
     prop_assert!(matches!(cost.outcome, Some(Outcome::Equal(_))), "{:?}", cost);
     prop_assert_eq!(&a.positions(), &union);
     prop_assert_eq!(&b.positions(), &union);
-    Ok(())
+    Ok(cost)
+}
+
+/// Any two subsets of a history end equal although collisions are met on the way; some must be.
+fn collide<const R: usize, const M: usize>(bits: Bits) {
+    let mut runner =
+        TestRunner::new(ProptestConfig { cases: 40, failure_persistence: None, ..Default::default() });
+    let (met, stores) = (Cell::new(0), (history(), picks(), picks()));
+    let run = runner.run(&stores, |(history, a, b)| {
+        let cost = settle::<R, M>(closed(&history, &a), closed(&history, &b), Config { bits, ..config() })?;
+        met.set(met.get() + cost.collisions);
+        Ok(())
+    });
+    run.unwrap_or_else(|failure| panic!("{failure}"));
+    println!("{bits:?}: {} collisions met", met.get());
+    assert!(met.get() > 0, "none was met");
+}
+
+#[test]
+fn fingerprints_of_8_bits_and_short_forms_of_4_collide_and_settle() {
+    collide::<512, 1024>(Bits { fingerprint: 8, short: 4 });
+    collide::<4, 1>(Bits { fingerprint: 8, short: 4 });
+}
+
+#[test]
+fn fingerprints_and_short_forms_that_say_nothing_settle_by_full_ids() {
+    collide::<512, 1024>(Bits { fingerprint: 0, short: 0 });
+    collide::<4, 1>(Bits { fingerprint: 0, short: 0 });
+}
+
+#[test]
+fn more_entries_than_a_window_settle_window_by_window() {
+    let mut shared: Vec<Rc<Leaf>> = Vec::new();
+    for name in 0..3_000 {
+        let below: Vec<Position> = shared.last().map(|leaf| leaf.position).into_iter().collect();
+        shared.push(Rc::new(Leaf::new(&below, name, 16)));
+    }
+    let beside = |at: usize| Rc::new(Leaf::new(&[shared[at].position], 10_000 + at as u64, 16));
+    let side = |first: usize| (first..3_000).step_by(400).map(beside).collect();
+    let (mine, theirs): (Vec<_>, Vec<_>) = (side(0), side(200));
+    let config = Config { bits: Bits { fingerprint: 0, short: 0 }, ..config() };
+    let (a, b) = (Store::from(&[&shared[..], &mine].concat()), Store::from(&[&shared[..], &theirs].concat()));
+    let cost = settle::<512, 1024>(a, b, config).unwrap();
+    assert!(cost.collisions > 0 && cost.rounds > 3, "{cost:?}");
 }
 
 proptest! {
@@ -90,16 +130,6 @@ proptest! {
         let limits = PeerLimits { frame: 2_048, message: 8_192 };
         let config = Config { limits, page: 1, pipeline: 1, ..config() };
         settle::<16, 8>(closed(&history, &a), closed(&history, &b), config)?;
-    }
-
-    #[test]
-    fn fingerprints_of_8_bits_and_prefixes_of_4_bits_do_too(history in history(), a in picks(), b in picks()) {
-        settle::<512, 1024>(closed(&history, &a), closed(&history, &b), Config { bits: FEW, ..config() })?;
-    }
-
-    #[test]
-    fn collisions_in_small_tables_do_too(history in history(), a in picks(), b in picks()) {
-        settle::<4, 1>(closed(&history, &a), closed(&history, &b), Config { bits: FEW, ..config() })?;
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::{
     vec::Vec,
 };
 
+use super::collisions::Reading;
 use crate::{
     Id, Position, Range, canonical,
     storage::{Epoch, Measure, Token},
@@ -95,7 +96,7 @@ impl Store {
         self.leaves.keys().copied().collect()
     }
 
-    fn snapshot(&self) -> Snapshot {
+    pub(super) fn snapshot(&self) -> Snapshot {
         let positions = self.positions();
         let mut sums = vec![Measure::default()];
         for position in &positions {
@@ -350,6 +351,8 @@ pub(super) struct Cost {
     pub(super) known: Option<Known>,
     /// What was expected after the first response.
     pub(super) expected: Expected,
+    /// Ranges and entries that looked the same and were not.
+    pub(super) collisions: usize,
 }
 
 fn beyond(message: &[Vec<u8>], moved: &mut usize) -> usize {
@@ -382,12 +385,16 @@ pub(super) fn exchange_with<const R: usize, const M: usize>(
     while initiator.done.is_none() {
         let request = core::mem::take(&mut initiator.outbound);
         cost.requests += beyond(&request, &mut cost.moved);
+        let reading = Reading::of(&request[0]);
+        let (mine, theirs) = (initiator.store.snapshot(), b.snapshot());
+        cost.collisions += reading.collisions(&request[0], config.bits, &mine, &theirs);
         let mut responder = Host::<R, M>::new(Session::responder(config), b, false);
         responder.deliver(request);
         responder.run()?;
         assert!(responder.done.is_some(), "a responder answers: {:?}", responder.session);
         let response = core::mem::take(&mut responder.outbound);
         cost.responses += beyond(&response, &mut cost.moved);
+        cost.collisions += reading.collisions(&response[0], config.bits, &theirs, &mine);
         cost.rounds += 1;
         between(cost.rounds, &mut initiator, b);
         initiator.deliver(response);
