@@ -11,7 +11,7 @@
 use crate::{
     Id, Position, Range,
     storage::Measure,
-    wire::{CAPABILITIES, Floor, Frame, Hello, Items, Kind, Tips, Versions, write},
+    wire::{CAPABILITIES, Floor, Frame, Hello, Items, Kind, Refusal, Tips, Versions, write},
 };
 
 use super::{
@@ -149,12 +149,14 @@ impl<const R: usize, const M: usize> Session<R, M> {
         self.load(outgoing)
     }
 
+    pub(super) fn refused_by_peer(&mut self, refusal: Refusal) -> Result<(), Fault> {
+        self.step = Step::Done;
+        self.give(Output::Done(Outcome::Refused(refusal)))
+    }
+
     pub(super) fn reply_head(&mut self, incoming: &[u8]) -> Result<(), Fault> {
         match Frame::read(incoming)? {
-            Frame::Refusal(refusal) => {
-                self.step = Step::Done;
-                self.give(Output::Done(Outcome::Refused(refusal)))
-            }
+            Frame::Refusal(refusal) => self.refused_by_peer(refusal),
             Frame::Reply(reply, items) => {
                 if reply.version != crate::wire::VERSION {
                     let theirs = Versions { oldest: reply.version, newest: reply.version };

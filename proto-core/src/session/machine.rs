@@ -310,6 +310,8 @@ impl<const R: usize, const M: usize> Session<R, M> {
                 }
             }
             (Frame::Missing(ids), Role::Initiator) => self.peer_lacks(ids),
+            // The responder cannot go on: its disk failed, say. What came before is on its way into the store.
+            (Frame::Refusal(refusal), Role::Initiator) => self.refused_by_peer(refusal),
             (Frame::End(end), role) => {
                 if role == Role::Initiator {
                     self.until = end.until;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::world::{Host, Leaf, Store, config};
 use crate::{
     Id,
-    session::{Fault, Session},
+    session::{Fault, Outcome, Session},
     wire::{FrameError, Kind},
 };
 
@@ -61,6 +61,31 @@ fn frames_out_of_place_are_refused() {
     let mut message = request();
     message.push(vec![Kind::Wants as u8]);
     assert_eq!(answer(message), Err(Fault::OutOfPlace));
+}
+
+#[test]
+fn a_responder_that_breaks_off_is_heard_out_wherever_it_does() {
+    let refusal = crate::wire::Refusal::Failed;
+    let mut room = [0; 64];
+    let used = crate::wire::write(Kind::Refusal, &refusal, core::iter::empty::<()>(), &mut room).unwrap();
+    for whole in 0..3 {
+        let (mut a, mut b) = (some_store(), some_store());
+        for name in 0..3 {
+            b.put(&Rc::new(Leaf::new(&[b.positions()[9]], 999 + name, 8))).unwrap();
+        }
+        let mut initiator = Host::<8, 8>::new(Session::initiator(config()), &mut a, true);
+        initiator.run().unwrap();
+        let mut responder = Host::<8, 8>::new(Session::responder(config()), &mut b, false);
+        responder.deliver(core::mem::take(&mut initiator.outbound));
+        responder.run().unwrap();
+        let mut response = core::mem::take(&mut responder.outbound);
+        assert!(response.len() >= 3, "a head, entries, an end");
+        response.truncate(whole);
+        response.push(room[..used].to_vec());
+        initiator.deliver(response);
+        initiator.run().unwrap();
+        assert_eq!(initiator.done, Some(Outcome::Refused(refusal.clone())), "after {whole} frames");
+    }
 }
 
 #[test]
