@@ -56,6 +56,13 @@ pub(crate) fn page<V: View>(
     Ok(auditing.audit)
 }
 
+/// Whether counts, sums and indexes fit each other; entries are not read.
+pub(crate) fn is_sound<V: View>(reading: &Reading<V>, record: &TreeRecord) -> Result<bool, StorageError> {
+    let mut auditing = Auditing { reading, record, audit: Audit::default() };
+    auditing.whole(Id::MIN)?;
+    Ok(auditing.audit.faults.is_empty())
+}
+
 struct Auditing<'a, V> {
     reading: &'a Reading<V>,
     record: &'a TreeRecord,

@@ -23,6 +23,7 @@
 //! | `ViewNumbers` | tree, hash of the encoded view | its number |
 //! | `Grants` | tree, whom, ordinal (4 bytes) | the permission |
 //! | `Revocations` | tree, whom, ordinal (4 bytes) | nothing |
+//! | `Waiting` | tree's id, height, id | the canonical bytes of an entry whose ancestors were lost by damage |
 //!
 //! Entries, headers, tips, aggregates, arrivals and the tree's measure cover the shared set; what is stored beside it
 //! has tables of its own, so that no scan has to pass over it. The index covers both. Rows are those of entries that
@@ -52,11 +53,12 @@ pub(crate) enum Table {
     ViewNumbers,
     Grants,
     Revocations,
+    Waiting,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Store,
         Self::Meta,
         Self::Trees,
@@ -74,15 +76,17 @@ impl Table {
         Self::ViewNumbers,
         Self::Grants,
         Self::Revocations,
+        Self::Waiting,
     ];
 
     /// The tables whose keys begin with a tree's number.
     pub(crate) fn of_trees() -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(|table| !matches!(table, Self::Store | Self::Meta | Self::Trees))
+        let others = |table: &Self| matches!(table, Self::Store | Self::Meta | Self::Trees | Self::Waiting);
+        Self::ALL.into_iter().filter(move |table| !others(table))
     }
 
     /// The name under which a file keeps it.
-    #[cfg(feature = "redb")]
+    #[cfg(any(feature = "redb", feature = "conformance"))]
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Store => "store",
@@ -102,6 +106,7 @@ impl Table {
             Self::ViewNumbers => "view-numbers",
             Self::Grants => "grants",
             Self::Revocations => "revocations",
+            Self::Waiting => "waiting",
         }
     }
 }
@@ -132,6 +137,11 @@ impl TreeNumber {
     /// The key of an entry by position.
     pub(crate) fn at(self, position: &Position) -> Vec<u8> {
         self.key(&[&six(position.height), position.id.as_bytes()])
+    }
+
+    /// The key of an entry that waits for its ancestors: by the tree's id, since the tree may be gone.
+    pub(crate) fn waiting(tree: &Id, position: &Position) -> Vec<u8> {
+        [&tree.as_bytes()[..], &six(position.height), position.id.as_bytes()].concat()
     }
 
     /// The keys of a range of positions.

@@ -15,6 +15,7 @@
 //! | `aggregate` | counts and sums of ranges in O(log n) |
 //! | `rows` | rows of writes: keys, queries |
 //! | `snapshot` | reading |
+//! | `repair` | making a damaged tree whole again |
 //! | `audit` | checking what is stored again |
 //! | `conformance` | the suite that every store passes |
 
@@ -27,6 +28,7 @@ mod layout;
 mod masks;
 mod put;
 mod record;
+mod repair;
 mod rows;
 mod sharing;
 mod snapshot;

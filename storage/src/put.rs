@@ -8,18 +8,19 @@ use pleach_core::{
         Before, Census, Facts, Judge, Needs, SettingsRecord, Standing, Verdict, View as SettingsSet, ViewId,
     },
     entry::{Entry, EntryView, VerifiedEntry},
+    limits::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES},
     storage::{Put, StorageError},
 };
 
 use crate::{
     aggregate::Aggregates,
     changes::Changes,
-    layout::{Table, six},
-    record::{HeaderRecord, Standing as Stands, TreeRecord, encode},
+    layout::{Table, six, split_position},
+    record::{HeaderRecord, Standing as Stands, TreeRecord, damaged, encode},
     sharing::Sharing,
     store::next_tree_number,
-    tables::{Overlay, View},
-    tree::{Kept, Tree, position, tree_record},
+    tables::{Flow, Order, Overlay, Span, View},
+    tree::{Kept, Tree, position, read_entry, tree_record},
 };
 
 /// Bytes of entries of one tree that are kept though they have never been in the shared set, unless the tree itself holds
@@ -36,13 +37,15 @@ pub(crate) struct Putting<V> {
     pub(crate) tree: Id,
     /// Nothing until the root is in.
     record: Option<TreeRecord>,
+    /// The number that the tree gets with its root, if it is given already.
+    number: Option<u32>,
     judge: Judge,
     /// What counts by the settings that are stored, and the view that has them.
     census: Option<(ViewId, Census)>,
     pub(crate) sharing: Sharing,
     held: BTreeSet<Id>,
     missing: BTreeSet<Id>,
-    put: Put,
+    pub(crate) put: Put,
 }
 
 /// Judges the entries over a view, in order, and gathers what changes.
@@ -52,42 +55,61 @@ pub(crate) fn put<V: View>(
     tree: Id,
     entries: &[VerifiedEntry],
 ) -> Result<(Put, Changes), StorageError> {
-    let mut putting = Putting::new(view, tree)?;
+    let record = tree_record(&view, &tree)?;
+    let mut putting = Putting::new(Overlay::new(view), tree, record);
     for (index, entry) in entries.iter().enumerate() {
         putting.take(index, entry.entry())?;
         if putting.put.refused.is_some() {
             break;
         }
     }
-    putting.finish(salt)
+    if putting.put.refused.is_none() && !putting.put.stored.is_empty() {
+        putting.take_waiting()?;
+    }
+    let put = putting.outcome();
+    if put.stored.is_empty() && put.masked == 0 {
+        return Ok((put, Changes::default()));
+    }
+    let (record, mut changes) = putting.finish(salt)?;
+    if let Some(record) = record {
+        changes.put(Table::Trees, tree.as_bytes(), encode(&record));
+    }
+    Ok((put, changes))
 }
 
 /// Drops what has never been in the shared set, and nothing that is kept builds on.
 pub(crate) fn tidy<V: View>(view: V, tree: Id) -> Result<Changes, StorageError> {
-    let mut putting = Putting::new(view, tree)?;
-    let Some(mut record) = putting.record.take() else { return Ok(Changes::default()) };
+    let Some(mut record) = tree_record(&view, &tree)? else { return Ok(Changes::default()) };
+    let mut putting = Putting::new(Overlay::new(view), tree, None);
     putting.drop_strangers(&mut record)?;
     putting.overlay.changes.put(Table::Trees, tree.as_bytes(), encode(&record));
     Ok(putting.overlay.changes)
 }
 
 impl<V: View> Putting<V> {
-    fn new(view: V, tree: Id) -> Result<Self, StorageError> {
-        let record = tree_record(&view, &tree)?;
-        Ok(Self {
-            overlay: Overlay::new(view),
+    /// Nothing yet, on top of what the record describes.
+    pub(crate) fn new(overlay: Overlay<V>, tree: Id, record: Option<TreeRecord>) -> Self {
+        Self {
+            overlay,
             tree,
             record,
+            number: None,
             judge: Judge::default(),
             census: None,
             sharing: Sharing::default(),
             held: BTreeSet::new(),
             missing: BTreeSet::new(),
             put: Put::default(),
-        })
+        }
     }
 
-    fn take(&mut self, index: usize, entry: &Entry) -> Result<(), StorageError> {
+    /// The same for a tree that is taken once more, under another number.
+    pub(crate) fn anew(overlay: Overlay<V>, tree: Id, record: Option<TreeRecord>, number: u32) -> Self {
+        Self { number: Some(number), ..Self::new(overlay, tree, record) }
+    }
+
+    /// Takes an entry if its parents are here and it stands.
+    pub(crate) fn take(&mut self, index: usize, entry: &Entry) -> Result<(), StorageError> {
         if let Some(record) = &self.record
             && position(&self.overlay, record.tree(), &entry.id())?.is_some()
         {
@@ -100,14 +122,15 @@ impl<V: View> Putting<V> {
             Verdict::Missing(parents) => {
                 self.missing.extend(parents.into_iter().filter(|parent| !self.held.contains(parent)));
                 self.hold(index, entry.id());
-                Ok(())
             }
-            Verdict::Refused(refusal) => {
-                self.put.refused = Some((entry.id(), refusal));
-                Ok(())
+            Verdict::Refused(refusal) => self.put.refused = Some((entry.id(), refusal)),
+            Verdict::Stands(standing) => {
+                if !self.insert(entry, &view, &standing)? {
+                    self.hold(index, entry.id());
+                }
             }
-            Verdict::Stands(standing) => self.insert(index, entry, &view, &standing),
         }
+        Ok(())
     }
 
     fn hold(&mut self, index: usize, id: Id) {
@@ -115,19 +138,73 @@ impl<V: View> Putting<V> {
         self.put.held.push(index);
     }
 
-    /// Stores one entry: the entry itself, its index, its rows, its settings, its place among the tips.
+    /// Takes what [`crate::repair`] put aside, as far as its ancestors are here again and one write takes it.
+    fn take_waiting(&mut self) -> Result<(), StorageError> {
+        let Some(record) = &self.record else { return Ok(()) };
+        let tree = record.tree();
+        let (mut ready, mut bytes) = (Vec::new(), 0);
+        let mut coming = BTreeSet::new();
+        self.overlay.scan(Table::Waiting, &waiting(&self.tree), Order::Ascending, &mut |key, value| {
+            if ready.len() >= MAX_BATCH_ENTRIES || bytes >= MAX_BATCH_BYTES {
+                return Ok(Flow::Break(()));
+            }
+            let place = split_position(key).map(|(_, place)| place);
+            let entry = place.and_then(|place| read_entry(&place, value).ok());
+            let here = |id: &Id| {
+                Ok::<_, StorageError>(coming.contains(id) || position(&self.overlay, tree, id)?.is_some())
+            };
+            let is_back = entry.as_ref().map_or(Ok(true), |entry| here(&entry.id()))?;
+            let Some(entry) = entry.filter(|_| !is_back) else {
+                // It came back by itself, or rotted while it waited.
+                ready.push((key.to_vec(), None));
+                return Ok(Flow::Continue(()));
+            };
+            for parent in entry.view().parents().iter() {
+                if !here(&parent)? {
+                    return Ok(Flow::Continue(()));
+                }
+            }
+            coming.insert(entry.id());
+            bytes += value.len();
+            ready.push((key.to_vec(), Some(entry)));
+            Ok(Flow::Continue(()))
+        })?;
+        for (key, entry) in ready {
+            self.overlay.changes.remove(Table::Waiting, &key);
+            let Some(entry) = entry else { continue };
+            let facts = Tree { view: &self.overlay, id: self.tree, record: self.record.as_ref() };
+            let taken = match self.judge.judge(&facts, &entry.view())? {
+                Verdict::Stands(standing) => self.insert(&entry, &entry.view(), &standing)?,
+                Verdict::Missing(_) => false,
+                Verdict::Refused(_) => true,
+            };
+            if !taken {
+                self.overlay.changes.put(Table::Waiting, &key, entry.bytes().to_vec());
+            }
+        }
+        Ok(())
+    }
+
+    /// What came of the entries so far.
+    fn outcome(&self) -> Put {
+        Put { missing: self.missing.iter().copied().collect(), ..self.put.clone() }
+    }
+
+    /// Stores one entry: the entry itself, its index, its rows, its settings, its place among the tips. Says whether it
+    /// did: there is no room for more that does not count.
     fn insert(
         &mut self,
-        index: usize,
         entry: &Entry,
         view: &EntryView<'_>,
         standing: &Standing,
-    ) -> Result<(), StorageError> {
-        let mut record = match self.record.take() {
-            Some(record) => record,
-            None => TreeRecord::new(next_tree_number(&mut self.overlay)?, view.author()),
+    ) -> Result<bool, StorageError> {
+        let mut record = if let Some(record) = self.record.take() {
+            record
+        } else {
+            let given = self.number.map_or_else(|| next_tree_number(&mut self.overlay), Ok);
+            TreeRecord::new(given?, view.author())
         };
-        let result = self.insert_into(&mut record, index, entry, view, standing);
+        let result = self.insert_into(&mut record, entry, view, standing);
         self.record = Some(record);
         result
     }
@@ -135,18 +212,21 @@ impl<V: View> Putting<V> {
     fn insert_into(
         &mut self,
         record: &mut TreeRecord,
-        index: usize,
         entry: &Entry,
         view: &EntryView<'_>,
         standing: &Standing,
-    ) -> Result<(), StorageError> {
+    ) -> Result<bool, StorageError> {
         let stands = self.stands(record, view, standing)?;
         let bytes = u32::try_from(entry.bytes().len()).unwrap_or(u32::MAX);
         let strange = record.stranger_bytes + record.strangers * STRANGER_OVERHEAD;
         let room = MAX_STRANGER_BYTES.max(record.bytes.saturating_sub(record.stranger_bytes));
         if !stands.counts() && strange >= room {
-            self.hold(index, entry.id());
-            return Ok(());
+            return Ok(false);
+        }
+        let key = record.tree().at(&entry.position());
+        if self.overlay.get(Table::Headers, &key)?.is_some() {
+            // It would be counted twice.
+            return Err(damaged("the index", format_args!("{} is stored and not in it", entry.id())));
         }
         let position = entry.position();
         let tree = record.tree();
@@ -175,7 +255,7 @@ impl<V: View> Putting<V> {
         if standing.writes_settings && revokes && stands.counts() && position.height > 0 {
             self.revoked(record, record.settings - 1)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// By what the entry stands in all that is stored. Whoever has all stored settings among its ancestors counts as it
@@ -276,16 +356,17 @@ impl<V: View> Putting<V> {
         Ok(ViewId(number))
     }
 
-    /// What all the entries change together: aggregates, tips, the tree's record.
-    fn finish(mut self, salt: &[u8; 32]) -> Result<(Put, Changes), StorageError> {
-        self.put.missing = self.missing.into_iter().collect();
-        let Some(record) = self.record.filter(|_| !self.put.stored.is_empty() || self.put.masked > 0) else {
-            return Ok((self.put, Changes::default()));
-        };
+    /// What all the entries change together: aggregates, tips, and the tree's record, which the caller keeps.
+    pub(crate) fn finish(mut self, salt: &[u8; 32]) -> Result<(Option<TreeRecord>, Changes), StorageError> {
+        let Some(record) = self.record else { return Ok((None, self.overlay.changes)) };
         self.sharing.finish(Aggregates { tree: record.tree(), salt }, &mut self.overlay)?;
-        self.overlay.changes.put(Table::Trees, self.tree.as_bytes(), encode(&record));
-        Ok((self.put, self.overlay.changes))
+        Ok((Some(record), self.overlay.changes))
     }
+}
+
+/// The keys of a tree's entries that wait for their ancestors.
+pub(crate) fn waiting(tree: &Id) -> Span {
+    Span::prefix(tree.as_bytes())
 }
 
 #[cfg(all(test, feature = "conformance"))]

@@ -13,8 +13,9 @@ use pleach_core::{
 use crate::{
     changes::Changes,
     layout::Table,
-    put::{put, tidy},
+    put::{put, tidy, waiting},
     record::{FORMAT, damaged, decode, encode},
+    repair,
     snapshot::Reading,
     tables::{MemoryTables, Overlay, Tables, View},
     tree::tree_record,
@@ -65,7 +66,7 @@ impl<T: Tables> Kept<T> {
     }
 
     /// Behind the back of all rules.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "conformance"))]
     pub(crate) fn tables(&self) -> &T {
         &self.tables
     }
@@ -95,6 +96,7 @@ impl<T: Tables> Kept<T> {
             }
             Write::Drop { tree } => {
                 let mut changes = Changes::default();
+                changes.clear(Table::Waiting, waiting(tree));
                 if let Some(record) = tree_record(&self.tables.view()?, tree)? {
                     changes.remove(Table::Trees, tree.as_bytes());
                     for table in Table::of_trees() {
@@ -104,6 +106,10 @@ impl<T: Tables> Kept<T> {
                 Ok((Written::Done, changes))
             }
             Write::Tidy { tree } => Ok((Written::Done, tidy(self.tables.view()?, *tree)?)),
+            Write::Repair { tree, after, thorough } => {
+                let (repaired, changes) = repair::step(self.snapshot()?, *tree, *after, *thorough)?;
+                Ok((Written::Repaired(repaired), changes))
+            }
             Write::Meta(pairs) => {
                 let mut changes = Changes::default();
                 for (key, value) in pairs {
@@ -159,6 +165,11 @@ impl Memory {
             Ok(kept) => Self(kept),
             Err(_) => unreachable!(),
         }
+    }
+
+    #[cfg(feature = "conformance")]
+    pub(crate) fn kept(&self) -> &Kept<MemoryTables> {
+        &self.0
     }
 
     /// A store that holds the same and then goes its own way, at the cost of what changes.

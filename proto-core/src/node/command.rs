@@ -60,6 +60,9 @@ pub enum Command {
         /// Milliseconds between two syncs when nothing else happens.
         interval: u64,
     },
+    /// Make a tree whole again: derive all that is derived from its entries once more, leave those behind that are
+    /// damaged, and fetch them from the peers that it is kept the same with. Replies [`Reply::Repaired`].
+    Repair(Id),
     /// Change the node's metadata: a value for a key, or nothing to remove it. Replies [`Reply::Done`].
     Meta(Vec<(Vec<u8>, Option<Vec<u8>>)>),
 }
@@ -91,8 +94,21 @@ pub enum Reply {
     Synced(SyncReport),
     /// What a peer lets us read.
     Trees(Vec<TreeInfo>),
+    /// What was damaged.
+    Repaired(Damage),
     /// It is done.
     Done,
+}
+
+/// What was damaged in a tree that was made whole again. A sync with a peer brings it back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Damage {
+    /// Entries that do not read as what was stored; at most the first 256. One that has gone altogether is not named.
+    pub entries: Vec<Id>,
+    /// How many there are.
+    pub count: u64,
+    /// Intact entries that wait until the damaged ones below them are back.
+    pub waiting: u64,
 }
 
 /// What one exchange moved. Frames are counted where they enter and leave the session, as encoded.
@@ -146,6 +162,13 @@ pub enum Notification {
     },
     /// An exchange moved on.
     Progress(Progress),
+    /// A store was found damaged, and the tree made whole again as far as its entries are intact.
+    Repaired {
+        /// The tree.
+        tree: Id,
+        /// What was damaged.
+        damage: Damage,
+    },
     /// A background sync of a tracked tree ended.
     Tracked {
         /// The tree.

@@ -5,13 +5,14 @@ use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use crate::{
     Entropy, Id, Now, Position, PublicKey, SecretKey,
     node::{
-        Action, Command, CommandId, Commit, Event, ExchangeId, NodeError, Notification, Number, Origin,
-        ReadReply, Reply,
+        Action, Command, CommandId, Commit, Damage, Event, ExchangeId, NodeError, Notification, Number,
+        Origin, ReadReply, Reply,
         create::create_root,
         exchanges::Exchanges,
         outbox::{Outbox, Waiting},
         relations::Relations,
-        writes::{Job, Outcome, Writes},
+        repairs::Repairs,
+        writes::{Job, Outcome, Repair, Writes},
     },
     storage::{StorageError, Write, Written},
 };
@@ -48,6 +49,7 @@ pub struct Node {
     relations: Relations,
     /// Trees into which masked entries have come, and when they are tidied.
     untidy: BTreeMap<Id, u64>,
+    repairs: Repairs,
     /// Trees in the making: their id, until the root is durable.
     creating: BTreeMap<CommandId, Id>,
 }
@@ -64,6 +66,7 @@ impl Node {
             writes: BTreeMap::new(),
             relations: Relations::default(),
             untidy: BTreeMap::new(),
+            repairs: Repairs::default(),
             creating: BTreeMap::new(),
         }
     }
@@ -127,6 +130,11 @@ impl Node {
             }
             ended.report(&mut self.out);
         }
+        while let Some((tree, thorough)) = self.out.take_suspect() {
+            if self.repairs.begin(tree, thorough, self.now.monotonic) {
+                self.push(tree, Job::Repair(Repair::new(None, thorough)));
+            }
+        }
         while let Some((tree, peer, address)) = self.relations.due(self.now.monotonic) {
             let salt = self.entropy.draw();
             match self.exchanges.open_tracked(tree, peer, address, salt, self.now, &mut self.out) {
@@ -156,6 +164,7 @@ impl Node {
                 self.relations.forget(&tree);
                 self.push(tree, Job::Drop(id));
             }
+            Command::Repair(tree) => self.push(tree, Job::Repair(Repair::new(Some(id), true))),
             Command::Sync { address, tree } => {
                 let salt = self.entropy.draw();
                 self.exchanges.open_sync(id, tree, address, salt, self.now, &mut self.out);
@@ -179,8 +188,23 @@ impl Node {
         self.writes.entry(tree).or_insert_with(|| Writes::new(tree)).push(job, &mut self.out);
     }
 
+    /// What is read damaged is made whole again, whoever read it.
+    fn notice_damage<T>(&mut self, waiting: Option<Waiting>, result: &Result<T, StorageError>) {
+        let (Some(waiting), Err(StorageError::Damaged(_))) = (waiting, result) else { return };
+        let tree = match waiting {
+            Waiting::Commit(tree) | Waiting::Write(tree) => Some(tree),
+            Waiting::Exchange(id) => self.exchanges.tree(id),
+            _ => None,
+        };
+        if let Some(tree) = tree {
+            self.out.suspect(tree, true);
+        }
+    }
+
     fn handle_read(&mut self, number: Number, reply: Result<ReadReply, StorageError>) {
-        match self.out.take(number) {
+        let waiting = self.out.take(number);
+        self.notice_damage(waiting, &reply);
+        match waiting {
             Some(Waiting::Commit(tree)) => {
                 let reply = reply.map(|reply| match reply {
                     ReadReply::Commit(context) => context,
@@ -196,7 +220,9 @@ impl Node {
     }
 
     fn handle_written(&mut self, number: Number, result: Result<Written, StorageError>) {
-        match self.out.take(number) {
+        let waiting = self.out.take(number);
+        self.notice_damage(waiting, &result);
+        match waiting {
             Some(Waiting::Write(tree)) => {
                 let Some(writes) = self.writes.get_mut(&tree) else { return };
                 let outcomes = writes.written(result, &mut self.out);
@@ -225,6 +251,7 @@ impl Node {
                 Outcome::Dropped { command, result } => {
                     self.out.reply(command, result.map(|()| Reply::Done));
                 }
+                Outcome::Repaired { command, result } => self.repaired(tree, command, result),
                 Outcome::Merged { exchange, merge } => {
                     self.exchanges.merged(exchange, merge.as_ref(), self.now, &mut self.out);
                 }
@@ -243,6 +270,17 @@ impl Node {
         }
         if self.writes.get(&tree).is_some_and(Writes::is_idle) {
             self.writes.remove(&tree);
+        }
+    }
+
+    /// Tells who asked, and watchers if there was damage; peers may have what is missing.
+    fn repaired(&mut self, tree: Id, command: Option<CommandId>, result: Result<Option<Damage>, NodeError>) {
+        if let Ok(Some(damage)) = &result {
+            self.relations.news(tree, None, self.now.monotonic);
+            self.out.notify(Notification::Repaired { tree, damage: damage.clone() });
+        }
+        if let Some(command) = command {
+            self.out.reply(command, result.map(|damage| Reply::Repaired(damage.unwrap_or_default())));
         }
     }
 

@@ -99,6 +99,14 @@ impl Exchanges {
         }
     }
 
+    /// The tree that an exchange is about.
+    pub(super) fn tree(&self, id: ExchangeId) -> Option<Id> {
+        match &self.all.get(&id)?.role {
+            Role::Initiator(initiator) => initiator.tree(),
+            Role::Responder(responder) => responder.tree(),
+        }
+    }
+
     /// A peer opened an exchange.
     pub(super) fn accept(&mut self, id: ExchangeId, proven: Option<PublicKey>, now: Now, out: &mut Outbox) {
         let accepted = self.all.values().filter(|e| matches!(e.role, Role::Responder(_))).count();

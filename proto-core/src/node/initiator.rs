@@ -94,6 +94,13 @@ impl Initiator {
         matches!(&self.phase, Phase::Talking(talk) if talk.tree() == *tree)
     }
 
+    pub(super) const fn tree(&self) -> Option<Id> {
+        match self.purpose {
+            Purpose::Sync { tree, .. } | Purpose::Track { tree, .. } => Some(tree),
+            Purpose::Discover { .. } => None,
+        }
+    }
+
     pub(super) fn release(&mut self, out: &mut Outbox) {
         if let Phase::Talking(talk) = &mut self.phase {
             talk.release(out);

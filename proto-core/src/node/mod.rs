@@ -20,6 +20,7 @@
 //! | `talk`, `pipeline` | a session at work: its buffers, its snapshot, its frames |
 //! | `giving`, `difference` | answering a partial holder, and what it lacks |
 //! | `relations` | which tree is kept the same with which peer, and when to try next |
+//! | `repairs` | when a damaged tree is made whole again |
 
 mod action;
 mod command;
@@ -37,12 +38,15 @@ mod outbox;
 mod pipeline;
 mod read;
 mod relations;
+mod repairs;
 mod responder;
 mod talk;
 mod writes;
 
 pub use action::{Action, Event, ExchangeEvent, ExchangeId, Number, Op, SnapshotId};
-pub use command::{Command, CommandId, Commit, Notification, Origin, Progress, Reply, SyncReport, TreeInfo};
+pub use command::{
+    Command, CommandId, Commit, Damage, Notification, Origin, Progress, Reply, SyncReport, TreeInfo,
+};
 pub use create::ROOT_KEY_PREFIX;
 pub use difference::Difference;
 pub use engine::Node;

@@ -1,7 +1,7 @@
 //! The actions that wait to be carried out, and what each answer is for.
 
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
 
@@ -45,6 +45,8 @@ pub(super) struct Outbox {
     numbers: u64,
     /// What was asked of an exchange's transport and is not counted by the exchange yet.
     asked: BTreeMap<ExchangeId, Asked>,
+    /// Trees whose store may be damaged, and whether damage was read.
+    suspects: BTreeSet<(Id, bool)>,
 }
 
 impl Outbox {
@@ -99,6 +101,15 @@ impl Outbox {
     pub(super) fn verify(&mut self, exchange: ExchangeId, frame: u64, entries: Vec<Entry>) {
         let number = self.number(Waiting::Verify(exchange, frame));
         self.actions.push_back(Action::Verify { number, entries });
+    }
+
+    /// A tree's store may be damaged: it was read so, or an exchange leads nowhere.
+    pub(super) fn suspect(&mut self, tree: Id, read: bool) {
+        self.suspects.insert((tree, read));
+    }
+
+    pub(super) fn take_suspect(&mut self) -> Option<(Id, bool)> {
+        self.suspects.pop_last()
     }
 
     pub(super) fn reply(&mut self, command: CommandId, result: Result<Reply, NodeError>) {

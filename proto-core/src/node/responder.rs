@@ -63,6 +63,15 @@ impl Responder {
         self.proven
     }
 
+    pub(super) fn tree(&self) -> Option<Id> {
+        match &self.phase {
+            Phase::Admitting { tree, .. } => Some(*tree),
+            Phase::Talking(talk) => Some(talk.tree()),
+            Phase::Giving(giving) => Some(giving.tree()),
+            Phase::Resting | Phase::Listing | Phase::Finishing { .. } => None,
+        }
+    }
+
     /// Whether the peer owes nothing.
     pub(super) const fn rests(&self) -> bool {
         matches!(self.phase, Phase::Resting)

@@ -158,7 +158,13 @@ impl Talk {
                     self.wants_frame = true;
                 }
                 Output::Ingest => self.ingest(out)?,
-                Output::Done(outcome) => return Err(Ended::Session(Box::new(outcome))),
+                Output::Done(outcome) => {
+                    // One of the two stores is damaged: each side looks at its own.
+                    if matches!(outcome, SessionOutcome::Unequal(_)) || self.session.doubts() {
+                        out.suspect(self.tree, false);
+                    }
+                    return Err(Ended::Session(Box::new(outcome)));
+                }
             }
         }
         if self.wants_frame && self.pipeline.has_room() {
@@ -172,9 +178,12 @@ impl Talk {
     }
 
     fn handle(&mut self, input: Input<'_>, out: &mut Outbox) -> Result<(), Ended> {
-        self.session
-            .handle(input, &self.incoming, &mut self.outgoing)
-            .map_err(|fault| Ended::Fault(Box::new(fault)))?;
+        if let Err(fault) = self.session.handle(input, &self.incoming, &mut self.outgoing) {
+            if matches!(fault, Fault::Stalled | Fault::MissingAgain(_)) {
+                out.suspect(self.tree, false);
+            }
+            return Err(Ended::Fault(Box::new(fault)));
+        }
         self.drive(out)
     }
 

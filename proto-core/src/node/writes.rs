@@ -7,11 +7,11 @@ use crate::{
     entry::{Entry, VerifiedEntry},
     limits::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES},
     node::{
-        CommandId, Commit, CommitContext, ExchangeId, NodeError, Read,
+        CommandId, Commit, CommitContext, Damage, ExchangeId, NodeError, Read,
         compose::{Composer, newest_of},
         outbox::{Outbox, Waiting},
     },
-    storage::{Put, StorageError, Write, Written},
+    storage::{Put, Repaired, StorageError, Write, Written},
 };
 
 /// Something that changes a tree.
@@ -28,6 +28,43 @@ pub(super) enum Job {
     Drop(CommandId),
     /// What was masked when it came may go.
     Tidy,
+    Repair(Repair),
+}
+
+/// Damaged entries that a report names: of more it gives the number.
+const NAMED: usize = 256;
+
+/// Making the tree whole again, step by step.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Repair {
+    /// Who asked for it, unless the node did.
+    pub(super) command: Option<CommandId>,
+    /// Although counts, sums and indexes fit.
+    pub(super) thorough: bool,
+    after: Option<Position>,
+    rebuilt: bool,
+    damage: Damage,
+}
+
+impl Repair {
+    pub(super) fn new(command: Option<CommandId>, thorough: bool) -> Self {
+        Self { command, thorough, ..Self::default() }
+    }
+
+    fn write(&self, tree: Id) -> Write {
+        Write::Repair { tree, after: self.after, thorough: self.thorough }
+    }
+
+    /// Adds what a step found; says whether there is another.
+    fn stepped(&mut self, step: Repaired) -> bool {
+        self.rebuilt |= step.rebuilt;
+        self.damage.waiting = self.damage.waiting.saturating_add(step.waiting);
+        self.damage.count = self.damage.count.saturating_add(step.damaged.len() as u64);
+        let room = NAMED.saturating_sub(self.damage.entries.len());
+        self.damage.entries.extend(step.damaged.into_iter().take(room));
+        self.after = step.next;
+        step.next.is_some()
+    }
 }
 
 /// What the write in flight is for.
@@ -47,6 +84,7 @@ enum Flight {
     Merge(ExchangeId, Box<VerifiedEntry>),
     Drop(CommandId),
     Tidy,
+    Repair(Repair),
 }
 
 /// A commit whose entry is in the write in flight.
@@ -81,6 +119,11 @@ pub(super) enum Outcome {
     Dropped {
         command: CommandId,
         result: Result<(), NodeError>,
+    },
+    /// The tree is whole again, if it had to be made so.
+    Repaired {
+        command: Option<CommandId>,
+        result: Result<Option<Damage>, NodeError>,
     },
     /// The merge, if it is durable.
     Merged {
@@ -143,6 +186,10 @@ impl Writes {
             Job::Tidy => {
                 out.write(Waiting::Write(tree), Write::Tidy { tree });
                 Flight::Tidy
+            }
+            Job::Repair(repair) => {
+                out.write(Waiting::Write(tree), repair.write(tree));
+                Flight::Repair(repair)
             }
         };
     }
@@ -281,6 +328,8 @@ impl Writes {
         let put = match result {
             Ok(Written::Put(put)) => Ok(put),
             Ok(Written::Done) => Ok(Put::default()),
+            Ok(Written::Repaired(step)) => return self.repaired(Ok(step), out),
+            Err(error) if matches!(self.flight, Flight::Repair(_)) => return self.repaired(Err(error), out),
             Err(error) => Err(error),
         };
         let outcomes = match core::mem::replace(&mut self.flight, Flight::Nothing) {
@@ -296,13 +345,33 @@ impl Writes {
             }
             // What could not be dropped now is dropped the next time.
             Flight::Tidy => Vec::new(),
-            flight @ (Flight::Nothing | Flight::Reading(_) | Flight::ReadingTips(..)) => {
+            flight @ (Flight::Nothing | Flight::Reading(_) | Flight::ReadingTips(..) | Flight::Repair(_)) => {
                 self.flight = flight;
                 return Vec::new();
             }
         };
         self.start(out);
         outcomes
+    }
+
+    /// A step of a repair is durable: the next one follows at once, so that no write comes between.
+    fn repaired(&mut self, step: Result<Repaired, StorageError>, out: &mut Outbox) -> Vec<Outcome> {
+        let Flight::Repair(mut repair) = core::mem::replace(&mut self.flight, Flight::Nothing) else {
+            return Vec::new();
+        };
+        let result = match step {
+            Ok(step) => {
+                if repair.stepped(step) {
+                    self.line.push_front(Job::Repair(repair));
+                    self.start(out);
+                    return Vec::new();
+                }
+                Ok(repair.rebuilt.then_some(repair.damage))
+            }
+            Err(error) => Err(error.into()),
+        };
+        self.start(out);
+        alloc::vec![Outcome::Repaired { command: repair.command, result }]
     }
 
     /// Commits stand one on top of the other: all before a refused one are durable, those after it are composed

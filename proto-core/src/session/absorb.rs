@@ -186,6 +186,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
 
     /// What a range means that needs no list of mine; nothing if it does.
     fn judge(&mut self, mode: &Mode, range: Range, mine: &Measure) -> Result<Option<State>, Fault> {
+        self.doubts |= matches!(mode, Mode::Ids(_));
         let differs = match mine.count {
             0 => State::Empty,
             count => State::Differs(count),

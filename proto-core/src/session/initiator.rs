@@ -69,6 +69,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
             self.step = Step::Done;
             return self.give(Output::Done(Outcome::Unequal(self.totals)));
         };
+        self.doubts |= run.is_exact();
         self.run = run;
         self.table = Table::open();
         self.request_wants(outgoing)

@@ -153,6 +153,8 @@ pub struct Session<const R: usize, const M: usize> {
     pub(super) claims: Vec<Claim, CLAIMS>,
     /// Responder: whether the sets were the same before the request's entries.
     pub(super) same: bool,
+    /// One of the two stores may be damaged.
+    pub(super) doubts: bool,
     pub(super) totals: Totals,
 }
 
@@ -199,6 +201,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
             request_start: Position::MIN,
             claims: Vec::new(),
             same: false,
+            doubts: false,
             totals: Totals::default(),
         }
     }
@@ -221,6 +224,12 @@ impl<const R: usize, const M: usize> Session<R, M> {
     /// An initiator's, after [`super::Outcome::Equal`]: what makes the next exchange with this peer cheap.
     pub const fn known(&self) -> Option<Known> {
         self.known
+    }
+
+    /// Whether this side should look at its store again: the same tips had other counts, or sets that seemed equal
+    /// were compared by full ids.
+    pub const fn doubts(&self) -> bool {
+        self.doubts || self.totals.lost > 0
     }
 
     /// Takes an input. `incoming` is the peer's frame while one is being read, else empty; `outgoing` the buffer in

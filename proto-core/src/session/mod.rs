@@ -38,9 +38,9 @@
 //! | `fault` | [`Fault`]: what can go wrong, by who is to blame |
 
 mod absorb;
-mod claims;
 #[cfg(any(test, feature = "fuzzing"))]
 mod bits;
+mod claims;
 mod compose;
 mod fault;
 #[cfg(feature = "fuzzing")]

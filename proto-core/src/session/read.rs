@@ -77,7 +77,11 @@ impl Source for Tree<'_> {
     fn summary(&self) -> Result<Summary, StorageError> {
         let Some(summary) = self.snapshot.summary(self.tree)? else { return Ok(Summary::default()) };
         let mut first_tips = [None; NAMED_TIPS];
-        for (to, tip) in first_tips.iter_mut().zip(self.snapshot.tips(self.tree, None, NAMED_TIPS)?) {
+        let tips = self.snapshot.tips(self.tree, None, NAMED_TIPS)?;
+        if tips.len() as u64 != summary.tips.count.min(NAMED_TIPS as u64) {
+            return Err(StorageError::Damaged("the list of tips does not fit its total".into()));
+        }
+        for (to, tip) in first_tips.iter_mut().zip(tips) {
             *to = Some(tip);
         }
         let arrival = Token { epoch: summary.epoch, number: summary.arrival };

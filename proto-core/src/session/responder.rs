@@ -62,6 +62,9 @@ impl<const R: usize, const M: usize> Session<R, M> {
         self.same =
             summary.measure.count == self.peer_count && self.peer_tips.as_ref() == Some(&self.own_tips());
         self.request_start = start;
+        if self.peer_tips.as_ref() == Some(&self.own_tips()) {
+            self.totals.lost = self.peer_count.abs_diff(summary.measure.count);
+        }
         if self.same {
             self.table = Table::settled(start);
             return self.receive_rest();

@@ -108,6 +108,17 @@ pub enum Write {
         /// The tree.
         tree: Id,
     },
+    /// A step of making a tree whole again: everything that was derived from its entries is derived again, from the
+    /// bytes of those that are intact. The damaged go, to be fetched from a peer; what stands on them waits aside until
+    /// they are back, and is lost to nobody. Until the last step the tree stays as it was.
+    Repair {
+        /// The tree.
+        tree: Id,
+        /// Where the step before said to continue; nothing to begin.
+        after: Option<Position>,
+        /// Begin although counts, sums and indexes fit each other: something was found damaged when it was read.
+        thorough: bool,
+    },
     /// Changes the node's metadata: a value for a key, or nothing to remove it.
     Meta(Vec<(Vec<u8>, Option<Vec<u8>>)>),
 }
@@ -118,14 +129,30 @@ pub enum Write {
 pub enum Written {
     /// The outcome of [`Write::Put`].
     Put(Put),
+    /// The outcome of [`Write::Repair`].
+    Repaired(Repaired),
     /// The others have nothing to tell.
     Done,
+}
+
+/// The outcome of a step of [`Write::Repair`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Repaired {
+    /// Whether there was anything to do.
+    pub rebuilt: bool,
+    /// Entries found damaged in this step.
+    pub damaged: Vec<Id>,
+    /// How many entries were put aside in this step, since they stand on damaged ones.
+    pub waiting: u64,
+    /// Where to continue; nothing when the tree is whole.
+    pub next: Option<Position>,
 }
 
 /// The outcome of [`Write::Put`], entry by entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Put {
-    /// Entries that are new and now durable, in the order given.
+    /// Entries that are new and now durable, in the order given; behind them those that [`Write::Repair`] had put
+    /// aside and that have all their parents now.
     pub stored: Vec<Position>,
     /// How many were there already.
     pub known: usize,

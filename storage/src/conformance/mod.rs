@@ -3,12 +3,14 @@
 //! Each function of [`writing`], [`reading`], [`masks`] and [`rows`] takes a fresh store and panics where the store fails;
 //! [`conformance!`](crate::conformance!) makes a test of each of them.
 
+mod damage;
 mod maker;
 pub mod masks;
 pub mod reading;
 pub mod rows;
 pub mod writing;
 
+pub use damage::{Damage, Rot};
 pub use maker::Maker;
 use pleach_core::{
     Position,

@@ -48,6 +48,11 @@ impl Redb {
         Self::open_with(path, Options::default())
     }
 
+    #[cfg(feature = "conformance")]
+    pub(crate) fn kept(&self) -> &Kept<RedbTables> {
+        &self.0
+    }
+
     /// Opens the file at this path, or makes it. Only its owner may read a new file.
     pub fn open_with(path: impl AsRef<Path>, options: Options) -> Result<Self, StorageError> {
         Kept::open(RedbTables::open(path.as_ref(), options.cache_bytes)?).map(Self)

@@ -31,7 +31,7 @@ impl Reading {
         };
         let mut at = self.start;
         let mut met = 0;
-        for item in items.iter() {
+        for item in &items {
             let range = Range { start: at, end: item.bound.end(&at).unwrap() };
             at = range.end;
             met += match item.mode {
