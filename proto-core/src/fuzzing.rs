@@ -273,6 +273,9 @@ fn frame_seeds(root: &Entry, child: &Entry) -> Vec<(&'static str, &'static str, 
     };
     let to_responder = said(20 << 1 | 1, &[of("sync"), of("wants"), of("entries"), of("end"), &[]]);
     let to_initiator = said(20 << 1, &[of("reply"), of("entries"), of("missing"), of("end"), &[]]);
+    // A responder that cannot go on says so behind the head of its answer.
+    let broken_off = said(20 << 1, &[of("reply"), of("refusal"), &[]]);
+    frames.push(("broken_off", "session", broken_off));
     frames.push(("to_responder", "session", to_responder));
     frames.push(("to_initiator", "session", to_initiator));
     frames
