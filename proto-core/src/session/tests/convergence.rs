@@ -66,6 +66,8 @@ fn settle<const R: usize, const M: usize>(
     prop_assert!(matches!(cost.outcome, Some(Outcome::Equal(_))), "{:?}", cost);
     prop_assert_eq!(&a.positions(), &union);
     prop_assert_eq!(&b.positions(), &union);
+    let certain = config.bits == Bits::ALL;
+    prop_assert!(!certain || cost.orphans == 0, "an initiator pushes parents first: {:?}", cost);
     Ok(cost)
 }
 

@@ -180,6 +180,8 @@ pub(super) struct Host<'s, const R: usize, const M: usize> {
     outcomes: VecDeque<(u64, u64, Vec<Id>, Option<Position>)>,
     pub(super) outbound: Vec<Vec<u8>>,
     pub(super) done: Option<Outcome>,
+    /// Entries that came before their parents.
+    orphans: usize,
 }
 
 impl<'s, const R: usize, const M: usize> Host<'s, R, M> {
@@ -197,6 +199,7 @@ impl<'s, const R: usize, const M: usize> Host<'s, R, M> {
             outcomes: VecDeque::new(),
             outbound: Vec::new(),
             done: None,
+            orphans: 0,
         }
     }
 
@@ -326,6 +329,7 @@ impl<'s, const R: usize, const M: usize> Host<'s, R, M> {
                 Err(parents) => {
                     missing.extend(parents);
                     held.insert(leaf.position.id);
+                    self.orphans += 1;
                     kept += leaf.bytes.len();
                     match &mut self.spool {
                         Some(spool) if kept <= SPOOL => spool.push(leaf),
@@ -353,6 +357,8 @@ pub(super) struct Cost {
     pub(super) expected: Expected,
     /// Ranges and entries that looked the same and were not.
     pub(super) collisions: usize,
+    /// Entries that a responder got before their parents.
+    pub(super) orphans: usize,
 }
 
 fn beyond(message: &[Vec<u8>], moved: &mut usize) -> usize {
@@ -392,6 +398,7 @@ pub(super) fn exchange_with<const R: usize, const M: usize>(
         responder.deliver(request);
         responder.run()?;
         assert!(responder.done.is_some(), "a responder answers: {:?}", responder.session);
+        cost.orphans += responder.orphans;
         let response = core::mem::take(&mut responder.outbound);
         cost.responses += beyond(&response, &mut cost.moved);
         cost.collisions += reading.collisions(&response[0], config.bits, &theirs, &mine);
