@@ -17,6 +17,7 @@ enum Happened {
     Wrote { id: Id, entries: usize, peer: Option<String>, local: bool },
     Synced { id: Id, peer: String, entries_received: u64, entries_sent: u64 },
     Failed { id: Id, peer: String, reason: String },
+    Repaired { id: Id, damaged: u64, waiting: u64 },
 }
 
 impl fmt::Display for Happened {
@@ -31,6 +32,14 @@ impl fmt::Display for Happened {
             }
             Self::Failed { id, peer, reason } => {
                 write!(f, "{}  sync with {peer} failed: {}", faint(id), Shown(reason))
+            }
+            Self::Repaired { id, damaged, waiting } => {
+                let (damaged, waiting) = (entries(*damaged), entries(*waiting));
+                write!(
+                    f,
+                    "{}  the store was damaged and is mended: {damaged} to be fetched, {waiting} wait for what is missing",
+                    faint(id)
+                )
             }
         }
     }
@@ -60,10 +69,15 @@ pub(super) async fn watch(cx: &Context, db: Option<&str>) -> anyhow::Result<Endi
             Notification::Tracked { tree, peer, outcome: Err(error) } => {
                 Happened::Failed { id: tree, peer: peer.to_string(), reason: error.to_string() }
             }
+            Notification::Repaired { tree, damage } => {
+                Happened::Repaired { id: tree, damaged: damage.count, waiting: damage.waiting }
+            }
             _ => continue,
         };
-        let (Happened::Wrote { id, .. } | Happened::Synced { id, .. } | Happened::Failed { id, .. }) =
-            &happened;
+        let (Happened::Wrote { id, .. }
+        | Happened::Synced { id, .. }
+        | Happened::Failed { id, .. }
+        | Happened::Repaired { id, .. }) = &happened;
         if only.is_none_or(|only| only == *id) {
             cx.out.put(&happened)?;
         }
