@@ -7,7 +7,7 @@ use pleach_core::{
     document::{Doc, Draft, Scope, StoreType},
     entry::{Permission, VerifiedEntry, Who},
     instance::{self, Change, DatabaseKey, DatabaseStats, Error, Verification},
-    node::{Command, NodeError, Reply},
+    node::{Command, Damage, NodeError, Reply},
     storage::{Put, Snapshot},
 };
 
@@ -105,6 +105,15 @@ impl Database {
     /// Takes as long as it takes, on the calling thread.
     pub fn verify(&self) -> Result<Verification, Error> {
         instance::verify(&*self.snapshot()?, &self.id, instance::check)
+    }
+
+    /// Makes the database whole again after [`Database::verify`] found faults: all that is derived from its entries is
+    /// derived once more, and damaged entries are left behind, to come back with the next sync. Tells which.
+    pub fn repair(&self) -> Result<Damage, Error> {
+        match self.instance.ask(Command::Repair(self.id))? {
+            Reply::Repaired(damage) => Ok(damage),
+            reply => Err(Error::unexpected(&reply)),
+        }
     }
 
     /// Begins a transaction over what is stored now.

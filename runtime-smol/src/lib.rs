@@ -42,7 +42,7 @@ pub use pleach_core::{
         Change, Clock, DatabaseKey, DatabaseStats, Error, Error as SyncError, Fault, Follow, Options,
         SyncPeerInfo, Verification,
     },
-    node::{NodeError, Notification, Origin, Progress, SyncReport, TreeInfo},
+    node::{Damage, NodeError, Notification, Origin, Progress, SyncReport, TreeInfo},
     storage::{Put, Snapshot, StorageError, Store},
     wire::{Address, DatabaseTicket, TicketError},
 };

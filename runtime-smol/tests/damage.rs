@@ -106,6 +106,26 @@ fn a_row_that_is_gone_is_found_and_its_entry_is_named() {
 }
 
 #[test]
+fn what_was_derived_from_entries_is_repaired_without_a_peer() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.redb");
+    smol::block_on(async {
+        let (tree, positions) = plant(&file).await;
+        for name in ["rows", "headers", "index"] {
+            let (key, _) = of(&file, name, &positions[3].id);
+            replace(&file, name, &key, &Pairs::new());
+            faults(&file, &tree).await;
+            let instance = Instance::open(Redb::open(&file).unwrap()).await.unwrap();
+            let database = Database::open(&instance, &tree, DatabaseKey::Device).unwrap();
+            assert_eq!(database.repair().await.unwrap().count, 0, "every entry is intact");
+            assert!(database.verify().unwrap().is_ok(), "{name}");
+            assert_eq!(database.stats().unwrap().entries, 7);
+            instance.close().await;
+        }
+    });
+}
+
+#[test]
 fn a_wrong_aggregate_is_found_and_its_database_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.redb");
@@ -154,5 +174,10 @@ fn a_forged_signature_is_found_where_all_else_fits() {
         let found = faults(&file, &tree).await;
         let named = |fault: &Fault| fault.id == forged && fault.fault.contains("signature");
         assert!(found.iter().any(named), "{found:?}");
+        let instance = Instance::open(Redb::open(&file).unwrap()).await.unwrap();
+        let database = Database::open(&instance, &tree, DatabaseKey::Device).unwrap();
+        assert_eq!(database.repair().await.unwrap().entries, [forged]);
+        assert!(database.verify().unwrap().is_ok(), "the forged entry is gone");
+        instance.close().await;
     });
 }

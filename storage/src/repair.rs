@@ -1,14 +1,14 @@
 //! Making a damaged tree whole again, from the bytes of its entries alone.
 //!
 //! Entries are taken once more, in order of position, under another number, by the code that took them the first
-//! time: so everything derived is derived again. What does not read or hash as it should is left behind, and what stands
+//! time: so everything derived is derived again. What does not read, hash or verify as it should is left behind, and what stands
 //! on it waits in a table of its own, since it cannot be judged without its ancestors and may be nowhere else. The last
 //! step exchanges the old number for the new one: until then readers see the tree as it was. The new number also makes
 //! another epoch of arrivals, so that no peer takes the order of arrival for the old one.
 
 use pleach_core::{
     Id, Position, Range,
-    entry::Entry,
+    entry::VerifiedEntry,
     limits::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES},
     storage::{Repaired, StorageError},
 };
@@ -44,7 +44,8 @@ struct Progress {
 
 /// What a page of stored entries holds.
 struct Page {
-    entries: Vec<(Position, Result<Entry, ()>)>,
+    /// Each if its bytes, its hash and its signature fit.
+    entries: Vec<(Position, Option<VerifiedEntry>)>,
     next: Option<Position>,
 }
 
@@ -82,12 +83,12 @@ pub(crate) fn step<V: View>(
     let mut repaired = Repaired { rebuilt: true, next: page.next, ..Repaired::default() };
     let mut putting = Putting::anew(overlay, tree, record, number);
     for (place, entry) in page.entries {
-        let Ok(entry) = entry else {
+        let Some(entry) = entry else {
             repaired.damaged.push(place.id);
             continue;
         };
         let held = putting.put.held.len();
-        putting.take(0, &entry)?;
+        putting.take(0, entry.entry())?;
         if putting.put.refused.take().is_some() {
             repaired.damaged.push(place.id);
         } else if putting.put.held.len() > held {
@@ -138,7 +139,8 @@ fn page(view: &impl View, number: TreeNumber, after: Option<Position>) -> Result
                 return Ok(Flow::Continue(()));
             }
             (count, bytes) = (count + 1, bytes + value.len());
-            found.push((place, value.len(), read_entry(&place, value).map_err(|_| ())));
+            let entry = read_entry(&place, value).ok().and_then(|entry| entry.verify().ok());
+            found.push((place, value.len(), entry));
             Ok(Flow::Continue(()))
         })?;
     }
