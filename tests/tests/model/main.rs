@@ -11,10 +11,12 @@
 //! |---|---|
 //! | `dag` | the histories, and a set of entries as a store shows it |
 //! | `process` | one session at work, and the promises that it makes to its peer |
-//! | `world` | states, what can happen in them, and what must hold |
+//! | `state` | what there is at a moment, and what can happen in it |
+//! | `world` | what follows from what happens, and what must hold |
 
 mod dag;
 mod process;
+mod state;
 mod world;
 
 use std::{collections::BTreeSet, sync::Mutex};
