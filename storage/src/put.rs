@@ -373,10 +373,9 @@ pub(crate) fn waiting(tree: &Id) -> Span {
 mod tests {
     use pleach_core::{
         entry::{Grant, Permission, Who},
-        storage::{Snapshot, Store, Write},
+        storage::{Store, Write},
     };
 
-    use super::*;
     use crate::{
         Memory,
         conformance::{Maker, put, store_all},

@@ -172,6 +172,7 @@ fn is_stranger(view: &impl View, key: &[u8]) -> Result<bool, StorageError> {
 mod tests {
     use pleach_core::{
         document::content_hash,
+        entry::{Grant, Permission, Who},
         storage::{Store, Write, Written},
     };
 
@@ -282,6 +283,38 @@ mod tests {
         assert_eq!(store.snapshot().unwrap().tips(&maker.tree(), None, 9).unwrap(), [chain[8].position()]);
         assert!(is_sound(&store, &maker.tree()));
         assert_eq!(store.damage("waiting", &mut |_, _| Rot::Gone), Ok(0), "nothing waits any more");
+    }
+
+    #[test]
+    fn a_repair_leaves_masked_what_is_masked_and_keeps_what_was_once_shared() {
+        let root = Maker::new(1);
+        let writer = root.signed_by(5);
+        let who = Who::Key(writer.key().public());
+        let grant = Grant { who, permission: Permission::Write(1), name: None };
+        let granted = root.settings(&[root.root().position()], &[grant], &[]);
+        let once_shared = writer.chain(granted.position(), 20);
+        let built_on = root.entry(&[once_shared[9].position()], "honest", "x");
+        let revoked = root.settings(&[granted.position()], &[], &[who]);
+        let stranger = writer.entry(&[granted.position()], "late", "x");
+        let store = Memory::new();
+        store_all(&store, &root, [&root.root(), &granted]);
+        store_all(&store, &root, &once_shared);
+        store_all(&store, &root, [&built_on, &revoked]);
+        assert!(matches!(store.write(&root.put([&stranger])), Ok(Written::Put(put)) if put.masked == 1));
+        let state = |store: &Memory| {
+            let snapshot = store.snapshot().unwrap();
+            let tips = snapshot.tips(&root.tree(), None, 9).unwrap();
+            (snapshot.positions(&root.tree(), &Range::ALL, 99).unwrap(), tips, content(store, &root.tree()))
+        };
+        let before = state(&store);
+        assert_eq!(before.0.len(), 14, "the masked below the honest one are shared");
+        let (repaired, _) = repair(&store, root.tree(), true);
+        assert!(repaired.rebuilt && repaired.damaged.is_empty() && repaired.waiting == 0);
+        assert_eq!(state(&store), before);
+        assert!(is_sound(&store, &root.tree()));
+        let snapshot = store.snapshot().unwrap();
+        let kept = |id: &Id| snapshot.entry(&root.tree(), id).unwrap().is_some();
+        assert!(kept(&once_shared[19].id()) && !kept(&stranger.id()));
     }
 
     #[test]
