@@ -4,7 +4,24 @@
 //! here: the value is encoded again, against the bytes that came, and any difference is refused.
 
 use postcard::ser_flavors::Flavor;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A byte string, encoded and compared as a whole. Serde takes a plain slice for a sequence and goes through it byte by
+/// byte, with the same outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Blob<'a>(pub(crate) &'a [u8]);
+
+impl Serialize for Blob<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Blob<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&[u8]>::deserialize(deserializer).map(Self)
+    }
+}
 
 /// Why bytes are not the canonical encoding of what was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,5 +108,17 @@ mod tests {
         assert_eq!(from_bytes::<u64>(&[0x85, 0]), Err(DecodeError::NotCanonical));
         assert_eq!(from_bytes::<u64>(&[5, 0]), Err(DecodeError::Trailing(1)));
         assert_eq!(from_bytes::<u64>(&[0x85]), Err(DecodeError::Malformed));
+    }
+
+    #[test]
+    fn a_byte_string_has_the_encoding_of_a_sequence_of_bytes() {
+        let bytes = [7; 200];
+        let mut room = [0; 256];
+        let encoded = to_slice(&bytes[..], &mut room).unwrap();
+        assert_eq!(from_bytes(encoded), Ok(Blob(&bytes)));
+        let mut other = [0; 256];
+        assert_eq!(to_slice(&Blob(&bytes), &mut other).unwrap(), encoded);
+        let padded = [&[0x80, 0][..]].concat();
+        assert_eq!(from_bytes::<Blob<'_>>(&padded), Err(DecodeError::NotCanonical));
     }
 }

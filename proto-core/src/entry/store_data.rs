@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     PublicKey,
-    canonical::{self, DecodeError},
+    canonical::{self, Blob, DecodeError},
     entry::{BuildError, EntryError, ValueView},
     limits::{MAX_GRANT_NAME, MAX_SETTINGS_RECORDS},
     path,
@@ -174,8 +174,8 @@ impl<'a> StoreData<'a> {
         let (kind, rest) = canonical::take_from_bytes::<u8>(bytes)?;
         let (data, rest) = match kind {
             Self::MAP => take_writes(rest).map(|(writes, rest)| (Self::Map(writes), rest))?,
-            Self::LOG => Seq::take(rest, usize::MAX, |_, _: &&[u8]| Ok::<_, EntryError>(()))
-                .map(|(appends, rest)| (Self::Log(appends), rest))
+            Self::LOG => Seq::take(rest, usize::MAX, |_, _: &Blob<'_>| Ok::<_, EntryError>(()))
+                .map(|(appends, rest)| (Self::Log(Seq::of_checked(appends.len(), appends.elements())), rest))
                 .map_err(element)?,
             Self::SETTINGS => {
                 SettingsView::take(rest).map(|(settings, rest)| (Self::Settings(settings), rest))?

@@ -10,7 +10,7 @@ use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
-    canonical,
+    canonical::{self, Blob},
     entry::{BuildError, EntryError},
     limits::MAX_VALUE_DEPTH,
 };
@@ -21,13 +21,13 @@ pub struct ValueView<'a>(&'a [u8]);
 
 impl Serialize for ValueView<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self.0)
+        Blob(self.0).serialize(serializer)
     }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for ValueView<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&[u8]>::deserialize(deserializer).map(Self)
+        Blob::deserialize(deserializer).map(|Blob(bytes)| Self(bytes))
     }
 }
 
@@ -164,7 +164,7 @@ fn take_kind(bytes: &[u8]) -> Result<(ValueKind<'_>, &[u8]), EntryError> {
             _ => return Err(EntryError::Value),
         },
         TEXT => take(rest).map(|(text, rest)| (ValueKind::Text(text), rest))?,
-        BYTES => take(rest).map(|(bytes, rest)| (ValueKind::Bytes(bytes), rest))?,
+        BYTES => take(rest).map(|(Blob(bytes), rest)| (ValueKind::Bytes(bytes), rest))?,
         LIST => take(rest).map(|(count, rest)| (ValueKind::List(count), rest))?,
         MAP => take(rest).map(|(count, rest)| (ValueKind::Map(count), rest))?,
         _ => return Err(EntryError::Value),
@@ -228,7 +228,7 @@ impl Value {
             Self::Float(number) if number.is_finite() => put(FLOAT, &canonical::to_vec(number)),
             Self::Float(_) => return Err(EntryError::Value),
             Self::Text(text) => put(TEXT, &canonical::to_vec(text)),
-            Self::Bytes(bytes) => put(BYTES, &canonical::to_vec(bytes)),
+            Self::Bytes(bytes) => put(BYTES, &canonical::to_vec(&Blob(bytes))),
             Self::List(values) => {
                 put(LIST, &canonical::to_vec(&values.len()));
                 for value in values {

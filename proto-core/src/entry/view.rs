@@ -69,14 +69,16 @@ impl<'a> StoreView<'a> {
 
 /// Byte strings as serde's bytes, borrowed.
 mod bytes {
-    use serde::{Deserialize, Deserializer, Serializer};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::canonical::Blob;
 
     pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(bytes)
+        Blob(bytes).serialize(serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'de [u8], D::Error> {
-        <&[u8]>::deserialize(deserializer)
+        Blob::deserialize(deserializer).map(|Blob(bytes)| bytes)
     }
 }
 
