@@ -2,7 +2,10 @@
 //!
 //! While one batch is written the next is checked and another arrives. Frames leave in the order in which they came.
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::{
+    collections::{BTreeSet, VecDeque},
+    vec::Vec,
+};
 
 use crate::{
     Id, Position,
@@ -40,6 +43,8 @@ pub(super) struct Pipeline {
     spool: Vec<VerifiedEntry>,
     spooled: usize,
     spool_limit: usize,
+    /// What the session was not told yet of the frame that stays in line for the spool.
+    untold: Settled,
 }
 
 #[derive(Clone, Debug)]
@@ -55,9 +60,11 @@ enum Stage {
     Writing(Vec<VerifiedEntry>),
 }
 
-/// What the session is told of a frame.
+/// What the session is told of frames.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Settled {
+    /// How many are settled. One that is not goes on with [`Pipeline::next_write`].
+    pub(super) frames: usize,
     pub(super) stored: u64,
     pub(super) known: u64,
     /// Parents that must come first, ascending, at most [`MAX_WANTS`].
@@ -70,7 +77,15 @@ impl Pipeline {
     /// A pipeline whose entries may come before their parents, or (for a responder) may not.
     pub(super) const fn new(may_spool: bool) -> Self {
         let spool_limit = if may_spool { MAX_SPOOL } else { 0 };
-        Self { frames: VecDeque::new(), bytes: 0, first: 0, spool: Vec::new(), spooled: 0, spool_limit }
+        Self {
+            frames: VecDeque::new(),
+            bytes: 0,
+            first: 0,
+            spool: Vec::new(),
+            spooled: 0,
+            spool_limit,
+            untold: Settled { frames: 0, stored: 0, known: 0, missing: Vec::new(), dropped: None },
+        }
     }
 
     /// Whether another frame may come.
@@ -115,7 +130,9 @@ impl Pipeline {
         Some(entries)
     }
 
-    /// The oldest `frames` have been written. What was held waits in the spool as far as there is room.
+    /// The oldest `frames` have been written. What was held waits in the spool as far as there is room. Where nothing is
+    /// in line behind them that the spool could be written with, and the parents of some of it have just come, the last
+    /// frame stays in line for it.
     pub(super) fn settled(&mut self, frames: usize, put: &Put) -> Settled {
         let mut written = Vec::new();
         for _ in 0..frames {
@@ -126,24 +143,41 @@ impl Pipeline {
                 written.extend(entries);
             }
         }
-        let mut dropped = None;
+        let mut told = core::mem::take(&mut self.untold);
+        told.frames = frames;
+        told.stored = told.stored.saturating_add(put.stored.len().saturating_add(put.masked) as u64);
+        told.known = told.known.saturating_add(put.known as u64);
+        told.missing = put.missing.iter().copied().take(MAX_WANTS).collect();
         for entry in put.held.iter().filter_map(|at| written.get(*at)) {
             let size = entry.bytes().len();
             if self.spooled.saturating_add(size) <= self.spool_limit && self.spool.len() < MAX_SPOOLED {
                 self.spooled = self.spooled.saturating_add(size);
                 self.spool.push(entry.clone());
             } else {
-                let lowest = dropped.unwrap_or(entry.position());
-                dropped = Some(lowest.min(entry.position()));
+                let lowest = told.dropped.unwrap_or(entry.position());
+                told.dropped = Some(lowest.min(entry.position()));
             }
         }
-        let missing = put.missing.iter().copied().take(MAX_WANTS).collect();
-        Settled {
-            stored: put.stored.len().saturating_add(put.masked) as u64,
-            known: put.known as u64,
-            missing,
-            dropped,
+        if frames > 0 && self.frames.is_empty() && put.refused.is_none() && self.can_go_on(put) {
+            self.frames.push_front(Frame { bytes: 0, stage: Stage::Checked(Vec::new()) });
+            self.first = self.first.saturating_sub(1);
+            told.frames = frames.saturating_sub(1);
+            if told.frames == 0 {
+                return core::mem::replace(&mut self.untold, told);
+            }
         }
+        told
+    }
+
+    /// Whether something in the spool may stand on what was written.
+    fn can_go_on(&self, put: &Put) -> bool {
+        // What is masked is not named.
+        if self.spool.is_empty() || put.masked > 0 {
+            return !self.spool.is_empty();
+        }
+        let stored: BTreeSet<Id> = put.stored.iter().map(|position| position.id).collect();
+        let mut parents = self.spool.iter().flat_map(|entry| entry.view().parents().iter());
+        parents.any(|parent| stored.contains(&parent))
     }
 }
 
@@ -167,6 +201,8 @@ fn fitting(spool: &mut Vec<VerifiedEntry>, beside: &[VerifiedEntry]) -> (Vec<Ver
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
     use crate::{
         SecretKey, canonical,
@@ -188,8 +224,16 @@ mod tests {
         (0..count).map(make).collect()
     }
 
+    /// An entry that stands on this one.
+    fn on_top(parent: &VerifiedEntry) -> Vec<VerifiedEntry> {
+        let tree = parent.view().tree();
+        let mut builder = EntryBuilder::new(Origin::Tree(tree), 9);
+        builder.parent(parent.position()).unwrap();
+        vec![VerifiedEntry::sign(&builder, &SecretKey::from_bytes([1; 32]), &[]).unwrap()]
+    }
+
     fn take(pipeline: &mut Pipeline, entries: &[VerifiedEntry]) -> u64 {
-        let mut room = alloc::vec![0; MAX_FRAME];
+        let mut room = vec![0; MAX_FRAME];
         let mut writer = EntriesWriter::new(&mut room);
         assert!(entries.iter().all(|entry| writer.push(entry.bytes())));
         let Ok(WireFrame::Entries(frame)) = WireFrame::read(writer.finish()) else { panic!() };
@@ -211,6 +255,28 @@ mod tests {
             pipeline.settled(1, &Put::default());
             assert!(pipeline.has_room(), "what is written makes room");
         }
+    }
+
+    #[test]
+    fn what_waits_is_written_as_soon_as_its_parents_are_there_though_nothing_follows() {
+        let mut pipeline = Pipeline::new(true);
+        let parents = entries(1, 10);
+        let children = on_top(&parents[0]);
+        for frame in [&children, &parents] {
+            let number = take(&mut pipeline, frame);
+            pipeline.verified(number, frame.clone());
+        }
+        // Both are on their way before the first is known to have come too early.
+        assert_eq!(pipeline.next_write().as_ref(), Some(&children));
+        assert_eq!(pipeline.next_write().as_ref(), Some(&parents));
+        let put = Put { held: vec![0], missing: vec![parents[0].id()], ..Put::default() };
+        assert_eq!(pipeline.settled(1, &put).frames, 1);
+        let put = Put { stored: vec![parents[0].position()], ..Put::default() };
+        assert_eq!(pipeline.settled(1, &put), Settled::default(), "the frame stays in line");
+        assert_eq!(pipeline.next_write().as_ref(), Some(&children));
+        let put = Put { stored: vec![children[0].position()], ..Put::default() };
+        assert_eq!(pipeline.settled(1, &put), Settled { frames: 1, stored: 2, ..Settled::default() });
+        assert_eq!(pipeline.next_write(), None);
     }
 
     #[test]

@@ -378,6 +378,9 @@ impl Talk {
     /// The oldest frames are durable, as far as they were let in.
     pub(super) fn ingested(&mut self, frames: usize, put: &Put, out: &mut Outbox) -> Result<(), Ended> {
         let settled = self.pipeline.settled(frames, put);
+        if settled.frames == 0 {
+            return Ok(());
+        }
         self.counts.entries_received = self.counts.entries_received.saturating_add(settled.stored);
         self.moved = true;
         let refused = put.refused.as_ref().map(|(id, refusal)| (*id, refusal.to_string()));
@@ -389,7 +392,7 @@ impl Talk {
             refused: refused.as_ref().map(|(id, text)| (*id, text.as_str())),
         };
         self.handle(Input::Ingested(ingested), out)?;
-        for _ in 1..frames {
+        for _ in 1..settled.frames {
             self.handle(Input::Ingested(Ingested::default()), out)?;
         }
         Ok(())
