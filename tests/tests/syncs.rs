@@ -1,12 +1,24 @@
 //! Two and three nodes keep a tree the same: bootstrap, divergence, cuts, refusals, and the background.
 
-use pleach_core::{
-    Id, PublicKey,
-    entry::{Permission, Who},
-    node::{Command, NodeError, Notification, Reply},
-    storage::StorageError,
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
 };
-use pleach_tests::world::{Fate, HostId, World};
+
+use pleach_core::{
+    Id, Position, PublicKey,
+    entry::{Grant, Permission, Who},
+    limits::MAX_BATCH_BYTES,
+    node::{Command, NodeError, Notification, Reply},
+    storage::{StorageError, Store},
+    wire::Frame,
+};
+use pleach_storage::{Memory, conformance::Maker};
+use pleach_tests::{
+    history::Chain,
+    world::{Fate, HostId, World},
+};
 
 /// Two hosts that may both write a tree of the first.
 fn pair(seed: u64) -> (World, HostId, HostId, Id) {
@@ -15,6 +27,15 @@ fn pair(seed: u64) -> (World, HostId, HostId, Id) {
     let grants = vec![(Who::Key(world.key(bob)), Permission::Write(100))];
     let tree = world.create_with(alice, "notes", grants);
     (world, alice, bob, tree)
+}
+
+/// A tree that everybody may read, in a store, and its tip.
+fn public_tree() -> (Maker, Memory, Position) {
+    let (maker, store) = (Maker::new(1), Memory::new());
+    let grants = [Grant { who: Who::Everyone, permission: Permission::Read, name: None }];
+    let settings = maker.settings(&[maker.root().position()], &grants, &[]);
+    store.write(&maker.put([&maker.root(), &settings])).unwrap();
+    (maker, store, settings.position())
 }
 
 fn fill(world: &mut World, host: HostId, tree: Id, name: &str, count: usize) {
@@ -74,6 +95,40 @@ fn nothing_new_costs_one_round_trip_and_few_bytes() {
 }
 
 #[test]
+fn a_request_brings_a_batch_at_most_and_a_push_takes_several() {
+    let (maker, store, tip) = public_tree();
+    let mut chain = Chain::new(maker.key(), maker.tree(), vec![tip], 1);
+    let other = store.fork().unwrap();
+    for _ in 0..3 {
+        store.write(&maker.put(&chain.grow(19, 200_000))).unwrap();
+    }
+    let mut world = World::new(15);
+    let (alice, bob) = (world.host_over(Arc::new(other)), world.host_over(Arc::new(store)));
+    let requests = Rc::new(RefCell::new(Vec::new()));
+    let noted = Rc::clone(&requests);
+    let mut is_request = false;
+    world.fate(move |bytes| {
+        match Frame::read(bytes) {
+            Ok(Frame::Sync(..)) => {
+                noted.borrow_mut().push(0);
+                is_request = true;
+            }
+            Ok(Frame::Reply(..)) => is_request = false,
+            _ => {}
+        }
+        if let Some(last) = noted.borrow_mut().last_mut().filter(|_| is_request) {
+            *last += bytes.len();
+        }
+        Fate::Arrive
+    });
+    let report = world.sync(bob, alice, maker.tree()).unwrap();
+    assert_eq!((report.entries_received, report.entries_sent), (0, 57));
+    let requests = requests.borrow();
+    assert!(requests.len() >= 4 && requests.iter().all(|bytes| *bytes <= MAX_BATCH_BYTES), "{requests:?}");
+    assert!(requests.iter().any(|bytes| *bytes > MAX_BATCH_BYTES - 300_000), "{requests:?}");
+}
+
+#[test]
 fn a_stranger_learns_nothing_not_even_that_the_tree_exists() {
     let (mut world, alice, _, tree) = pair(4);
     let eve = world.host();
@@ -109,24 +164,40 @@ fn a_peer_lists_what_the_asker_may_read() {
 
 #[test]
 fn a_cut_at_every_frame_loses_nothing_and_the_next_try_goes_on() {
-    for cut in 1..12 {
-        let (mut world, alice, bob, tree) = pair(100 + cut);
-        fill(&mut world, alice, tree, "a", 200);
-        world.sync(bob, alice, tree).unwrap();
-        fill(&mut world, alice, tree, "b", 30);
-        fill(&mut world, bob, tree, "c", 30);
-        let until = world.frames + cut;
-        let mut seen = world.frames;
-        world.fate(move |_| {
-            seen += 1;
-            if seen == until { Fate::Cut } else { Fate::Arrive }
-        });
-        let _ = world.sync(bob, alice, tree);
-        world.settle();
-        world.fate(|_| Fate::Arrive);
-        world.sync(bob, alice, tree).unwrap();
-        assert!(same(&world, alice, bob, tree), "cut at frame {cut}");
+    const NEWS: usize = 400;
+    let (maker, store, tip) = public_tree();
+    let other = store.fork().unwrap();
+    for (store, seed) in [(&store, 2), (&other, 3)] {
+        let mut chain = Chain::new(maker.key(), maker.tree(), vec![tip], seed);
+        store.write(&maker.put(&chain.grow(NEWS, 1_500))).unwrap();
     }
+    let mut moved = Vec::new();
+    for cut in 1.. {
+        let mut world = World::new(cut);
+        let alice = world.host_over(Arc::new(store.fork().unwrap()));
+        let bob = world.host_over(Arc::new(other.fork().unwrap()));
+        // Entries that were sent in either direction, those that were cut off among them.
+        let (sent, until) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(cut)));
+        let (counted, armed) = (Rc::clone(&sent), Rc::clone(&until));
+        let mut seen = 0;
+        world.fate(move |bytes| {
+            if let Ok(Frame::Entries(entries)) = Frame::read(bytes) {
+                counted.set(counted.get() + entries.count());
+            }
+            seen += 1;
+            if seen == armed.get() { Fate::Cut } else { Fate::Arrive }
+        });
+        let uncut = world.sync(bob, alice, maker.tree()).is_ok();
+        world.settle();
+        until.set(u64::MAX);
+        world.sync(bob, alice, maker.tree()).unwrap();
+        assert!(same(&world, alice, bob, maker.tree()), "cut at frame {cut}");
+        moved.push(sent.get() - 2 * NEWS);
+        if uncut {
+            break;
+        }
+    }
+    assert!(moved.len() > 12 && moved.last() == Some(&0), "moved again: {moved:?}");
 }
 
 #[test]
