@@ -54,8 +54,9 @@ pub(super) const CALL_TIME: Duration = Duration::from_secs(600);
 /// Bytes read of a refusal's text.
 pub(super) const MAX_REFUSAL: usize = 1024;
 
-/// Pieces of a body on their way between a connection and an exchange.
-pub(super) const PIECES: usize = 8;
+/// Pieces of a body on their way between a connection and an exchange: frames of a response that is made, or what was
+/// read at once of one that comes, at most [`MAX_HEAD`] bytes.
+pub(super) const PIECES: usize = 4;
 
 /// How long an answer about who a node is and what time it has is good.
 pub(super) const KNOWN_TIME: u64 = 60_000;

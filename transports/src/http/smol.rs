@@ -19,7 +19,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{
     Request, Response,
     body::{Bytes, Incoming},
-    client::conn::http1::{SendRequest, handshake},
+    client::conn::http1::{self as client, SendRequest},
     header::{ACCEPT, CONTENT_TYPE, HOST},
     server::conn::http1,
     service::service_fn,
@@ -278,8 +278,11 @@ async fn connect(call: &Call, spawn: impl Fn(Background)) -> Result<Line, Transp
     let stream = connecting.map_err(|error| unreachable(error.to_string()))?;
     // Without it a request may wait for a delayed acknowledgement: slower, not wrong.
     let _ = stream.get_ref().set_nodelay(true);
-    let (line, connection) =
-        handshake(FuturesIo::new(stream)).await.map_err(|error| unreachable(error.to_string()))?;
+    let (line, connection) = client::Builder::new()
+        .max_buf_size(limits::MAX_HEAD)
+        .handshake(FuturesIo::new(stream))
+        .await
+        .map_err(|error| unreachable(error.to_string()))?;
     // Its errors reach the call through the line.
     spawn(Box::pin(async { drop(connection.await) }));
     Ok(line)
