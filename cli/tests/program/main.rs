@@ -2,6 +2,8 @@
 
 mod demo;
 mod histories;
+#[cfg(target_os = "linux")]
+mod kills;
 mod misuse;
 mod node;
 #[cfg(unix)]

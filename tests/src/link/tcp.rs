@@ -4,7 +4,7 @@ use std::{
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
@@ -55,7 +55,9 @@ struct Line {
 struct OneWay {
     queue: Mutex<Queue>,
     /// Bytes that were handed to the receiving side's socket.
-    carried: AtomicU64,
+    carried: Mutex<u64>,
+    /// Whoever waits for more of them.
+    more: Condvar,
     /// After so many bytes everything is cut.
     cut_at: AtomicU64,
 }
@@ -64,7 +66,12 @@ impl OneWay {
     fn new(shape: Shape) -> Self {
         // Nothing is lost on a connection: the seed decides nothing.
         let queue = Mutex::new(Queue::new(shape, 0));
-        Self { queue, carried: AtomicU64::new(0), cut_at: AtomicU64::new(u64::MAX) }
+        let (carried, more) = (Mutex::new(0), Condvar::new());
+        Self { queue, carried, more, cut_at: AtomicU64::new(u64::MAX) }
+    }
+
+    fn carried(&self) -> MutexGuard<'_, u64> {
+        self.carried.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -88,7 +95,14 @@ impl TcpLink {
 
     /// Bytes that were carried so far.
     pub fn carried(&self, way: Way) -> u64 {
-        self.line.way(way).carried.load(Ordering::SeqCst)
+        *self.line.way(way).carried()
+    }
+
+    /// Waits until so many bytes were carried, or for so long. Returns how many were.
+    pub fn wait_for(&self, way: Way, bytes: u64, at_most: Duration) -> u64 {
+        let way = self.line.way(way);
+        let waited = way.more.wait_timeout_while(way.carried(), at_most, |carried| *carried < bytes);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Cuts all connections once exactly so many bytes were carried, counted over the line's life.
@@ -204,11 +218,14 @@ fn take(line: &Line, way: Way, from: &mut TcpStream) -> io::Result<Option<Piece>
 /// Hands over what has arrived, up to the byte at which the line is cut.
 fn hand_over(line: &Line, way: Way, bytes: &[u8], to: &mut TcpStream) -> io::Result<()> {
     let way = line.way(way);
-    let (carried, cut_at) = (way.carried.load(Ordering::SeqCst), way.cut_at.load(Ordering::SeqCst));
-    let left = usize::try_from(cut_at.saturating_sub(carried)).unwrap_or(usize::MAX);
+    let mut carried = way.carried();
+    let cut_at = way.cut_at.load(Ordering::SeqCst);
+    let left = usize::try_from(cut_at.saturating_sub(*carried)).unwrap_or(usize::MAX);
     let bytes = &bytes[..bytes.len().min(left)];
     // First, so that whoever has heard them finds them counted.
-    way.carried.fetch_add(bytes.len() as u64, Ordering::SeqCst);
+    *carried += bytes.len() as u64;
+    drop(carried);
+    way.more.notify_all();
     to.write_all(bytes)?;
     if bytes.len() == left {
         line.cut();
