@@ -1,11 +1,13 @@
 //! What sync does in a second and costs on the wire, beside what the machine allows.
 //!
-//! `cargo run --release -p pleach-benches --bin sync -- [--json] [entries, default 10000 100000]`
+//! `cargo run --release -p pleach-benches --bin sync -- [--json] [--memory] [entries, default 10000 100000]`
 //!
 //! Two nodes on redb, each a process of its own (this program again), over each transport: one imports, the other
 //! fetches everything; then 100 new entries on one side, 500 on either side, nothing new. All entries have 256 bytes.
 //! The limit beside the entries a second is what the cores could do if an entry cost one signature (import) or one
 //! strict check of it (sync), one hash and its share of an insert, and nothing else; all three are measured first.
+//!
+//! With `--memory` only what a bootstrap costs in memory, over what the same processes have when they are idle.
 
 // Figures for people: nobody reads the sixteenth digit.
 #![allow(clippy::cast_precision_loss)]
@@ -16,11 +18,13 @@ use serde_json::{Value as Json, json};
 
 mod costs;
 mod entries;
+mod memory;
 mod node;
 mod peer;
 
 use costs::Costs;
 use peer::Peer;
+use pleach_storage::DEFAULT_CACHE_BYTES;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -29,17 +33,22 @@ const TRANSPORTS: [&str; 2] = ["http", "quic"];
 
 fn main() -> Outcome<()> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [role, folder, transport, seed] = arguments.as_slice()
+    if let [role, folder, transport, seed, cache] = arguments.as_slice()
         && role == node::ROLE
     {
-        return node::run(folder.as_ref(), transport, seed.parse()?);
+        return node::run(folder.as_ref(), transport, seed.parse()?, cache.parse()?);
     }
-    let as_json = arguments.iter().position(|argument| argument == "--json").map(|at| arguments.remove(at));
+    let mut given =
+        |name| arguments.iter().position(|argument| argument == name).map(|at| arguments.remove(at));
+    let (as_json, of_memory) = (given("--json"), given("--memory"));
     let mut sizes = arguments.iter().map(|size| size.parse()).collect::<Result<Vec<u64>, _>>()?;
     if sizes.is_empty() {
         sizes = vec![10_000, 100_000];
     }
     let show: fn(&Json) = if as_json.is_some() { |line| println!("{line}") } else { in_a_table };
+    if of_memory.is_some() {
+        return sizes.into_iter().try_for_each(|size| memory::measure(size, show));
+    }
     let costs = Costs::measure()?;
     show(&costs.to_json());
     for transport in TRANSPORTS {
@@ -55,8 +64,8 @@ fn main() -> Outcome<()> {
 /// One import and what follows it, over one transport.
 fn measure(transport: &str, size: u64, costs: &Costs) -> Outcome<Vec<Json>> {
     let folder = tempfile::tempdir()?;
-    let mut here = Peer::start(&folder.path().join("here"), transport, 1)?;
-    let mut there = Peer::start(&folder.path().join("there"), transport, 2)?;
+    let mut here = Peer::start(&folder.path().join("here"), transport, 1, DEFAULT_CACHE_BYTES)?;
+    let mut there = Peer::start(&folder.path().join("there"), transport, 2, DEFAULT_CACHE_BYTES)?;
     let key = there.ask("key")?;
     let tree = here.ask(&format!("create {key}"))?;
     let address = here.ask("serve")?;
@@ -124,6 +133,10 @@ fn in_a_table(line: &Json) {
         return;
     };
     let transport = line["transport"].as_str().unwrap_or_default();
+    if step == "memory" {
+        println!("{transport:<9} {:>7}  {}", shown("entries"), memory::line(line));
+        return;
+    }
     if let (Some(serving), Some(fetching)) = (number("serving_bytes"), number("fetching_bytes")) {
         let mib = |bytes: f64| bytes / f64::from(1 << 20);
         println!(

@@ -5,8 +5,9 @@ use std::{fs, io::BufRead, path::Path};
 use pleach_core::limits::MAX_BATCH_ENTRIES;
 use pleach_smol::{
     Address, Database, DatabaseKey, Doc, HttpTransport, Id, Instance, Options, Permission, QuicTransport,
-    Redb, SecretKey, Sync, Who,
+    SecretKey, Sync, Who,
 };
+use pleach_storage::{Options as StoreOptions, Redb};
 use serde_json::json;
 
 use crate::{Outcome, entries};
@@ -15,10 +16,11 @@ use crate::{Outcome, entries};
 pub(crate) const ROLE: &str = "node";
 
 /// Serves standard input until it ends.
-pub(crate) fn run(file: &Path, transport: &str, seed: u8) -> Outcome<()> {
+pub(crate) fn run(file: &Path, transport: &str, seed: u8, cache: usize) -> Outcome<()> {
     let key = SecretKey::from_bytes([seed; 32]);
     smol::block_on(async {
-        let instance = Instance::open_with(Redb::open(file)?, Options::new().key(key.clone())).await?;
+        let store = Redb::open_with(file, StoreOptions { cache_bytes: cache })?;
+        let instance = Instance::open_with(store, Options::new().key(key.clone())).await?;
         instance.enable_sync().await?;
         let sync = instance.sync().ok_or("sync was just enabled")?;
         let place = "127.0.0.1:0";
@@ -65,7 +67,8 @@ async fn answer(instance: &Instance, sync: &Sync, key: &SecretKey, words: &[&str
             let database = Database::open(instance, &tree.parse()?, DatabaseKey::Device)?;
             format!("{:?}", database.tips()?)
         }
-        ["memory"] => peak_memory()?.to_string(),
+        ["memory"] => status("VmHWM:")?.to_string(),
+        ["resident"] => status("VmRSS:")?.to_string(),
         _ => return Err(format!("a node does not know how to {words:?}").into()),
     })
 }
@@ -88,11 +91,10 @@ async fn write(instance: &Instance, key: &SecretKey, tree: Id, count: usize) -> 
     Ok(format!("{count} written"))
 }
 
-/// Bytes that this process held in memory at most.
-fn peak_memory() -> Outcome<u64> {
+/// Bytes that this process holds in memory, now (`VmRSS:`) or at most (`VmHWM:`).
+fn status(name: &str) -> Outcome<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
-    let line =
-        status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no peak is reported here")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no memory is reported here")?;
     let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(kib * 1024)
 }

@@ -16,12 +16,12 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Starts this program again in the role of a node.
-    pub(crate) fn start(folder: &Path, transport: &str, seed: u8) -> Outcome<Self> {
+    /// Starts this program again in the role of a node, whose store keeps so many bytes in memory.
+    pub(crate) fn start(folder: &Path, transport: &str, seed: u8, cache: usize) -> Outcome<Self> {
         let mut process = Command::new(std::env::current_exe()?)
             .arg(node::ROLE)
             .arg(folder)
-            .args([transport, &seed.to_string()])
+            .args([transport, &seed.to_string(), &cache.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
