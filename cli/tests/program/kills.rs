@@ -324,13 +324,14 @@ fn stop(process: u32, link: &TcpLink, way: Way, server: SocketAddr) -> u64 {
     while runs() {
         thread::yield_now();
     }
+    let mut before = None;
     loop {
-        let carried = link.carried(way);
-        let unread = unread(way, server.port());
-        // What the line carries meanwhile would be counted as read.
-        if link.carried(way) == carried {
-            return carried.saturating_sub(unread);
+        let now = (link.carried(way), unread(way, server.port()));
+        // What moves while the table is read would be counted as read by the process.
+        if before.replace(now) == Some(now) {
+            return now.0.saturating_sub(now.1);
         }
+        thread::park_timeout(Duration::from_millis(1));
     }
 }
 
