@@ -7,8 +7,9 @@ use pleach_core::storage::{Snapshot, StorageError, Store, Write, Written};
 use crate::{store::Kept, tables::RedbTables};
 
 /// Bytes of the file that are kept in memory unless told otherwise: the inner pages and the recent entries of a
-/// million entries, little enough for a small server.
-pub const DEFAULT_CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// million entries, little enough for a small server. A bootstrap fills it and takes about as much again for what is on
+/// its way: together less than 64 MiB, whatever the length of the history.
+pub const DEFAULT_CACHE_BYTES: usize = 32 * 1024 * 1024;
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
