@@ -1,9 +1,8 @@
 //! Histories of a size that a test asks for, whose bytes no line and no disk makes fewer.
 
 use pleach_core::{
-    Id, Position, SecretKey, canonical,
+    Entropy, Id, Position, SecretKey, canonical,
     entry::{EntryBuilder, Origin, Value, ValueView, VerifiedEntry},
-    node::Entropy,
 };
 
 /// The claimed time of the first entry; each is one millisecond after the one before.

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use pleach_core::{
-    Position,
+    Entropy, Position,
     entry::{Grant, Permission, Who},
     limits::MAX_BATCH_BYTES,
-    node::Entropy,
     storage::{Snapshot, StorageError, Store, Write, Written},
 };
 use pleach_smol::{Address, Database, DatabaseKey, HttpTransport, Instance, Sync};

@@ -18,9 +18,8 @@ use std::{
 };
 
 use pleach_core::{
-    Id,
+    Entropy, Id,
     limits::MAX_BATCH_BYTES,
-    node::Entropy,
     wire::{Address, DatabaseTicket},
 };
 use pleach_tests::link::{Shape, TcpLink, Way};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pleach_core::node::Entropy;
+use pleach_core::Entropy;
 
 /// What a line is like, one way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pleach_core::{Position, entry::VerifiedEntry, limits::MAX_PARENTS, node::Entropy};
+use pleach_core::{Entropy, Position, entry::VerifiedEntry, limits::MAX_PARENTS};
 use serde_json::Value as Json;
 
 use crate::{
