@@ -22,9 +22,9 @@ use crate::{
     path,
     storage::{Epoch, Measure, Token},
     wire::{
-        Address, Bound, CAPABILITIES, DatabaseTicket, End, EntriesWriter, Floor, Frame, Hello, Kind, Mode,
-        PeerLimits, Prefix, RangeItem, Refusal, Reply, Rule, Salt, Tips, TreesRequest, VERSION, Versions,
-        write,
+        Address, Ask, AskOutcome, Asked, Bound, CAPABILITIES, DatabaseTicket, End, EntriesWriter, Floor,
+        Frame, Hello, Kind, Mode, PeerLimits, Prefix, RangeItem, Refusal, Reply, Rule, Salt, Tips,
+        TreesRequest, VERSION, Versions, write,
     },
 };
 
@@ -114,6 +114,11 @@ pub fn frame(bytes: &[u8]) {
         Frame::Trees(head) => write(Kind::Trees, head, NOTHING, &mut room),
         Frame::TreeList(head, items) => write(Kind::TreeList, head, items.iter(), &mut room),
         Frame::Have(head, items) => write(Kind::Have, head, items.iter(), &mut room),
+        Frame::Ask(head, metadata) => {
+            let used = write(Kind::Ask, head, NOTHING, &mut room);
+            used.map(|used| room[used..].copy_from_slice(metadata)).map(|()| room.len())
+        }
+        Frame::Asked(head) => write(Kind::Asked, head, NOTHING, &mut room),
         Frame::Gone(items) => write(Kind::Gone, &(), items.iter(), &mut room),
         Frame::Advance(bytes) => {
             entry(bytes);
@@ -244,6 +249,13 @@ fn frame_seeds(root: &Entry, child: &Entry) -> Vec<(&'static str, &'static str, 
     let end = End { until: Some(child.position()), tips: Some(tips), count: 2, token: Some(token) };
     let refusal = Refusal::Refused { id: child.id(), rule: Rule::new() };
     let trees = TreesRequest { versions: Versions::OURS, after: Some(root.id()) };
+    let ask = Ask {
+        versions: Versions::OURS,
+        tree: root.id(),
+        permission: Permission::Admin(0),
+        name: "Bob".try_into().expect("a short name"),
+    };
+    let asked = Asked { version: VERSION, outcome: AskOutcome::Approved(Permission::Write(300)) };
     let ids = [root.id(), child.id()];
     let mut buffer = vec![0; 4_096];
     let mut writer = EntriesWriter::new(&mut buffer);
@@ -261,6 +273,9 @@ fn frame_seeds(root: &Entry, child: &Entry) -> Vec<(&'static str, &'static str, 
         frame("missing", &|room| write(Kind::Missing, &(), ids, room)),
         frame("refusal", &|room| write(Kind::Refusal, &refusal, NOTHING, room)),
         frame("trees", &|room| write(Kind::Trees, &trees, NOTHING, room)),
+        // Bytes of metadata stand behind one another without a length, as items of one byte do.
+        frame("ask", &|room| write(Kind::Ask, &ask, *b"please", room)),
+        frame("asked", &|room| write(Kind::Asked, &asked, NOTHING, room)),
     ];
     frames.push(("entries", "frame", entries));
     let of =

@@ -7,12 +7,12 @@ use crate::{
     canonical::{self, DecodeError},
     limits::{MAX_ENTRY, MAX_FRAME},
     wire::{
-        End, Entries, Have, Hello, Items, MAX_RING, MAX_WANTS, RangeItem, Refusal, Reply, TREES_PAGE,
-        TreeLine, TreesReply, TreesRequest,
+        Ask, Asked, End, Entries, Have, Hello, Items, MAX_REQUEST_METADATA, MAX_RING, MAX_WANTS, RangeItem,
+        Refusal, Reply, TREES_PAGE, TreeLine, TreesReply, TreesRequest,
     },
 };
 
-/// The first byte of a frame. Number 9 is kept for access requests.
+/// The first byte of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Kind {
@@ -34,12 +34,16 @@ pub enum Kind {
     Trees = 7,
     /// Its response.
     TreeList = 8,
+    /// A request for access to a tree.
+    Ask = 9,
     /// The head of a partial holder's request.
     Have = 10,
     /// An entry that shall be a partial holder's base.
     Advance = 11,
     /// Ids that a partial holder was asked for and does not hold any more.
     Gone = 12,
+    /// The response to [`Kind::Ask`].
+    Asked = 13,
 }
 
 impl Kind {
@@ -55,9 +59,11 @@ impl Kind {
             6 => Self::Refusal,
             7 => Self::Trees,
             8 => Self::TreeList,
+            9 => Self::Ask,
             10 => Self::Have,
             11 => Self::Advance,
             12 => Self::Gone,
+            13 => Self::Asked,
             _ => return None,
         })
     }
@@ -80,7 +86,7 @@ pub enum FrameError {
     #[error("a frame has at most {MAX_FRAME} bytes, this one {0}: split the message over several")]
     TooLarge(usize),
     /// A kind that this program does not know.
-    #[error("frame kind {0} is unknown here (known: 0 to 8 and 10 to 12): update this program")]
+    #[error("frame kind {0} is unknown here (known: 0 to 13): update this program")]
     UnknownKind(u8),
     /// The body is not the canonical encoding of its kind.
     #[error("the frame's body is cut short, malformed or not canonical")]
@@ -117,12 +123,16 @@ pub enum Frame<'a> {
     Trees(TreesRequest),
     /// Its response, at most [`TREES_PAGE`] lines.
     TreeList(TreesReply, Items<'a, TreeLine>),
+    /// A request for access to a tree, and its metadata, at most [`MAX_REQUEST_METADATA`] bytes.
+    Ask(Ask, &'a [u8]),
     /// The head of a partial holder's request, and the ids of its ring, at most [`MAX_RING`].
     Have(Have, Items<'a, Id>),
     /// The canonical bytes of the entry that shall be the base.
     Advance(&'a [u8]),
     /// Ids that a partial holder does not hold any more, at most [`MAX_WANTS`].
     Gone(Items<'a, Id>),
+    /// What became of a request for access.
+    Asked(Asked),
 }
 
 impl<'a> Frame<'a> {
@@ -152,6 +162,10 @@ impl<'a> Frame<'a> {
                 let (head, rest) = canonical::take_from_bytes(body)?;
                 Self::TreeList(head, at_most(TREES_PAGE, Items::read(rest)?)?)
             }
+            Kind::Ask => match canonical::take_from_bytes(body)? {
+                (_, metadata) if metadata.len() > MAX_REQUEST_METADATA => return Err(FrameError::TooMany),
+                (head, metadata) => Self::Ask(head, metadata),
+            },
             Kind::Have => {
                 let (head, rest) = canonical::take_from_bytes(body)?;
                 Self::Have(head, at_most(MAX_RING, Items::read(rest)?)?)
@@ -159,6 +173,7 @@ impl<'a> Frame<'a> {
             Kind::Advance if body.is_empty() || body.len() > MAX_ENTRY => return Err(FrameError::Body),
             Kind::Advance => Self::Advance(body),
             Kind::Gone => Self::Gone(at_most(MAX_WANTS, Items::read(body)?)?),
+            Kind::Asked => Self::Asked(canonical::from_bytes(body)?),
         })
     }
 }

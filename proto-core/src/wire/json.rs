@@ -14,8 +14,8 @@ use serde::{
 };
 
 use super::{
-    End, Frame, FrameError, Have, Hello, Items, Kind, RangeItem, Refusal, Reply, TreeLine, TreesReply,
-    TreesRequest,
+    Ask, Asked, End, Frame, FrameError, Have, Hello, Items, Kind, RangeItem, Refusal, Reply, TreeLine,
+    TreesReply, TreesRequest,
 };
 use crate::{Id, canonical, limits::MAX_FRAME};
 
@@ -40,16 +40,18 @@ const MAX_TEXT: usize = 2 * MAX_FRAME;
 enum Shown {
     Sync { head: Hello, ranges: Listing<RangeItem> },
     Reply { head: Reply, ranges: Listing<RangeItem> },
-    Entries(Listing<EntryText>),
+    Entries(Listing<Base64>),
     End(End),
     Wants(Listing<Id>),
     Missing(Listing<Id>),
     Refusal(Refusal),
     Trees(TreesRequest),
     TreeList { head: TreesReply, trees: Listing<TreeLine> },
+    Ask { head: Ask, metadata: Base64 },
     Have { head: Have, ids: Listing<Id> },
-    Advance(EntryText),
+    Advance(Base64),
     Gone(Listing<Id>),
+    Asked(Asked),
 }
 
 /// Items by their canonical bytes, which are far smaller than the items in memory: a stranger's text costs no more
@@ -98,10 +100,10 @@ impl<'de, T: Serialize + DeserializeOwned> Deserialize<'de> for Listing<T> {
     }
 }
 
-/// An entry's canonical bytes: behind their length in a frame, as base64 in text.
-struct EntryText(Vec<u8>);
+/// Bytes: behind their length in a frame, as base64 in text.
+struct Base64(Vec<u8>);
 
-impl Serialize for EntryText {
+impl Serialize for Base64 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
             serializer.serialize_str(&BASE64.encode(&self.0))
@@ -111,7 +113,7 @@ impl Serialize for EntryText {
     }
 }
 
-impl<'de> Deserialize<'de> for EntryText {
+impl<'de> Deserialize<'de> for Base64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
             let text = String::deserialize(deserializer)?;
@@ -154,18 +156,18 @@ impl Shown {
         Ok(match Frame::read(frame)? {
             Frame::Sync(head, ranges) => Self::Sync { head, ranges: Listing::of(&ranges) },
             Frame::Reply(head, ranges) => Self::Reply { head, ranges: Listing::of(&ranges) },
-            Frame::Entries(entries) => {
-                Self::Entries(Listing::of(entries.map(|entry| EntryText(entry.into()))))
-            }
+            Frame::Entries(entries) => Self::Entries(Listing::of(entries.map(|entry| Base64(entry.into())))),
             Frame::End(end) => Self::End(end),
             Frame::Wants(ids) => Self::Wants(Listing::of(&ids)),
             Frame::Missing(ids) => Self::Missing(Listing::of(&ids)),
             Frame::Refusal(refusal) => Self::Refusal(refusal),
             Frame::Trees(request) => Self::Trees(request),
             Frame::TreeList(head, trees) => Self::TreeList { head, trees: Listing::of(&trees) },
+            Frame::Ask(head, metadata) => Self::Ask { head, metadata: Base64(metadata.into()) },
             Frame::Have(head, ids) => Self::Have { head, ids: Listing::of(&ids) },
-            Frame::Advance(entry) => Self::Advance(EntryText(entry.into())),
+            Frame::Advance(entry) => Self::Advance(Base64(entry.into())),
             Frame::Gone(ids) => Self::Gone(Listing::of(&ids)),
+            Frame::Asked(asked) => Self::Asked(asked),
         })
     }
 
@@ -181,9 +183,11 @@ impl Shown {
             Self::Refusal(refusal) => encode(Kind::Refusal, refusal, &[]),
             Self::Trees(request) => encode(Kind::Trees, request, &[]),
             Self::TreeList { head, trees } => encode(Kind::TreeList, head, &trees.bytes),
+            Self::Ask { head, metadata } => encode(Kind::Ask, head, &metadata.0),
             Self::Have { head, ids } => encode(Kind::Have, head, &ids.bytes),
             Self::Advance(entry) => encode(Kind::Advance, &(), &entry.0),
             Self::Gone(ids) => encode(Kind::Gone, &(), &ids.bytes),
+            Self::Asked(asked) => encode(Kind::Asked, asked, &[]),
         };
         Frame::read(&frame)?;
         Ok(frame)
@@ -283,8 +287,9 @@ mod tests {
     use super::*;
     use crate::{
         Position,
+        entry::Permission,
         storage::{Epoch, Measure, Token},
-        wire::{Bound, CAPABILITIES, Floor, Mode, PeerLimits, Prefix, Salt, Tips, Versions},
+        wire::{AskOutcome, Bound, CAPABILITIES, Floor, Mode, PeerLimits, Prefix, Salt, Tips, Versions},
     };
 
     fn frames() -> Vec<Vec<u8>> {
@@ -340,7 +345,14 @@ mod tests {
             base: [Position { height: 7, id }].into_iter().collect(),
         };
         let line = TreeLine { tree: id, name: "a \"name\"".try_into().unwrap(), count: 1, changed: 2 };
-        let entries = [&b"one"[..], b"another"].map(|bytes| EntryText(bytes.into()));
+        let ask = Ask {
+            versions: Versions::OURS,
+            tree: id,
+            permission: Permission::Write(7),
+            name: "Bob".try_into().unwrap(),
+        };
+        let asked = Asked { version: 1, outcome: AskOutcome::Approved(Permission::Read) };
+        let entries = [&b"one"[..], b"another"].map(|bytes| Base64(bytes.into()));
         Vec::from([
             encode(Kind::Sync, &hello, &Listing::of(&ranges).bytes),
             encode(Kind::Reply, &reply, &Listing::of(&ranges).bytes),
@@ -351,16 +363,18 @@ mod tests {
             encode(Kind::Refusal, &Refusal::Busy { delay: 1_000 }, &[]),
             encode(Kind::Trees, &TreesRequest { versions: Versions::OURS, after: Some(id) }, &[]),
             encode(Kind::TreeList, &TreesReply { version: 1, more: true }, &Listing::of([line]).bytes),
+            encode(Kind::Ask, &ask, b"let me in"),
             encode(Kind::Have, &have, &Listing::of([id]).bytes),
             encode(Kind::Advance, &(), b"an entry"),
             encode(Kind::Gone, &(), &Listing::of([id]).bytes),
+            encode(Kind::Asked, &asked, &[]),
         ])
     }
 
     #[test]
     fn every_kind_goes_through_json_and_back() {
         let numbers: Vec<u8> = frames().iter().map(|frame| frame[0]).collect();
-        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12]);
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
         for frame in &frames() {
             let text = to_text(frame).unwrap();
             assert_eq!(&from_text(&text).unwrap(), frame, "{text}");
@@ -424,8 +438,9 @@ mod tests {
 
     #[test]
     fn every_kind_is_refused_when_cut_short() {
-        // The bytes of an advance are one entry up to the end: what is left of it is for the entry's reader.
-        for frame in frames().into_iter().filter(|frame| frame[0] != Kind::Advance as u8) {
+        // What goes up to the end of its frame shows no cut: an entry, for its own reader, and metadata, for people.
+        let open = [Kind::Advance as u8, Kind::Ask as u8];
+        for frame in frames().into_iter().filter(|frame| !open.contains(&frame[0])) {
             let head = &frame[..frame.len() - 1];
             // A frame of whole items, one less, is a shorter frame; the last item of these is longer than a byte.
             assert!(Frame::read(head).is_err(), "{head:?}");

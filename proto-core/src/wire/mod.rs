@@ -11,6 +11,8 @@
 //! trees response  TreeList                                    or   Refusal
 //! have request    Have   [Gone]    Entries*             End
 //! have response   Reply  (Advance | Entries*)  [Missing]  End   or   Refusal
+//! ask request     Ask
+//! ask response    Asked                                       or   Refusal
 //! ```
 //!
 //! | file | holds |
@@ -25,9 +27,11 @@
 //! | `address`, `ticket` | where peers are, and how people pass that on |
 //! | `json` | the same frames as JSON text |
 //! | `trees` | [`TreesRequest`], [`TreeLine`]: which trees the asker may read |
+//! | `asking` | [`Ask`], [`Asked`]: requests for access |
 
 #[cfg(feature = "alloc")]
 mod address;
+mod asking;
 mod entries;
 mod frame;
 mod hello;
@@ -45,6 +49,7 @@ mod trees;
 
 #[cfg(feature = "alloc")]
 pub use address::{Address, AddressError, MAX_ADDRESS};
+pub use asking::{Ask, AskOutcome, Asked, MAX_REQUEST_METADATA};
 pub use entries::{Entries, EntriesWriter};
 pub(crate) use frame::append;
 pub use frame::{Frame, FrameError, Kind, write};
