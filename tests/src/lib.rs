@@ -4,6 +4,7 @@ pub mod board;
 pub mod history;
 pub mod link;
 pub mod rule;
+pub mod spy;
 pub mod world;
 
 /// The examples in the pages at the root and in the book, compiled and run with the documentation tests.

@@ -82,6 +82,8 @@ struct Host {
     mute: bool,
     /// Its process is stopped: what happens to it waits.
     paused: bool,
+    /// What time it takes it to be when the world begins, in wall milliseconds.
+    begin: u64,
 }
 
 /// One side of a wire.
@@ -145,6 +147,7 @@ impl World {
             disk: None,
             mute: false,
             paused: false,
+            begin: BEGIN,
         });
         HostId(self.hosts.len() - 1)
     }
@@ -185,6 +188,16 @@ impl World {
     /// Milliseconds since the world began.
     pub fn clock(&self) -> u64 {
         self.clock
+    }
+
+    /// What time a host takes it to be, in wall milliseconds.
+    pub fn wall(&self, host: HostId) -> u64 {
+        self.hosts[host.0].begin + self.clock
+    }
+
+    /// Sets a host's wall clock wrong by this many milliseconds, or right again.
+    pub fn skew(&mut self, host: HostId, millis: i64) {
+        self.hosts[host.0].begin = BEGIN.checked_add_signed(millis).expect("a time after 1970");
     }
 
     /// A host's key.
@@ -268,7 +281,7 @@ impl World {
         let host = awake[drawn];
         let first = self.due.iter().position(|(of, _)| *of == host).expect("the one drawn");
         let (host, event) = self.due.remove(first);
-        let now = Now { monotonic: self.clock, wall: BEGIN + self.clock };
+        let now = Now { monotonic: self.clock, wall: self.wall(HostId(host)) };
         self.hosts[host].node.handle(now, event);
         while let Some(action) = self.hosts[host].node.poll_action() {
             self.carry_out(host, action);
@@ -364,7 +377,7 @@ impl World {
     pub fn ask(
         &mut self,
         host: HostId,
-        proven: PublicKey,
+        proven: impl Into<Option<PublicKey>>,
         request: impl IntoIterator<Item = Vec<u8>>,
     ) -> Option<Vec<Vec<u8>>> {
         self.next_wire += 1;
@@ -375,7 +388,7 @@ impl World {
         asked.ends.insert(accepted, End { wire: number, side: 1, ops: VecDeque::new() });
         let inbox = [VecDeque::new(), request.into_iter().map(Part::Frame).chain([Part::End]).collect()];
         self.wires.insert(number, Wire { ends: vec![(host.0, accepted)], inbox, broken: false });
-        self.due.push((host.0, Event::Accepted { exchange: accepted, proven: Some(proven) }));
+        self.due.push((host.0, Event::Accepted { exchange: accepted, proven: proven.into() }));
         let mut answer = Vec::new();
         loop {
             match self.wires.get_mut(&number)?.inbox[0].pop_front() {

@@ -59,6 +59,19 @@ pub enum Error {
         "the ticket for {0} names no address and no peer is known: ask for a ticket made while a server runs"
     )]
     NoAddress(Id),
+    /// Only an administrator can let somebody in.
+    #[error(
+        "{key} is no administrator of database {tree}: ask one of them to approve, or open it with their key"
+    )]
+    NotAdministrator {
+        /// The database.
+        tree: Id,
+        /// Who wanted to approve.
+        key: PublicKey,
+    },
+    /// The access request has waited too long, or a clock was wrong.
+    #[error("the access request {0} has expired: have it asked again, and compare what it asks for")]
+    RequestExpired(Id),
     /// The store belongs to another node key.
     #[error(
         "the store belongs to the node {held}, not to {given}: open it without a key, or use another store"
@@ -105,21 +118,22 @@ impl Error {
         matches!(self, Self::Node(NodeError::Closed))
     }
 
-    /// The database is not here.
+    /// The database, or the access request, is not here.
     pub const fn is_not_found(&self) -> bool {
-        matches!(self, Self::Node(NodeError::UnknownTree(_)))
+        matches!(self, Self::Node(NodeError::UnknownTree(_) | NodeError::NoRequest(_)))
     }
 
     /// The rules of access are in the way: here, or at the peer, which does not say whether it holds the database.
     pub const fn is_permission_denied(&self) -> bool {
         matches!(
             self,
-            Self::Node(
-                NodeError::Refused(..)
-                    | NodeError::NotOffered(_)
-                    | NodeError::PeerMayNotRead(_)
-                    | NodeError::PeerRefused(_)
-            )
+            Self::NotAdministrator { .. }
+                | Self::Node(
+                    NodeError::Refused(..)
+                        | NodeError::NotOffered(_)
+                        | NodeError::PeerMayNotRead(_)
+                        | NodeError::PeerRefused(_)
+                )
         )
     }
 

@@ -10,8 +10,10 @@
 //! | `sync_tree` | what the local tree `_sync` holds, [`SyncPeerInfo`] among it |
 //! | `stats` | [`DatabaseStats`]: counts, tips, the content hash |
 //! | `verify` | [`verify`]: the whole history again from the bytes; [`check`]: signatures on many cores |
+//! | `bootstrap` | [`AccessRequest`], [`Bootstrap`]: asking for access; [`Approval`]: granting it |
 //! | `change` | [`Change`]: what watchers of a database are told |
 
+mod bootstrap;
 mod change;
 mod clock;
 mod error;
@@ -23,6 +25,7 @@ mod stats;
 pub mod sync_tree;
 mod verify;
 
+pub use bootstrap::{AccessRequest, Approval, Bootstrap};
 pub use change::Change;
 pub use clock::Clock;
 pub use error::Error;

@@ -7,7 +7,7 @@ use crate::{
     document::Doc,
     entry::{Permission, VerifiedEntry, Who},
     storage::Put,
-    wire::Address,
+    wire::{Address, AskOutcome},
 };
 
 /// Ties a command to its reply. The caller's choice; never used twice.
@@ -48,6 +48,29 @@ pub enum Command {
     },
     /// Ask a peer which trees it would let us read. Replies [`Reply::Trees`].
     Discover(Address),
+    /// Ask a peer for access to a tree, for this node's own key. Replies [`Reply::Asked`].
+    Ask {
+        /// Where the peer is.
+        address: Address,
+        /// The tree.
+        tree: Id,
+        /// What to ask for.
+        permission: Permission,
+        /// A name by which people there may recognise this node; empty if none.
+        name: String,
+        /// What else whoever decides is to know.
+        metadata: Vec<u8>,
+    },
+    /// Note what was decided about an access request that a peer made here. It grants nothing: that is a commit to the
+    /// tree's settings, made before. Replies [`Reply::Done`].
+    Decide {
+        /// The request, by its id.
+        request: Id,
+        /// Who decides.
+        by: PublicKey,
+        /// What was granted; nothing if it is rejected.
+        granted: Option<Permission>,
+    },
     /// Keep a tree the same with a peer from now on: at once, after each commit, and from time to time. Replaces
     /// what was said of the same pair before; no addresses end it. Replies [`Reply::Done`].
     Track {
@@ -96,6 +119,8 @@ pub enum Reply {
     Trees(Vec<TreeInfo>),
     /// What was damaged.
     Repaired(Damage),
+    /// What a peer says to an access request.
+    Asked(AskOutcome),
     /// It is done.
     Done,
 }

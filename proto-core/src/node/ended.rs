@@ -8,6 +8,7 @@ use crate::{
         NodeError, Notification, Reply, SyncReport, TreeInfo, initiator::Purpose, outbox::Outbox,
         talk::Counts,
     },
+    wire::AskOutcome,
 };
 
 /// The end of an exchange.
@@ -21,6 +22,7 @@ pub(super) struct Ended {
 enum Good {
     Synced(SyncReport),
     Trees(Vec<TreeInfo>),
+    Asked(AskOutcome),
 }
 
 impl Ended {
@@ -53,6 +55,10 @@ impl Ended {
         Self { purpose, result: Ok(Good::Trees(trees)) }
     }
 
+    pub(super) const fn asked(purpose: Purpose, outcome: AskOutcome) -> Self {
+        Self { purpose, result: Ok(Good::Asked(outcome)) }
+    }
+
     /// Sets the time that it took: until here the report holds when it began.
     pub(super) fn at(mut self, now: Now) -> Self {
         if let Ok(Good::Synced(report)) = &mut self.result {
@@ -72,17 +78,20 @@ impl Ended {
     /// Tells the caller, or the watchers if the background asked.
     pub(super) fn report(self, out: &mut Outbox) {
         match self.purpose {
-            Purpose::Sync { command, .. } | Purpose::Discover { command } => {
+            Purpose::Sync { command, .. } | Purpose::Discover { command } | Purpose::Ask { command, .. } => {
                 let reply = self.result.map(|good| match good {
                     Good::Synced(report) => Reply::Synced(report),
                     Good::Trees(trees) => Reply::Trees(trees),
+                    Good::Asked(outcome) => Reply::Asked(outcome),
                 });
                 out.reply(command, reply);
             }
             Purpose::Track { tree, peer, .. } => {
                 let outcome = self.result.and_then(|good| match good {
                     Good::Synced(report) => Ok(report),
-                    Good::Trees(_) => Err(NodeError::Misbehaved("a list of trees was not asked for".into())),
+                    Good::Trees(_) | Good::Asked(_) => {
+                        Err(NodeError::Misbehaved("it answered what was not asked".into()))
+                    }
                 });
                 out.notify(Notification::Tracked { tree, peer, outcome });
             }

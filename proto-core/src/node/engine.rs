@@ -8,6 +8,7 @@ use crate::{
         Action, Command, CommandId, Commit, Damage, Event, ExchangeId, NodeError, Notification, Number,
         Origin, ReadReply, Reply,
         create::create_root,
+        deciding::{Decision, Requests, Settled},
         exchanges::Exchanges,
         outbox::{Outbox, Waiting},
         relations::Relations,
@@ -15,6 +16,7 @@ use crate::{
         writes::{Job, Outcome, Repair, Writes},
     },
     storage::{StorageError, Write, Written},
+    wire::{Ask, MAX_REQUEST_METADATA, Versions},
 };
 
 /// Milliseconds after which masked entries go on which nothing that counts was built: what builds on them may come with
@@ -47,6 +49,7 @@ pub struct Node {
     writes: BTreeMap<Id, Writes>,
     exchanges: Exchanges,
     relations: Relations,
+    requests: Requests,
     /// Trees into which masked entries have come, and when they are tidied.
     untidy: BTreeMap<Id, u64>,
     repairs: Repairs,
@@ -65,6 +68,7 @@ impl Node {
             out: Outbox::default(),
             writes: BTreeMap::new(),
             relations: Relations::default(),
+            requests: Requests::default(),
             untidy: BTreeMap::new(),
             repairs: Repairs::default(),
             creating: BTreeMap::new(),
@@ -117,6 +121,11 @@ impl Node {
         }
         while let Some((exchange, tree, tips)) = self.exchanges.take_merge() {
             self.push(tree, Job::Merge(exchange, Box::new(self.key.clone()), tips));
+        }
+        if self.requests.is_free(self.now.wall, &mut self.out)
+            && let Some((exchange, request)) = self.exchanges.take_request(self.now.wall)
+        {
+            self.requests.ask(exchange, Box::new(request), self.key.public(), &mut self.out);
         }
         let now = self.now.monotonic;
         let tidy = self.untidy.iter().filter(|(tree, due)| **due <= now && !self.exchanges.are_about(tree));
@@ -172,6 +181,19 @@ impl Node {
             Command::Discover(address) => {
                 self.exchanges.open_discovery(id, address, self.now, &mut self.out);
             }
+            Command::Ask { address, tree, permission, name, metadata } => {
+                let name = heapless::String::try_from(name.as_str());
+                match name {
+                    Ok(name) if metadata.len() <= MAX_REQUEST_METADATA => {
+                        let ask = Ask { versions: Versions::OURS, tree, permission, name };
+                        self.exchanges.open_asking(id, (ask, metadata), address, self.now, &mut self.out);
+                    }
+                    _ => self.out.reply(id, Err(NodeError::RequestTooLong)),
+                }
+            }
+            Command::Decide { request, by, granted } => {
+                self.requests.decide(Decision { command: id, request, by, granted });
+            }
             Command::Track { tree, peer, addresses, interval } => {
                 self.relations.set(tree, peer, addresses, interval, self.now.monotonic);
                 self.out.reply(id, Ok(Reply::Done));
@@ -215,6 +237,10 @@ impl Node {
                 self.conclude(tree, outcomes);
             }
             Some(Waiting::Exchange(id)) => self.exchanges.read(id, reply, self.now, &mut self.out),
+            Some(Waiting::Requests) => {
+                let settled = self.requests.found(reply, &mut self.out);
+                self.settled(settled);
+            }
             _ => {}
         }
     }
@@ -227,6 +253,10 @@ impl Node {
                 let Some(writes) = self.writes.get_mut(&tree) else { return };
                 let outcomes = writes.written(result, &mut self.out);
                 self.conclude(tree, outcomes);
+            }
+            Some(Waiting::Requests) => {
+                let settled = self.requests.written(result.map(|_| ()));
+                self.settled(settled);
             }
             Some(Waiting::Meta(id)) => {
                 self.out.reply(id, result.map(|_| Reply::Done).map_err(NodeError::from));
@@ -281,6 +311,17 @@ impl Node {
         }
         if let Some(command) = command {
             self.out.reply(command, result.map(|damage| Reply::Repaired(damage.unwrap_or_default())));
+        }
+    }
+
+    /// Tells who asked, or who decided.
+    fn settled(&mut self, settled: Option<Settled>) {
+        match settled {
+            Some(Settled::Asked(exchange, outcome)) => {
+                self.exchanges.asked(exchange, &outcome, self.now, &mut self.out);
+            }
+            Some(Settled::Decided(command, result)) => self.out.reply(command, result.map(|()| Reply::Done)),
+            None => {}
         }
     }
 

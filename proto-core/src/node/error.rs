@@ -2,7 +2,10 @@
 
 use alloc::string::String;
 
-use crate::{Id, access::Refusal, entry::EntryError, storage::StorageError};
+use crate::{
+    Id, access::Refusal, entry::EntryError, limits::MAX_GRANT_NAME, storage::StorageError,
+    wire::MAX_REQUEST_METADATA,
+};
 
 /// Why a command failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +45,14 @@ pub enum NodeError {
     /// The peer holds no permission to read the tree, so nothing is sent to it.
     #[error("the peer may not read database {0}: grant its key a permission first")]
     PeerMayNotRead(Id),
+    /// No such access request is open.
+    #[error("no access request {0} is open: list them again, it may have been asked anew or decided")]
+    NoRequest(Id),
+    /// What an access request says is too long.
+    #[error(
+        "an access request has a name of at most {MAX_GRANT_NAME} bytes and metadata of at most {MAX_REQUEST_METADATA}: say less"
+    )]
+    RequestTooLong,
     /// The peer is busy.
     #[error("the peer is busy: try again in {0} milliseconds")]
     Busy(u64),

@@ -1,6 +1,7 @@
 //! The exchanges under way: those that this node opened, and those that peers did.
 
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, VecDeque},
     string::String,
     vec::Vec,
@@ -10,14 +11,14 @@ use crate::{
     Id, Now, Position, PublicKey,
     entry::{Entry, EntryError, VerifiedEntry},
     node::{
-        CommandId, ExchangeEvent, ExchangeId, NodeError, Op, ReadReply,
+        BootstrapRequest, CommandId, ExchangeEvent, ExchangeId, NodeError, Op, ReadReply,
         ended::Ended,
         initiator::{Initiator, Purpose},
         outbox::{Asked, Outbox},
         responder::Responder,
     },
     storage::{Put, StorageError},
-    wire::{Address, Salt},
+    wire::{Address, Ask, AskOutcome, Salt},
 };
 
 /// Exchanges that peers may have open with this node at once, idle ones included: each costs two buffers of 64 KiB
@@ -140,6 +141,18 @@ impl Exchanges {
         out: &mut Outbox,
     ) {
         self.open(Purpose::Discover { command }, address, now, out);
+    }
+
+    /// Asks a peer for access, on behalf of a caller.
+    pub(super) fn open_asking(
+        &mut self,
+        command: CommandId,
+        ask: (Ask, Vec<u8>),
+        address: Address,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        self.open(Purpose::Ask { command, ask: Box::new(ask) }, address, now, out);
     }
 
     /// Opens an exchange that keeps a tracked tree the same; nothing if too many are open.
@@ -293,6 +306,28 @@ impl Exchanges {
     pub(super) fn merged(&mut self, id: ExchangeId, merge: Option<&Entry>, now: Now, out: &mut Outbox) {
         self.with(id, now, out, |exchange, out| match &mut exchange.role {
             Role::Responder(responder) => responder.merged(merge, out),
+            Role::Initiator(_) => Next::On,
+        });
+    }
+
+    /// A peer's access request whose turn it is, as received now.
+    pub(super) fn take_request(&mut self, wall: u64) -> Option<(ExchangeId, BootstrapRequest)> {
+        self.all.iter_mut().find_map(|(id, exchange)| match &mut exchange.role {
+            Role::Responder(responder) => Some((*id, responder.take_request(wall)?)),
+            Role::Initiator(_) => None,
+        })
+    }
+
+    /// What became of a peer's access request is durable, or could not be made so.
+    pub(super) fn asked(
+        &mut self,
+        id: ExchangeId,
+        outcome: &Result<AskOutcome, StorageError>,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        self.with(id, now, out, |exchange, out| match &mut exchange.role {
+            Role::Responder(responder) => responder.asked(outcome, out),
             Role::Initiator(_) => Next::On,
         });
     }

@@ -4,6 +4,7 @@ use alloc::{
     boxed::Box,
     format,
     string::{String, ToString},
+    vec,
     vec::Vec,
 };
 
@@ -23,11 +24,14 @@ use crate::{
     },
     session::{Blame, Config, Fault, Known, Outcome},
     storage::{Put, StorageError, Write},
-    wire::{Frame, Kind, Refusal, Salt, TreesRequest, Versions, write},
+    wire::{Ask, AskOutcome, Frame, Kind, Refusal, Salt, TreesRequest, Versions, write},
 };
 
 /// Bytes of a request for trees at most.
 const TREES_REQUEST: usize = 64;
+
+/// Bytes of an access request at most, but for its metadata.
+const ASK_HEAD: usize = 160;
 
 /// Trees that one discovery collects at most.
 const MAX_TREES: usize = 65_536;
@@ -41,12 +45,16 @@ pub(super) enum Purpose {
     Track { tree: Id, peer: PublicKey, salt: Salt },
     /// A caller wants to know what the peer offers.
     Discover { command: CommandId },
+    /// A caller asks for access.
+    Ask { command: CommandId, ask: Box<(Ask, Vec<u8>)> },
 }
 
 impl Purpose {
     const fn command(&self) -> Option<CommandId> {
         match self {
-            Self::Sync { command, .. } | Self::Discover { command } => Some(*command),
+            Self::Sync { command, .. } | Self::Discover { command } | Self::Ask { command, .. } => {
+                Some(*command)
+            }
             Self::Track { .. } => None,
         }
     }
@@ -78,6 +86,8 @@ enum Phase {
         trees: Vec<TreeInfo>,
         more: bool,
     },
+    /// Until the peer has said what became of the access request.
+    Asking(Option<AskOutcome>),
 }
 
 impl Initiator {
@@ -128,6 +138,7 @@ impl Initiator {
                     self.conclude(result, out)
                 }
                 Phase::Listing { .. } => self.listed(&frame, out),
+                Phase::Asking(None) => self.asked(&frame, out),
                 _ => self.misbehaved("it sent a frame before it was asked"),
             },
             ExchangeEvent::End => match &mut self.phase {
@@ -139,6 +150,7 @@ impl Initiator {
                     let (trees, more) = (core::mem::take(trees), *more);
                     self.listing_ended(trees, more, out)
                 }
+                Phase::Asking(Some(outcome)) => Next::End(Ended::asked(self.purpose.clone(), *outcome)),
                 _ => self.misbehaved("it ended a message before it began one"),
             },
             ExchangeEvent::Sent => match &mut self.phase {
@@ -166,6 +178,13 @@ impl Initiator {
             Purpose::Discover { .. } => {
                 self.phase = Phase::Listing { trees: Vec::new(), more: false };
                 self.ask_for_trees(None, out);
+            }
+            Purpose::Ask { ask, .. } => {
+                let (ask, metadata) = &**ask;
+                let mut room = vec![0; ASK_HEAD.saturating_add(metadata.len())];
+                let length = write(Kind::Ask, ask, metadata.iter().copied(), &mut room).unwrap_or(0);
+                self.send(room.get(..length).unwrap_or_default(), out);
+                self.phase = Phase::Asking(None);
             }
         }
         Next::On
@@ -289,9 +308,28 @@ impl Initiator {
         let mut room = [0; TREES_REQUEST];
         let request = TreesRequest { versions: Versions::OURS, after };
         let length = write(Kind::Trees, &request, core::iter::empty::<()>(), &mut room).unwrap_or(0);
-        out.exchange(self.id, Op::Send(room.get(..length).unwrap_or_default().into()));
+        self.send(room.get(..length).unwrap_or_default(), out);
+    }
+
+    /// Sends a request of one frame, and waits for the answer.
+    fn send(&self, frame: &[u8], out: &mut Outbox) {
+        out.exchange(self.id, Op::Send(frame.into()));
         out.exchange(self.id, Op::Finish);
         out.exchange(self.id, Op::Receive);
+    }
+
+    fn asked(&mut self, frame: &[u8], out: &mut Outbox) -> Next {
+        let Purpose::Ask { ask, .. } = &self.purpose else { return Next::On };
+        match Frame::read(frame) {
+            Ok(Frame::Asked(asked)) => {
+                self.phase = Phase::Asking(Some(asked.outcome));
+                out.exchange(self.id, Op::Receive);
+                Next::On
+            }
+            Ok(Frame::Refusal(refusal)) => self.fail(refused(ask.0.tree, refusal)),
+            Ok(_) => self.misbehaved("it answered something else than was asked"),
+            Err(error) => self.misbehaved(&error.to_string()),
+        }
     }
 
     fn listed(&mut self, frame: &[u8], out: &mut Outbox) -> Next {

@@ -19,6 +19,7 @@
 //! | `exchanges` | all exchanges; `initiator`, `responder`: one of either kind; `ended`: who is told |
 //! | `talk`, `pipeline` | a session at work: its buffers, its snapshot, its frames |
 //! | `giving`, `difference` | answering a partial holder, and what it lacks |
+//! | `requests` | access requests, as the metadata keeps them; `deciding`: their way through |
 //! | `relations` | which tree is kept the same with which peer, and when to try next |
 //! | `repairs` | when a damaged tree is made whole again |
 
@@ -26,6 +27,7 @@ mod action;
 mod command;
 mod compose;
 mod create;
+mod deciding;
 mod difference;
 mod ended;
 mod engine;
@@ -39,6 +41,7 @@ mod pipeline;
 mod read;
 mod relations;
 mod repairs;
+mod requests;
 mod responder;
 mod talk;
 mod writes;
@@ -52,3 +55,7 @@ pub use difference::Difference;
 pub use engine::Node;
 pub use error::NodeError;
 pub use read::{Admission, CommitContext, Read, ReadReply, perform};
+pub use requests::{
+    BootstrapRequest, MAX_DECIDED, MAX_REQUESTS, MAX_REQUESTS_OF_KEY, REQUEST_EXPIRY, RequestStatus,
+    decided_requests, pending_requests, request,
+};

@@ -23,6 +23,8 @@ pub(super) enum Waiting {
     Nobody,
     /// A change of metadata.
     Meta(CommandId),
+    /// The access request under way.
+    Requests,
     /// A question of an exchange.
     Exchange(ExchangeId),
     /// Signatures of a frame, by the number that the exchange's pipeline gave it.

@@ -12,10 +12,12 @@ use crate::{
     document::{DocumentError, newest_time},
     entry::{Entry, Permission, Who},
     limits::MAX_BATCH_ENTRIES,
-    node::{Difference, difference::difference, known},
+    node::{
+        BootstrapRequest, Difference, RequestStatus, create::Meta, difference::difference, known, requests,
+    },
     session::{ARRIVALS, Known, OwnedAnswer, Query, answer},
     storage::{Snapshot, StorageError},
-    wire::{Have, MAX_TREE_NAME, NAMED_TIPS, TREES_PAGE, TreeLine},
+    wire::{AskOutcome, Have, MAX_TREE_NAME, NAMED_TIPS, TREES_PAGE, TreeLine},
 };
 
 /// Tips read at a time.
@@ -74,6 +76,20 @@ pub enum Read {
         /// This node's key: an advance is signed with it.
         own: PublicKey,
     },
+    /// What becomes of an access request.
+    Ask {
+        /// The request, received now.
+        request: Box<BootstrapRequest>,
+        /// This node's key.
+        own: PublicKey,
+    },
+    /// How an access request is decided.
+    Decide {
+        /// The request, by its id.
+        request: Id,
+        /// What was decided.
+        status: RequestStatus,
+    },
     /// The trees that a peer may read.
     Trees {
         /// The key that the peer has proven, if any.
@@ -102,6 +118,10 @@ pub enum ReadReply {
     },
     /// To [`Read::Difference`].
     Difference(Difference),
+    /// To [`Read::Ask`]: the answer, and the change of metadata that comes before it.
+    Ask(AskOutcome, Meta),
+    /// To [`Read::Decide`]: the change of metadata; nothing if no such request is open.
+    Decide(Option<Meta>),
     /// To [`Read::Trees`].
     Trees {
         /// At most [`TREES_PAGE`].
@@ -148,6 +168,13 @@ pub fn perform(snapshot: &Arc<dyn Snapshot>, read: &Read) -> Result<ReadReply, S
         }
         Read::Difference { have, ids, own } => {
             difference(snapshot, have, ids, own).map(ReadReply::Difference)
+        }
+        Read::Ask { request, own } => {
+            let (outcome, change) = requests::receive(snapshot, request, own)?;
+            Ok(ReadReply::Ask(outcome, change))
+        }
+        Read::Decide { request, status } => {
+            requests::decide(snapshot, request, *status).map(ReadReply::Decide)
         }
         Read::Trees { proven, after } => trees(snapshot, proven.as_ref(), *after),
     }

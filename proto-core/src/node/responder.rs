@@ -8,7 +8,7 @@ use crate::{
     entry::{Entry, EntryError, VerifiedEntry},
     limits::MAX_FRAME,
     node::{
-        ExchangeEvent, ExchangeId, Op, Read, ReadReply,
+        BootstrapRequest, ExchangeEvent, ExchangeId, Op, Read, ReadReply,
         exchanges::Next,
         giving::{self, Giving},
         outbox::{Outbox, Waiting},
@@ -18,11 +18,17 @@ use crate::{
     },
     session::{Config, Fault},
     storage::{Put, StorageError},
-    wire::{Frame, Kind, Refusal, Rule, Salt, TreeLine, TreesReply, VERSION, Versions, write},
+    wire::{
+        Ask, AskOutcome, Asked, Frame, Kind, Refusal, Rule, Salt, TreeLine, TreesReply, VERSION, Versions,
+        write,
+    },
 };
 
 /// Bytes of a refusal at most.
 const REFUSAL: usize = 256;
+
+/// Bytes of an answer to an access request at most.
+const ASKED: usize = 16;
 
 /// An exchange that a peer opened. Between requests it knows nothing but who the peer is.
 #[derive(Clone, Debug)]
@@ -47,6 +53,10 @@ enum Phase {
     Giving(Box<Giving>),
     /// The store looks for what the peer may read.
     Listing,
+    /// An access request waits for its turn.
+    Asking(Box<BootstrapRequest>),
+    /// An access request is looked up and written.
+    Asked,
     /// The answer is on its way; then the next request may come, or the exchange ends.
     Finishing {
         last: bool,
@@ -150,9 +160,49 @@ impl Responder {
                 let fault = Fault::Incompatible { theirs: request.versions, ours: Versions::OURS };
                 self.refuse(&fault.reply(), out);
             }
+            Ok(Frame::Ask(ask, metadata)) => self.ask(&ask, metadata, out),
             Ok(_) => self.refuse(&Fault::OutOfPlace.reply(), out),
             Err(error) => self.refuse(&Fault::Frame(error).reply(), out),
         }
+        Next::On
+    }
+
+    fn ask(&mut self, ask: &Ask, metadata: &[u8], out: &mut Outbox) {
+        if ask.versions.agree(Versions::OURS).is_none() {
+            let fault = Fault::Incompatible { theirs: ask.versions, ours: Versions::OURS };
+            return self.refuse(&fault.reply(), out);
+        }
+        let Some(key) = self.proven else {
+            let rule = rule(&"an access request is made for a key that is proven");
+            return self.refuse(&Refusal::Malformed { rule }, out);
+        };
+        // When it came is said when its turn comes.
+        let request = BootstrapRequest::new(ask.tree, key, ask.permission, &ask.name, metadata, 0);
+        self.phase = Phase::Asking(Box::new(request));
+    }
+
+    /// An access request that waits for its turn, which has come.
+    pub(super) fn take_request(&mut self, wall: u64) -> Option<BootstrapRequest> {
+        let Phase::Asking(request) = &self.phase else { return None };
+        let request = BootstrapRequest { received: wall, ..BootstrapRequest::clone(request) };
+        self.phase = Phase::Asked;
+        Some(request)
+    }
+
+    /// What became of the access request is durable.
+    pub(super) fn asked(&mut self, outcome: &Result<AskOutcome, StorageError>, out: &mut Outbox) -> Next {
+        if !matches!(self.phase, Phase::Asked) {
+            return Next::On;
+        }
+        let Ok(outcome) = *outcome else {
+            self.refuse(&Refusal::Failed, out);
+            return Next::On;
+        };
+        let mut room = [0; ASKED];
+        let asked = Asked { version: VERSION, outcome };
+        let length = write(Kind::Asked, &asked, core::iter::empty::<()>(), &mut room).unwrap_or(0);
+        out.exchange(self.id, Op::Send(room.get(..length).unwrap_or_default().into()));
+        self.finish(false, out);
         Next::On
     }
 

@@ -1,0 +1,171 @@
+//! Getting into a database by asking, and letting somebody in who asks.
+
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
+
+use crate::{
+    Id, PublicKey,
+    document::{Draft, SettingsStore},
+    entry::{Permission, SETTINGS, Who},
+    instance::Error,
+    node::{self, BootstrapRequest, Command, NodeError, RequestStatus, SyncReport},
+    storage::Snapshot,
+    wire::{Address, AskOutcome},
+};
+
+/// What to ask a peer for.
+///
+/// ```
+/// # use pleach_core::{entry::Permission, instance::AccessRequest};
+/// let request = AccessRequest::new(Permission::Write(100)).name("Bob").metadata("we met on Monday");
+/// assert_eq!(request.permission, Permission::Write(100));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct AccessRequest {
+    /// The permission. What is granted may be less.
+    pub permission: Permission,
+    /// A name by which people there may recognise this node: at most 64 bytes, empty if none.
+    pub name: String,
+    /// What else whoever decides is to know: at most 4,096 bytes.
+    pub metadata: Vec<u8>,
+}
+
+impl AccessRequest {
+    /// Asks for a permission, and says nothing besides.
+    pub fn new(permission: Permission) -> Self {
+        Self { permission, name: String::new(), metadata: Vec::new() }
+    }
+
+    /// A name by which people there may recognise this node.
+    #[must_use]
+    pub fn name(self, name: &str) -> Self {
+        Self { name: name.to_string(), ..self }
+    }
+
+    /// What else whoever decides is to know.
+    #[must_use]
+    pub fn metadata(self, metadata: impl Into<Vec<u8>>) -> Self {
+        Self { metadata: metadata.into(), ..self }
+    }
+
+    /// The command that asks.
+    pub fn command(&self, address: &Address, tree: &Id) -> Command {
+        Command::Ask {
+            address: address.clone(),
+            tree: *tree,
+            permission: self.permission,
+            name: self.name.clone(),
+            metadata: self.metadata.clone(),
+        }
+    }
+
+    /// Whether a key may do all that is asked for already, as far as is known here.
+    pub fn is_met(&self, snapshot: &dyn Snapshot, tree: &Id, key: &PublicKey) -> Result<bool, Error> {
+        let own = snapshot.permission(tree, &Who::Key(*key))?;
+        let held = own.max(snapshot.permission(tree, &Who::Everyone)?);
+        Ok(held >= Some(self.permission))
+    }
+}
+
+/// How far an attempt to get in has come.
+///
+/// ```
+/// # use pleach_core::instance::Bootstrap;
+/// assert!(Bootstrap::Pending(None).report().is_none(), "nothing may be read yet");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Bootstrap {
+    /// The database is here, with the permission asked for or the one that was granted instead.
+    Joined(SyncReport),
+    /// The request has come; nobody has decided, as far as is told. With a report if this node may read meanwhile.
+    Pending(Option<SyncReport>),
+    /// An administrator has rejected this very request. With a report if this node may read all the same.
+    Rejected(Option<SyncReport>),
+}
+
+impl Bootstrap {
+    /// What is to be made of an answer that lets nobody in.
+    pub fn without(outcome: AskOutcome, report: Option<SyncReport>) -> Self {
+        match outcome {
+            AskOutcome::Rejected => Self::Rejected(report),
+            AskOutcome::Received | AskOutcome::Approved(_) => Self::Pending(report),
+        }
+    }
+
+    /// What was moved, if anything may be read.
+    pub const fn report(&self) -> Option<&SyncReport> {
+        match self {
+            Self::Joined(report) | Self::Pending(Some(report)) | Self::Rejected(Some(report)) => Some(report),
+            Self::Pending(None) | Self::Rejected(None) => None,
+        }
+    }
+}
+
+/// What an administrator grants to somebody who asked.
+///
+/// ```
+/// # use pleach_core::{Id, SecretKey, entry::Permission::{self, Admin, Read, Write}, instance::Approval};
+/// // The least of what was asked for, what the caller allows, and one below the approver.
+/// let granted = |asked, most| Approval::least(asked, most, Admin(0));
+/// assert_eq!(granted(Write(5), None), Some(Write(5)));
+/// assert_eq!(granted(Write(5), Some(Read)), Some(Read));
+/// assert_eq!(granted(Admin(0), None), Some(Admin(1)));
+/// assert_eq!(Approval::least(Read, None, Write(0)), None, "only an administrator grants");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Approval {
+    /// The request, as it was shown.
+    pub request: BootstrapRequest,
+    /// Who approves.
+    pub by: PublicKey,
+    /// What is granted.
+    pub permission: Permission,
+}
+
+impl Approval {
+    /// What `by` grants when it approves an open request: never more than was asked for, than `at_most`, or than one
+    /// below its own permission.
+    pub fn of(
+        snapshot: &dyn Snapshot,
+        id: &Id,
+        by: PublicKey,
+        at_most: Option<Permission>,
+        wall: u64,
+    ) -> Result<Self, Error> {
+        let request = node::request(snapshot, id)?;
+        let open = |request: &BootstrapRequest| request.status == RequestStatus::Pending;
+        let request = request.filter(open).ok_or(NodeError::NoRequest(*id))?;
+        if request.is_expired(wall) {
+            return Err(Error::RequestExpired(*id));
+        }
+        let own = snapshot.permission(&request.tree, &Who::Key(by))?;
+        let granted = own.and_then(|own| Self::least(request.permission, at_most, own));
+        let permission = granted.ok_or(Error::NotAdministrator { tree: request.tree, key: by })?;
+        Ok(Self { request, by, permission })
+    }
+
+    /// The least of a permission asked for, the most that a caller allows, and one below the approver's own; nothing if
+    /// that is no administrator's.
+    pub fn least(asked: Permission, at_most: Option<Permission>, approver: Permission) -> Option<Permission> {
+        let Permission::Admin(n) = approver else { return None };
+        let below = n.checked_add(1).map_or(Permission::Write(0), Permission::Admin);
+        Some(asked.min(at_most.unwrap_or(asked)).min(below))
+    }
+
+    /// Writes the grant.
+    pub fn grant(&self, draft: &Draft) -> Result<(), Error> {
+        let name = Some(self.request.name.as_str()).filter(|name| !name.is_empty());
+        let settings = draft.store::<SettingsStore>(SETTINGS)?;
+        Ok(settings.grant(Who::Key(self.request.key), self.permission, name)?)
+    }
+
+    /// The command that notes the approval, once the grant is durable.
+    pub const fn command(&self) -> Command {
+        Command::Decide { request: self.request.id, by: self.by, granted: Some(self.permission) }
+    }
+}

@@ -1,0 +1,363 @@
+//! Access requests as the store's metadata keeps them: who asked for what, and what was decided.
+//!
+//! A key has at most one open request about a tree, and one that was decided last: to ask again writes over the same
+//! row. So a request that arrives twice, also because somebody between two nodes sends it again, changes nothing, and
+//! needs no nonce that is remembered.
+
+use alloc::{string::String, sync::Arc, vec::Vec};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Id, PublicKey, canonical,
+    entry::{Permission, Who},
+    node::create::{Meta, ROOT_KEY_PREFIX},
+    storage::{Snapshot, StorageError},
+    wire::AskOutcome,
+};
+
+/// Open requests of one key: a person plausibly asks about this many databases of one node before anybody decides. One
+/// key's flood leaves the rest of the table to others.
+pub const MAX_REQUESTS_OF_KEY: usize = 8;
+
+/// Open requests in all: about 4 MiB with metadata at their longest, and more than anybody reads through.
+pub const MAX_REQUESTS: usize = 1_024;
+
+/// Decided requests that are kept for audit, the newest about each key and tree. The one decided first goes first.
+pub const MAX_DECIDED: usize = 1_024;
+
+/// Milliseconds after which an open request has expired: thirty days, a long holiday of whoever decides.
+pub const REQUEST_EXPIRY: u64 = 30 * 24 * 60 * 60 * 1_000;
+
+/// A request for access to a tree.
+///
+/// ```
+/// # use pleach_core::{Id, SecretKey, entry::Permission, node::{BootstrapRequest, RequestStatus}};
+/// let key = SecretKey::from_bytes([1; 32]).public();
+/// let asked = BootstrapRequest::new(Id::of(b"root"), key, Permission::Read, "Bob", b"let me in", 7);
+/// let more = BootstrapRequest::new(Id::of(b"root"), key, Permission::Admin(0), "Bob", b"let me in", 7);
+/// assert_ne!(asked.id, more.id, "the id says what was asked for");
+/// assert_eq!(asked.status, RequestStatus::Pending);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct BootstrapRequest {
+    /// The hash of all that was asked: tree, key, permission, name and metadata. Whoever decides names by it exactly
+    /// what they were shown.
+    pub id: Id,
+    /// The tree.
+    pub tree: Id,
+    /// Who asks, as proven.
+    pub key: PublicKey,
+    /// What they ask for.
+    pub permission: Permission,
+    /// What they call themselves: anybody may say any name.
+    pub name: String,
+    /// What they say besides, at most [`crate::wire::MAX_REQUEST_METADATA`] bytes.
+    pub metadata: Vec<u8>,
+    /// When it came last, in wall milliseconds of this node.
+    pub received: u64,
+    /// What was decided.
+    pub status: RequestStatus,
+}
+
+/// What was decided about a request. Times are wall milliseconds of this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RequestStatus {
+    /// Nothing yet.
+    Pending,
+    /// It was approved.
+    Approved {
+        /// By whom.
+        by: PublicKey,
+        /// When.
+        at: u64,
+        /// What was granted: at most what was asked for.
+        permission: Permission,
+    },
+    /// It was rejected.
+    Rejected {
+        /// By whom.
+        by: PublicKey,
+        /// When.
+        at: u64,
+    },
+}
+
+impl BootstrapRequest {
+    /// A request that nobody has decided about yet.
+    pub fn new(
+        tree: Id,
+        key: PublicKey,
+        permission: Permission,
+        name: &str,
+        metadata: &[u8],
+        received: u64,
+    ) -> Self {
+        let said = canonical::to_vec(&(tree, key, permission, name, metadata));
+        Self {
+            id: Id::from_bytes(blake3::derive_key("pleach 2026 access request v1", &said)),
+            tree,
+            key,
+            permission,
+            name: name.into(),
+            metadata: metadata.into(),
+            received,
+            status: RequestStatus::Pending,
+        }
+    }
+
+    /// Whether nobody has decided for so long that it gives way to others, and cannot be approved any more. A clock that
+    /// was wrong when the request came, or is now, by more than [`REQUEST_EXPIRY`] in either direction makes it
+    /// expire: asking again is what helps, and no jump of a clock makes a request count for more.
+    pub fn is_expired(&self, wall: u64) -> bool {
+        self.status == RequestStatus::Pending && is_expired(self.received, wall)
+    }
+}
+
+const fn is_expired(received: u64, wall: u64) -> bool {
+    wall.abs_diff(received) >= REQUEST_EXPIRY
+}
+
+/// Where open requests are: this prefix, key and tree.
+const OPEN: Table = Table { lines: b"request/open/", metadata: b"request/open-metadata/" };
+
+/// Where decided ones are.
+const DECIDED: Table = Table { lines: b"request/decided/", metadata: b"request/decided-metadata/" };
+
+/// Where the last request is written that is not kept: to write it takes as long as if it were.
+const NOWHERE: Table = Table { lines: b"request/nowhere/", metadata: b"request/nowhere-metadata/" };
+
+/// Two prefixes. The metadata of requests are apart, so that counting reads little.
+struct Table {
+    lines: &'static [u8],
+    metadata: &'static [u8],
+}
+
+/// A request in a table, but for its metadata.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    id: Id,
+    tree: Id,
+    key: PublicKey,
+    permission: Permission,
+    name: String,
+    received: u64,
+    status: RequestStatus,
+}
+
+impl Line {
+    fn of(request: &BootstrapRequest) -> Self {
+        let BootstrapRequest { id, tree, key, permission, ref name, metadata: _, received, status } =
+            *request;
+        Self { id, tree, key, permission, name: name.clone(), received, status }
+    }
+
+    fn place(&self, prefix: &[u8]) -> Vec<u8> {
+        place(prefix, &self.key, &self.tree)
+    }
+
+    /// When it was decided; 0 if it was not.
+    const fn decided(&self) -> u64 {
+        match self.status {
+            RequestStatus::Pending => 0,
+            RequestStatus::Approved { at, .. } | RequestStatus::Rejected { at, .. } => at,
+        }
+    }
+}
+
+fn place(prefix: &[u8], key: &PublicKey, tree: &Id) -> Vec<u8> {
+    [prefix, key.as_bytes(), tree.as_bytes()].concat()
+}
+
+impl Table {
+    fn put(&self, request: &BootstrapRequest) -> Meta {
+        self.put_at((&request.key, &request.tree), request)
+    }
+
+    fn put_at(&self, (key, tree): (&PublicKey, &Id), request: &BootstrapRequest) -> Meta {
+        Vec::from([
+            (place(self.lines, key, tree), Some(canonical::to_vec(&Line::of(request)))),
+            (place(self.metadata, key, tree), Some(request.metadata.clone())),
+        ])
+    }
+
+    fn remove(&self, line: &Line) -> Meta {
+        Vec::from([(line.place(self.lines), None), (line.place(self.metadata), None)])
+    }
+
+    /// The request of a key about a tree.
+    fn one(&self, snapshot: &dyn Snapshot, key: &PublicKey, tree: &Id) -> Result<Option<Line>, StorageError> {
+        snapshot.meta(&place(self.lines, key, tree))?.map(|value| line(&value)).transpose()
+    }
+
+    /// All requests, ascending by key, then tree.
+    fn all(&self, snapshot: &dyn Snapshot) -> Result<Vec<Line>, StorageError> {
+        let rows = snapshot.metas(self.lines, None, MAX_REQUESTS.max(MAX_DECIDED))?;
+        rows.iter().map(|(_, value)| line(value)).collect()
+    }
+
+    /// A request with its metadata.
+    fn whole(&self, snapshot: &dyn Snapshot, line: Line) -> Result<BootstrapRequest, StorageError> {
+        let metadata = snapshot.meta(&line.place(self.metadata))?.unwrap_or_default();
+        let Line { id, tree, key, permission, name, received, status } = line;
+        Ok(BootstrapRequest { id, tree, key, permission, name, metadata, received, status })
+    }
+}
+
+fn line(value: &[u8]) -> Result<Line, StorageError> {
+    canonical::from_bytes(value)
+        .map_err(|error| StorageError::Damaged(alloc::format!("an access request is {error}")))
+}
+
+/// Requests that nobody has decided about, expired ones among them, oldest first.
+pub fn pending_requests(snapshot: &dyn Snapshot) -> Result<Vec<BootstrapRequest>, StorageError> {
+    let mut lines = OPEN.all(snapshot)?;
+    lines.sort_by_key(|line| line.received);
+    lines.into_iter().map(|line| OPEN.whole(snapshot, line)).collect()
+}
+
+/// Requests that somebody has decided about, oldest decision first.
+pub fn decided_requests(snapshot: &dyn Snapshot) -> Result<Vec<BootstrapRequest>, StorageError> {
+    let mut lines = DECIDED.all(snapshot)?;
+    lines.sort_by_key(Line::decided);
+    lines.into_iter().map(|line| DECIDED.whole(snapshot, line)).collect()
+}
+
+/// The request with this id, decided or not.
+pub fn request(snapshot: &dyn Snapshot, id: &Id) -> Result<Option<BootstrapRequest>, StorageError> {
+    for table in [OPEN, DECIDED] {
+        if let Some(line) = table.all(snapshot)?.into_iter().find(|line| line.id == *id) {
+            return table.whole(snapshot, line).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// What becomes of a request that has come: the answer, and the change of metadata that must be durable before it is
+/// given. For each request the same is looked up and as much is written, so that the answer tells nothing by the time
+/// that it takes.
+pub(super) fn receive(
+    snapshot: &Arc<dyn Snapshot>,
+    request: &BootstrapRequest,
+    own: &PublicKey,
+) -> Result<(AskOutcome, Meta), StorageError> {
+    let snapshot = &**snapshot;
+    let (tree, key, wall) = (&request.tree, &request.key, request.received);
+    let decided = DECIDED.one(snapshot, key, tree)?.filter(|line| line.id == request.id);
+    let open = OPEN.one(snapshot, key, tree)?;
+    let room = room(snapshot, key, wall)?;
+    let administers = administers(snapshot, tree, own)?;
+    let personal = snapshot.permission(tree, &Who::Key(*key))?;
+    let held = personal.max(snapshot.permission(tree, &Who::Everyone)?);
+    let unseen = NOWHERE.put_at((&PublicKey::from_bytes([0; 32]), &Id::MIN), request);
+    // What was granted may have been revoked since: then the key asks afresh.
+    match decided.map(|line| line.status) {
+        Some(RequestStatus::Approved { permission, .. }) if personal.is_some() => {
+            return Ok((AskOutcome::Approved(permission), unseen));
+        }
+        Some(RequestStatus::Rejected { .. }) => return Ok((AskOutcome::Rejected, unseen)),
+        _ => {}
+    }
+    let needed = administers && held < Some(request.permission);
+    let change = match (needed, open, room) {
+        (false, ..) | (true, None, None) => unseen,
+        (true, Some(_), _) => OPEN.put(request),
+        (true, None, Some(mut room)) => {
+            room.extend(OPEN.put(request));
+            room
+        }
+    };
+    Ok((AskOutcome::Received, change))
+}
+
+/// Whether this node can let somebody into a tree: its own key may, or it made the tree and keeps its root key.
+fn administers(snapshot: &dyn Snapshot, tree: &Id, own: &PublicKey) -> Result<bool, StorageError> {
+    let root = snapshot.meta(&[ROOT_KEY_PREFIX, tree.as_bytes()].concat())?;
+    let permission = snapshot.permission(tree, &Who::Key(*own))?;
+    let held = snapshot.summary(tree)?.is_some();
+    Ok(held && (root.is_some() || permission.is_some_and(Permission::administers)))
+}
+
+/// What must go so that one more request of a key has a place; nothing if there is no place for it. Only what has
+/// expired goes, and only when it stands in the way.
+fn room(snapshot: &dyn Snapshot, key: &PublicKey, wall: u64) -> Result<Option<Meta>, StorageError> {
+    let all = snapshot.metas(OPEN.lines, None, MAX_REQUESTS)?;
+    let own = [OPEN.lines, key.as_bytes()].concat();
+    let is_own = |place: &[u8]| place.starts_with(&own);
+    let of_key = all.iter().filter(|(place, _)| is_own(place)).count();
+    let (full, full_of_key) = (all.len() >= MAX_REQUESTS, of_key >= MAX_REQUESTS_OF_KEY);
+    let mut gone = Vec::new();
+    for (place, value) in all.iter().filter(|(place, _)| full || (full_of_key && is_own(place))) {
+        let line = line(value)?;
+        if is_expired(line.received, wall) {
+            gone.push((is_own(place), line));
+        }
+    }
+    let gone_of_key = gone.iter().filter(|(own, _)| *own).count();
+    if (full && gone.is_empty()) || (full_of_key && gone_of_key == 0) {
+        return Ok(None);
+    }
+    Ok(Some(gone.iter().flat_map(|(_, line)| OPEN.remove(line)).collect()))
+}
+
+/// The change of metadata by which an open request is decided; nothing if there is none with this id.
+pub(super) fn decide(
+    snapshot: &Arc<dyn Snapshot>,
+    id: &Id,
+    status: RequestStatus,
+) -> Result<Option<Meta>, StorageError> {
+    let snapshot = &**snapshot;
+    let Some(line) = OPEN.all(snapshot)?.into_iter().find(|line| line.id == *id) else {
+        return Ok(None);
+    };
+    let mut change = OPEN.remove(&line);
+    let request = BootstrapRequest { status, ..OPEN.whole(snapshot, line)? };
+    let known = DECIDED.one(snapshot, &request.key, &request.tree)?.is_some();
+    if !known && snapshot.metas(DECIDED.lines, None, MAX_DECIDED)?.len() >= MAX_DECIDED {
+        let oldest = DECIDED.all(snapshot)?.into_iter().min_by_key(Line::decided);
+        change.extend(oldest.iter().flat_map(|line| DECIDED.remove(line)));
+    }
+    change.extend(DECIDED.put(&request));
+    Ok(Some(change))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SecretKey;
+
+    #[test]
+    fn a_request_expires_whichever_way_a_clock_is_wrong() {
+        const YEARS: u64 = 10 * 365 * 24 * 60 * 60 * 1_000;
+        let came = 1_700_000_000_000;
+        let key = SecretKey::from_bytes([1; 32]).public();
+        let request = BootstrapRequest::new(Id::MIN, key, Permission::Read, "", b"", came);
+        for wall in [came, came + REQUEST_EXPIRY - 1, came - REQUEST_EXPIRY + 1] {
+            assert!(!request.is_expired(wall), "{wall}");
+        }
+        for wall in [0, came - YEARS, came - REQUEST_EXPIRY, came + REQUEST_EXPIRY, came + YEARS, u64::MAX] {
+            assert!(request.is_expired(wall), "{wall}");
+        }
+        let decided = BootstrapRequest { status: RequestStatus::Rejected { by: key, at: 0 }, ..request };
+        assert!(!decided.is_expired(came + YEARS), "what was decided stays decided");
+    }
+
+    #[test]
+    fn an_id_names_all_that_was_asked() {
+        let key = |n| SecretKey::from_bytes([n; 32]).public();
+        let id = |tree: &[u8], n, permission, name, metadata| {
+            BootstrapRequest::new(Id::of(tree), key(n), permission, name, metadata, 0).id
+        };
+        let all = [
+            id(b"a", 1, Permission::Read, "x", b"y"),
+            id(b"b", 1, Permission::Read, "x", b"y"),
+            id(b"a", 2, Permission::Read, "x", b"y"),
+            id(b"a", 1, Permission::Write(0), "x", b"y"),
+            id(b"a", 1, Permission::Read, "xy", b""),
+            id(b"a", 1, Permission::Read, "", b"xy"),
+        ];
+        let different: alloc::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(different.len(), all.len());
+    }
+}
