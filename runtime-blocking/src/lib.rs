@@ -17,7 +17,7 @@
 //! |---|---|
 //! | `instance` | [`Instance`]: a node over a store |
 //! | `database`, `transaction` | [`Database`], [`Transaction`]: reading and writing |
-//! | `sync` | [`Sync`]: transports, servers, exchanges with peers |
+//! | `sync` | [`Sync`]: transports, servers, exchanges with peers; `bootstrap`: access requests |
 //! | `watch` | [`Watch`]: a stream of what happens |
 //! | `driver` | the node behind a lock, and what carries out its actions |
 //!
@@ -26,6 +26,7 @@
 //! `http` and `redb` are on by default, `quic` and `serial` are not; they bring the transport or the store of that name. QUIC runs
 //! an executor of its own on one thread.
 
+mod bootstrap;
 mod database;
 mod driver;
 mod instance;
@@ -40,10 +41,13 @@ pub use pleach_core::{
     document::{Doc, DocStore, DocumentError, Log, Registry, SettingsStore, StoreType, Table},
     entry::{Entry, EntryBuilder, Permission, Value, VerifiedEntry, Who},
     instance::{
-        Change, Clock, DatabaseKey, DatabaseStats, Error, Error as SyncError, Fault, Follow, Options,
-        SyncPeerInfo, Verification,
+        AccessRequest, Bootstrap, Change, Clock, DatabaseKey, DatabaseStats, Error, Error as SyncError,
+        Fault, Follow, Options, SyncPeerInfo, Verification,
     },
-    node::{Damage, NodeError, Notification, Origin, Progress, SyncReport, TreeInfo},
+    node::{
+        BootstrapRequest, Damage, NodeError, Notification, Origin, Progress, RequestStatus, SyncReport,
+        TreeInfo,
+    },
     storage::{Put, Snapshot, StorageError, Store},
     wire::{Address, DatabaseTicket, TicketError},
 };

@@ -19,13 +19,14 @@
 //! |---|---|
 //! | `instance` | [`Instance`]: a node over a store |
 //! | `database`, `transaction` | [`Database`], [`Transaction`]: reading and writing |
-//! | `sync` | [`Sync`]: transports, servers, exchanges with peers |
+//! | `sync` | [`Sync`]: transports, servers, exchanges with peers; `bootstrap`: access requests |
 //! | `driver` | the loop that carries out what the node wants |
 //!
 //! # Features
 //!
 //! `http`, `quic` and `redb` are on by default, `serial` is not; they bring the transport or the store of that name.
 
+mod bootstrap;
 mod database;
 mod driver;
 mod instance;
@@ -39,10 +40,13 @@ pub use pleach_core::{
     document::{Doc, DocStore, DocumentError, Log, Registry, SettingsStore, StoreType, Table},
     entry::{Entry, EntryBuilder, Permission, Value, VerifiedEntry, Who},
     instance::{
-        Change, Clock, DatabaseKey, DatabaseStats, Error, Error as SyncError, Fault, Follow, Options,
-        SyncPeerInfo, Verification,
+        AccessRequest, Bootstrap, Change, Clock, DatabaseKey, DatabaseStats, Error, Error as SyncError,
+        Fault, Follow, Options, SyncPeerInfo, Verification,
     },
-    node::{Damage, NodeError, Notification, Origin, Progress, SyncReport, TreeInfo},
+    node::{
+        BootstrapRequest, Damage, NodeError, Notification, Origin, Progress, RequestStatus, SyncReport,
+        TreeInfo,
+    },
     storage::{Put, Snapshot, StorageError, Store},
     wire::{Address, DatabaseTicket, TicketError},
 };

@@ -106,7 +106,7 @@ impl Sync {
         txn.commit().await.map(drop)
     }
 
-    async fn ask(&self, command: Command) -> Result<Reply, Error> {
+    pub(crate) async fn ask(&self, command: Command) -> Result<Reply, Error> {
         self.instance()?.ask(command).await
     }
 }
@@ -253,10 +253,17 @@ impl Sync {
     /// Fetches what a ticket names, or brings it up to date: the first of its addresses that answers well is taken,
     /// or else that of a peer that is known for the database.
     pub async fn sync_with_ticket(&self, ticket: &DatabaseTicket) -> Result<SyncReport, Error> {
+        self.first_of(&self.addresses_of(ticket)?, ticket.database())
+            .await?
+            .ok_or(Error::NoAddress(ticket.database()))
+    }
+
+    /// Where to look for a ticket's database: at its own addresses first, then at those of known peers.
+    pub(crate) fn addresses_of(&self, ticket: &DatabaseTicket) -> Result<Vec<Address>, Error> {
         let mut addresses = ticket.addresses().to_vec();
         let known = self.tree_peers(&ticket.database())?.into_iter().flat_map(|info| info.addresses);
         addresses.extend(known.filter(|known| !ticket.addresses().contains(known)));
-        self.first_of(&addresses, ticket.database()).await?.ok_or(Error::NoAddress(ticket.database()))
+        Ok(addresses)
     }
 
     /// Makes a database the same here and at every peer that is known for it, one after the other. A peer that fails
@@ -303,7 +310,7 @@ impl Sync {
         failed.map_or(Ok(None), Err)
     }
 
-    async fn sync_one(&self, address: &Address, tree: Id) -> Result<SyncReport, Error> {
+    pub(crate) async fn sync_one(&self, address: &Address, tree: Id) -> Result<SyncReport, Error> {
         match self.ask(Command::Sync { address: address.clone(), tree }).await? {
             Reply::Synced(report) => {
                 if let (true, Some(peer)) = (self.remembers, report.peer) {

@@ -1,0 +1,129 @@
+//! Access requests: getting into a database by asking, and deciding about those who ask here.
+
+use pleach_core::{
+    Id,
+    entry::Permission,
+    instance::{AccessRequest, Approval, Bootstrap, DatabaseKey, Error},
+    node::{self, BootstrapRequest, Command, NodeError, Reply, RequestStatus, SyncReport},
+    wire::{Address, AskOutcome, DatabaseTicket},
+};
+
+use crate::{Database, Sync};
+
+/// Asking for access. The key that asks is the node's own, which every exchange proves.
+impl Sync {
+    /// Fetches a database from a peer, or brings it up to date; asks for access if the peer does not offer it, or if this
+    /// node may do less there than the request says. To call it again is to ask whether somebody has decided.
+    pub async fn sync_with_peer_for_bootstrap_with_key(
+        &self,
+        address: &Address,
+        database: &Id,
+        request: &AccessRequest,
+    ) -> Result<Bootstrap, Error> {
+        let synced = match self.sync_one(address, *database).await {
+            Ok(report) => Some(report),
+            Err(Error::Node(NodeError::NotOffered(_))) => None,
+            Err(error) => return Err(error),
+        };
+        if let Some(report) = self.if_met(synced.clone(), database, request)? {
+            return Ok(Bootstrap::Joined(report));
+        }
+        match self.ask(request.command(address, database)).await? {
+            Reply::Asked(AskOutcome::Approved(_)) => {
+                self.sync_one(address, *database).await.map(Bootstrap::Joined)
+            }
+            Reply::Asked(outcome) => Ok(Bootstrap::without(outcome, synced)),
+            reply => Err(Error::unexpected(&reply)),
+        }
+    }
+
+    /// The same with the first address of a ticket at which a peer answers, or that of a peer that is known for its
+    /// database.
+    pub async fn bootstrap_with_ticket(
+        &self,
+        ticket: &DatabaseTicket,
+        request: &AccessRequest,
+    ) -> Result<Bootstrap, Error> {
+        let database = ticket.database();
+        let mut failed = Error::NoAddress(database);
+        for address in self.addresses_of(ticket)? {
+            match self.sync_with_peer_for_bootstrap_with_key(&address, &database, request).await {
+                Err(error) if !error.is_closed() => failed = error,
+                outcome => return outcome,
+            }
+        }
+        Err(failed)
+    }
+
+    /// The report of a sync after which this node may do all that a request asks for.
+    fn if_met(
+        &self,
+        report: Option<SyncReport>,
+        database: &Id,
+        request: &AccessRequest,
+    ) -> Result<Option<SyncReport>, Error> {
+        let instance = self.instance()?;
+        let met = request.is_met(&*instance.snapshot()?, database, &instance.device_key())?;
+        Ok(report.filter(|_| met))
+    }
+}
+
+/// Deciding about those who ask here.
+impl Sync {
+    /// Requests that nobody has decided about, oldest first; expired ones are among them.
+    pub fn pending_bootstrap_requests(&self) -> Result<Vec<BootstrapRequest>, Error> {
+        Ok(node::pending_requests(&*self.instance()?.snapshot()?)?)
+    }
+
+    /// Requests that were approved, the last about each key and database, oldest decision first.
+    pub fn approved_bootstrap_requests(&self) -> Result<Vec<BootstrapRequest>, Error> {
+        self.decided(|status| matches!(status, RequestStatus::Approved { .. }))
+    }
+
+    /// Requests that were rejected, the last about each key and database, oldest decision first.
+    pub fn rejected_bootstrap_requests(&self) -> Result<Vec<BootstrapRequest>, Error> {
+        self.decided(|status| matches!(status, RequestStatus::Rejected { .. }))
+    }
+
+    fn decided(&self, wanted: impl Fn(&RequestStatus) -> bool) -> Result<Vec<BootstrapRequest>, Error> {
+        let mut requests = node::decided_requests(&*self.instance()?.snapshot()?)?;
+        requests.retain(|request| wanted(&request.status));
+        Ok(requests)
+    }
+
+    /// The request with this id, decided or not.
+    pub fn get_bootstrap_request(&self, id: &Id) -> Result<Option<BootstrapRequest>, Error> {
+        Ok(node::request(&*self.instance()?.snapshot()?, id)?)
+    }
+
+    /// Lets in whoever made this request: with what it asks for, or with `at_most`, or with what is one below the
+    /// approver, whichever is least. Says what was granted. The id names all that was asked, so that nothing is
+    /// approved that was not shown.
+    pub async fn approve_bootstrap_request_with_key(
+        &self,
+        id: &Id,
+        key: impl Into<DatabaseKey>,
+        at_most: Option<Permission>,
+    ) -> Result<Permission, Error> {
+        let (instance, key) = (self.instance()?, key.into());
+        let by = key.public(instance.secret_key());
+        let approval =
+            Approval::of(&*instance.snapshot()?, id, by, at_most, self.instance()?.context()?.wall())?;
+        let txn = Database::open(&instance, &approval.request.tree, key)?.new_transaction()?;
+        approval.grant(txn.draft())?;
+        txn.commit().await?;
+        // Stopped in between, the request stays open: to approve it again grants the same again.
+        self.ask(approval.command()).await?;
+        Ok(approval.permission)
+    }
+
+    /// Rejects a request. Whoever made it hears so when they ask the same again.
+    pub async fn reject_bootstrap_request_with_key(
+        &self,
+        id: &Id,
+        key: impl Into<DatabaseKey>,
+    ) -> Result<(), Error> {
+        let by = key.into().public(self.instance()?.secret_key());
+        self.ask(Command::Decide { request: *id, by, granted: None }).await.map(drop)
+    }
+}
