@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use pleach_core::{
+    Id,
     entry::Who,
-    wire::{Address, DatabaseTicket},
+    limits::MAX_GRANT_NAME,
+    wire::{Address, DatabaseTicket, MAX_REQUEST_METADATA},
 };
 use serde::{Deserialize, Serialize};
 
@@ -102,13 +104,15 @@ pub(crate) enum Command {
         db: String,
     },
     /// Fetch a database by its ticket, and keep it the same from now on
-    Join {
-        /// The ticket: `pleach:?db=…`
-        #[arg(value_parser = ticket)]
-        uri: String,
-        /// Fetch it now, and leave it at that
+    Join(Join),
+    /// List who asks for access to databases here, let somebody in, or reject a request
+    Requests {
+        /// List those that were decided, too
         #[arg(long)]
-        once: bool,
+        all: bool,
+        /// What to decide
+        #[command(subcommand)]
+        action: Option<RequestsAction>,
     },
     /// Sync now, and say what moved
     Sync {
@@ -181,6 +185,46 @@ pub(crate) struct Get {
     pub(crate) store: String,
     /// The key; without it, everything in the store
     pub(crate) key: Option<String>,
+}
+
+#[derive(Clone, Debug, Args, Serialize, Deserialize)]
+pub(crate) struct Join {
+    /// The ticket: `pleach:?db=…`
+    #[arg(value_parser = ticket)]
+    pub(crate) uri: String,
+    /// Fetch it now, and leave it at that
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Ask to be let in, if need be: `read`, `write[:N]` or `admin[:N]`
+    #[arg(long, value_name = "PERMISSION")]
+    pub(crate) request: Option<Asked>,
+    /// Ask again from time to time until somebody has decided
+    #[arg(long, requires = "request")]
+    pub(crate) wait: bool,
+    /// The name to ask under [default: this node's]
+    #[arg(long, requires = "request", value_parser = request_name)]
+    pub(crate) name: Option<String>,
+    /// What to say to whoever decides
+    #[arg(long, requires = "request", value_name = "TEXT", value_parser = message)]
+    pub(crate) message: Option<String>,
+}
+
+/// What to do about an access request.
+#[derive(Clone, Debug, Subcommand, Serialize, Deserialize)]
+pub(crate) enum RequestsAction {
+    /// Grant what is asked for, or less
+    Approve {
+        /// The request, by the id that was shown
+        id: Id,
+        /// Grant at most this: `read`, `write[:N]` or `admin[:N]`
+        #[arg(long)]
+        permission: Option<Asked>,
+    },
+    /// Grant nothing; whoever asked hears so when they ask the same again
+    Reject {
+        /// The request, by the id that was shown
+        id: Id,
+    },
 }
 
 /// A change of who may do what.
@@ -256,6 +300,21 @@ pub(crate) const STANDARD: &str = "-";
 fn name(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > 256 || text.chars().any(char::is_control) {
         return Err("a name has 1 to 256 bytes and no control characters".into());
+    }
+    Ok(text.into())
+}
+
+/// What an access request may hold as a name.
+fn request_name(text: &str) -> Result<String, String> {
+    if text.len() > MAX_GRANT_NAME || text.chars().any(char::is_control) {
+        return Err(format!("such a name has at most {MAX_GRANT_NAME} bytes and no control characters"));
+    }
+    Ok(text.into())
+}
+
+fn message(text: &str) -> Result<String, String> {
+    if text.len() > MAX_REQUEST_METADATA {
+        return Err(format!("at most {MAX_REQUEST_METADATA} bytes can be said"));
     }
     Ok(text.into())
 }

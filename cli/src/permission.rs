@@ -35,6 +35,14 @@ impl FromStr for Asked {
 }
 
 impl Asked {
+    /// The permission meant when it is asked of somebody else, who grants what is one below their own at most.
+    pub(crate) const fn of_another(self) -> Permission {
+        match self {
+            Self::Exactly(permission) => permission,
+            Self::AdminBelow => Permission::Admin(0),
+        }
+    }
+
     /// The permission meant when `granter` grants it.
     pub(crate) fn below(self, granter: Option<Permission>) -> anyhow::Result<Permission> {
         match (self, granter) {

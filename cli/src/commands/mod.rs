@@ -9,15 +9,19 @@
 //! | `log`, `graph` | `log` |
 //! | `transfer` | `import export` |
 //! | `sharing` | `ticket join` |
+//! | `asking` | `join --request` |
+//! | `requests` | `requests` |
 //! | `exchange` | `sync peers trees` |
 //! | `watch` | `watch` |
 
 mod about;
+mod asking;
 mod databases;
 mod exchange;
 mod graph;
 mod keys;
 mod log;
+mod requests;
 mod sharing;
 mod transfer;
 mod values;
@@ -45,7 +49,8 @@ pub(crate) async fn run(cx: &Context, command: Command) -> anyhow::Result<Ending
         Command::Import { db, file } => transfer::import(cx, &db, &file).await,
         Command::Export { db, file } => transfer::export(cx, &db, file.as_deref()),
         Command::Ticket { db } => sharing::ticket(cx, &db).await,
-        Command::Join { uri, once } => sharing::join(cx, &uri, once).await,
+        Command::Join(join) => sharing::join(cx, &join).await,
+        Command::Requests { all, action } => requests::requests(cx, all, action).await,
         Command::Sync { db, peer } => exchange::sync(cx, db.as_deref(), peer.as_deref()).await,
         Command::Peers => exchange::peers(cx).await,
         Command::Trees { address } => exchange::trees(cx, &address).await,

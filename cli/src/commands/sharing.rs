@@ -3,14 +3,18 @@
 use std::{fmt, time::Instant};
 
 use anyhow::Context as _;
-use pleach_smol::{Address, DatabaseTicket, Id, SyncError, SyncPeerInfo};
+use pleach_smol::{Address, DatabaseTicket, SyncPeerInfo, SyncReport};
 use serde::Serialize;
 
-use super::exchange::{Moved, with_progress};
+use super::{
+    asking,
+    exchange::{Moved, with_progress},
+};
 use crate::{
+    args::Join,
     context::Context,
     failure::{Ending, Misuse},
-    output::{bad, good},
+    output::{bad, good, strong},
 };
 
 #[derive(Serialize)]
@@ -35,15 +39,17 @@ pub(super) async fn ticket(cx: &Context, db: &str) -> anyhow::Result<Ending> {
 }
 
 /// How an attempt to join ended.
-#[derive(Clone, Copy, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Outcome {
+pub(super) enum Outcome {
     Joined,
+    Pending,
+    Rejected,
     Refused,
 }
 
 #[derive(Serialize)]
-struct Join {
+struct Joining {
     outcome: Outcome,
     #[serde(flatten)]
     moved: Moved,
@@ -51,46 +57,60 @@ struct Join {
     reason: Option<String>,
 }
 
-impl fmt::Display for Join {
+impl fmt::Display for Joining {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.reason {
-            Some(reason) => write!(f, "{}: {reason}", bad("refused")),
-            None => write!(f, "{} {}", good("joined"), self.moved),
+        match self.outcome {
+            Outcome::Joined => write!(f, "{} {}", good("joined"), self.moved)?,
+            Outcome::Pending => strong("pending").fmt(f)?,
+            Outcome::Rejected => bad("rejected").fmt(f)?,
+            Outcome::Refused => bad("refused").fmt(f)?,
         }
+        self.reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {reason}"))
     }
 }
 
-pub(super) async fn join(cx: &Context, uri: &str, once: bool) -> anyhow::Result<Ending> {
-    let ticket: DatabaseTicket = uri.parse().map_err(|error| Misuse(format!("{error}")))?;
+/// What an attempt to join came to.
+pub(super) struct Attempt {
+    pub(super) outcome: Outcome,
+    /// What was moved, if anything could be read.
+    pub(super) report: Option<SyncReport>,
+    /// Why it is not over, or how it failed.
+    pub(super) reason: Option<String>,
+}
+
+pub(super) async fn join(cx: &Context, join: &Join) -> anyhow::Result<Ending> {
+    let ticket: DatabaseTicket = join.uri.parse().map_err(|error| Misuse(format!("{error}")))?;
     let sync = cx.sync().await?;
     let start = Instant::now();
-    let report = with_progress(cx, &sync, sync.sync_with_ticket(&ticket)).await;
-    let report = match report {
-        Ok(report) => report,
-        Err(error) if error.is_permission_denied() => return refused(cx, &ticket, start, &error),
+    let attempt = if let Some(request) = asking::request(cx, join)? {
+        asking::join(cx, &sync, &ticket, &request, join.wait).await
+    } else {
+        let report = with_progress(cx, &sync, sync.sync_with_ticket(&ticket)).await;
+        report.map(|report| Attempt { outcome: Outcome::Joined, report: Some(report), reason: None })
+    };
+    let attempt = match attempt {
+        Ok(attempt) => attempt,
+        Err(error) if error.is_permission_denied() => {
+            let reason =
+                format!("{error}, or ask with --request (this node is {})", cx.instance.device_key());
+            Attempt { outcome: Outcome::Refused, report: None, reason: Some(reason) }
+        }
         Err(error) => return Err(error).context("the database was not joined"),
     };
-    let moved = Moved::new(&report);
-    if let Some(peer) = report.peer.filter(|_| !once) {
-        let theirs = |address: &&Address| address.key == Some(peer);
-        let addresses = ticket.addresses().iter().filter(theirs).cloned().collect();
-        sync.register_sync_peer(SyncPeerInfo::new(peer, report.tree, addresses)).await?;
-    }
-    cx.out.put(&Join { outcome: Outcome::Joined, moved, reason: None })?;
-    Ok(Ending::Done)
-}
-
-fn refused(
-    cx: &Context,
-    ticket: &DatabaseTicket,
-    start: Instant,
-    error: &SyncError,
-) -> anyhow::Result<Ending> {
-    let id: Id = ticket.database();
-    let peer = ticket.addresses().first().and_then(|address| address.key);
-    let moved = Moved::nothing(id, peer, start.elapsed().as_secs_f64());
-    let own = cx.instance.device_key();
-    let reason = format!("{error} (this node is {own})");
-    cx.out.put(&Join { outcome: Outcome::Refused, moved, reason: Some(reason) })?;
-    Ok(Ending::Failed)
+    let moved = if let Some(report) = &attempt.report {
+        if let Some(peer) = report.peer.filter(|_| !join.once) {
+            let theirs = |address: &&Address| address.key == Some(peer);
+            let addresses = ticket.addresses().iter().filter(theirs).cloned().collect();
+            sync.register_sync_peer(SyncPeerInfo::new(peer, report.tree, addresses)).await?;
+        }
+        Moved::new(report)
+    } else {
+        let peer = ticket.addresses().first().and_then(|address| address.key);
+        Moved::nothing(ticket.database(), peer, start.elapsed().as_secs_f64())
+    };
+    cx.out.put(&Joining { outcome: attempt.outcome, moved, reason: attempt.reason })?;
+    Ok(match attempt.outcome {
+        Outcome::Joined | Outcome::Pending => Ending::Done,
+        Outcome::Rejected | Outcome::Refused => Ending::Failed,
+    })
 }

@@ -6,6 +6,7 @@ mod histories;
 mod kills;
 mod misuse;
 mod node;
+mod requests;
 #[cfg(unix)]
 mod serial;
 mod served;
