@@ -101,6 +101,28 @@ fn without_a_database_all_that_is_offered_is_fetched() {
     });
 }
 
+#[cfg(all(feature = "http", feature = "quic"))]
+#[test]
+fn a_list_longer_than_a_page_comes_whole_over_every_transport() {
+    smol::block_on(async {
+        let network = MemoryNetwork::new();
+        let (a, b) = (World::new(Memory::new()).await, World::new(Memory::new()).await);
+        a.sync.register_transport("memory", network.builder().bind("a")).await.unwrap();
+        b.sync.register_transport("memory", network.builder()).await.unwrap();
+        for node in [&a, &b] {
+            node.sync.enable_http_transport().await.unwrap();
+            node.sync.enable_quic_transport().await.unwrap();
+        }
+        for n in 0..300 {
+            a.create(&n.to_string(), &grant_all(Permission::Read)).await;
+        }
+        for address in a.sync.accept_connections().await.unwrap() {
+            let offered = b.sync.discover_peer_trees(&address).await.unwrap();
+            assert_eq!(offered.len(), 300, "{address}");
+        }
+    });
+}
+
 #[test]
 fn handles_of_an_instance_that_is_gone_give_errors() {
     smol::block_on(async {

@@ -163,6 +163,19 @@ fn a_peer_lists_what_the_asker_may_read() {
 }
 
 #[test]
+fn a_list_longer_than_a_page_comes_whole() {
+    let mut world = World::new(16);
+    let (alice, bob) = (world.host(), world.host());
+    let trees: Vec<Id> = (0..300)
+        .map(|n| world.create_with(alice, &n.to_string(), vec![(Who::Everyone, Permission::Read)]))
+        .collect();
+    let discover = Command::Discover(world.address(alice));
+    let Ok(Reply::Trees(listed)) = world.run(bob, discover) else { panic!("no list") };
+    assert_eq!(listed.len(), trees.len());
+    assert!(listed.is_sorted_by_key(|tree| tree.id) && listed.iter().all(|tree| trees.contains(&tree.id)));
+}
+
+#[test]
 fn a_cut_at_every_frame_loses_nothing_and_the_next_try_goes_on() {
     const NEWS: usize = 400;
     let (maker, store, tip) = public_tree();

@@ -57,10 +57,21 @@ enum Phase {
     Asking(Box<BootstrapRequest>),
     /// An access request is looked up and written.
     Asked,
-    /// The answer is on its way; then the next request may come, or the exchange ends.
-    Finishing {
-        last: bool,
-    },
+    /// The answer is on its way.
+    Finishing(Then),
+    /// A request of one frame is answered; its end is still to come.
+    Draining,
+}
+
+/// What follows an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    /// The exchange ends.
+    Close,
+    /// The request was read to its end: the next may come.
+    Rest,
+    /// The request was answered at its first frame.
+    Drain,
 }
 
 impl Responder {
@@ -125,14 +136,21 @@ impl Responder {
                 let result = talk.sent(out);
                 self.conclude(result, out)
             }
-            (ExchangeEvent::Finished, Phase::Finishing { last: false }) => {
+            (ExchangeEvent::Finished, Phase::Finishing(Then::Rest))
+            | (ExchangeEvent::End, Phase::Draining) => {
                 self.phase = Phase::Resting;
                 out.exchange(self.id, Op::Receive);
                 Next::On
             }
-            // An empty request is the end as well.
+            (ExchangeEvent::Finished, Phase::Finishing(Then::Drain)) => {
+                self.phase = Phase::Draining;
+                out.exchange(self.id, Op::Receive);
+                Next::On
+            }
+            // An empty request is the end as well, and what follows a request of one frame is none of it.
             (ExchangeEvent::End, Phase::Resting)
-            | (ExchangeEvent::Finished, Phase::Finishing { last: true })
+            | (ExchangeEvent::Received(_), Phase::Draining)
+            | (ExchangeEvent::Finished, Phase::Finishing(Then::Close))
             | (ExchangeEvent::Closed | ExchangeEvent::Failed(_), _) => Next::Close,
             _ => Next::On,
         }
@@ -202,7 +220,7 @@ impl Responder {
         let asked = Asked { version: VERSION, outcome };
         let length = write(Kind::Asked, &asked, core::iter::empty::<()>(), &mut room).unwrap_or(0);
         out.exchange(self.id, Op::Send(room.get(..length).unwrap_or_default().into()));
-        self.finish(false, out);
+        self.finish(Then::Drain, out);
         Next::On
     }
 
@@ -212,12 +230,12 @@ impl Responder {
         let mut room = [0; REFUSAL];
         let length = write(Kind::Refusal, refusal, core::iter::empty::<()>(), &mut room).unwrap_or(0);
         out.exchange(self.id, Op::Send(room.get(..length).unwrap_or_default().into()));
-        self.finish(true, out);
+        self.finish(Then::Close, out);
     }
 
-    fn finish(&mut self, last: bool, out: &mut Outbox) {
+    fn finish(&mut self, then: Then, out: &mut Outbox) {
         out.exchange(self.id, Op::Finish);
-        self.phase = Phase::Finishing { last };
+        self.phase = Phase::Finishing(then);
     }
 
     pub(super) fn read(&mut self, reply: Result<ReadReply, StorageError>, out: &mut Outbox) -> Next {
@@ -275,7 +293,7 @@ impl Responder {
         let reply = TreesReply { version: VERSION, more };
         let length = write(Kind::TreeList, &reply, lines, &mut room).unwrap_or(0);
         out.exchange(self.id, Op::Send(room.get(..length).unwrap_or_default().into()));
-        self.finish(false, out);
+        self.finish(Then::Drain, out);
     }
 
     pub(super) fn verified(
@@ -347,7 +365,7 @@ impl Responder {
     fn given(&mut self, result: giving::Stepped, out: &mut Outbox) -> Next {
         match result {
             Ok(giving::Next::On) => {}
-            Ok(giving::Next::Answered) => self.finish(false, out),
+            Ok(giving::Next::Answered) => self.finish(Then::Rest, out),
             Err(refusal) => self.refuse(&refusal, out),
         }
         Next::On
@@ -359,7 +377,7 @@ impl Responder {
             Err(talk::Ended::Session(_)) => {
                 // The session has finished its message itself.
                 self.release(out);
-                self.phase = Phase::Finishing { last: false };
+                self.phase = Phase::Finishing(Then::Rest);
             }
             Err(talk::Ended::Fault(fault)) => self.refuse(&fault.reply(), out),
             Err(talk::Ended::BadEntry(error)) => {
