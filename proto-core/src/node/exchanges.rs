@@ -86,10 +86,7 @@ impl Exchanges {
 
     /// Whether entries of a tree may be under way.
     pub(super) fn are_about(&self, tree: &Id) -> bool {
-        self.all.values().any(|exchange| match &exchange.role {
-            Role::Initiator(initiator) => initiator.is_about(tree),
-            Role::Responder(responder) => responder.is_about(tree),
-        })
+        self.all.keys().any(|id| self.tree(*id) == Some(*tree))
     }
 
     /// The key that the peer of an exchange has proven.

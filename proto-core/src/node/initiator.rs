@@ -99,15 +99,10 @@ impl Initiator {
         self.peer
     }
 
-    /// Whether entries of a tree may be under way.
-    pub(super) fn is_about(&self, tree: &Id) -> bool {
-        matches!(&self.phase, Phase::Talking(talk) if talk.tree() == *tree)
-    }
-
     pub(super) const fn tree(&self) -> Option<Id> {
         match self.purpose {
             Purpose::Sync { tree, .. } | Purpose::Track { tree, .. } => Some(tree),
-            Purpose::Discover { .. } => None,
+            Purpose::Discover { .. } | Purpose::Ask { .. } => None,
         }
     }
 

@@ -89,22 +89,13 @@ impl Responder {
             Phase::Admitting { tree, .. } => Some(*tree),
             Phase::Talking(talk) => Some(talk.tree()),
             Phase::Giving(giving) => Some(giving.tree()),
-            Phase::Resting | Phase::Listing | Phase::Finishing { .. } => None,
+            _ => None,
         }
     }
 
     /// Whether the peer owes nothing.
     pub(super) const fn rests(&self) -> bool {
         matches!(self.phase, Phase::Resting)
-    }
-
-    /// Whether entries of a tree may be under way.
-    pub(super) fn is_about(&self, tree: &Id) -> bool {
-        match &self.phase {
-            Phase::Talking(talk) => talk.tree() == *tree,
-            Phase::Giving(giving) => giving.tree() == *tree,
-            _ => false,
-        }
     }
 
     pub(super) fn release(&mut self, out: &mut Outbox) {
