@@ -112,7 +112,7 @@ impl<T: Tables> Kept<T> {
             }
             Write::Meta(pairs) => {
                 let mut changes = Changes::default();
-                for (key, value) in pairs {
+                for (key, value) in &**pairs {
                     match value {
                         Some(value) => changes.put(Table::Meta, key, value.clone()),
                         None => changes.remove(Table::Meta, key),
@@ -151,7 +151,7 @@ fn random_salt() -> [u8; 32] {
 /// use pleach_storage::Memory;
 ///
 /// let store = Memory::new();
-/// store.write(&Write::Meta(vec![(b"colour".to_vec(), Some(b"green".to_vec()))]))?;
+/// store.write(&Write::Meta(vec![(b"colour".to_vec(), Some(b"green".to_vec()))].into()))?;
 /// assert_eq!(store.snapshot()?.meta(b"colour")?, Some(b"green".to_vec()));
 /// # Ok::<(), pleach_core::storage::StorageError>(())
 /// ```

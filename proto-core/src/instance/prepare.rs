@@ -8,7 +8,7 @@ use alloc::{
 use crate::{
     Id, SecretKey,
     instance::{Error, Options, sync_tree},
-    node::ROOT_KEY_PREFIX,
+    node::root_key_place,
     storage::{Snapshot, StorageError, Store, Write},
 };
 
@@ -70,10 +70,10 @@ pub fn prepare(store: &dyn Store, options: &Options, fresh: [u8; 32]) -> Result<
     let mut sync_tree = sync_tree_of(&*snapshot)?;
     if sync_tree.is_none() {
         sync_tree = forgotten_sync_tree(&*snapshot)?;
-        changes.extend(sync_tree.iter().flat_map(sync_tree::remember));
+        changes.extend(sync_tree.iter().flat_map(|tree| sync_tree::remember(tree).to_vec()));
     }
     if !changes.is_empty() {
-        store.write(&Write::Meta(changes))?;
+        store.write(&Write::Meta(changes.into()))?;
     }
     Ok(Prepared { key, display_name, sync_tree })
 }
@@ -85,7 +85,7 @@ fn forgotten_sync_tree(snapshot: &dyn Snapshot) -> Result<Option<Id>, StorageErr
     loop {
         let page = snapshot.trees(after, PAGE)?;
         for tree in &page {
-            let made_here = snapshot.meta(&[ROOT_KEY_PREFIX, tree.as_bytes()].concat())?.is_some();
+            let made_here = snapshot.meta(&root_key_place(tree))?.is_some();
             if made_here && snapshot.summary(tree)?.is_some_and(|summary| summary.name == sync_tree::NAME) {
                 return Ok(Some(*tree));
             }

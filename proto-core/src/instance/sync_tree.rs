@@ -18,7 +18,7 @@ use crate::{
     instance::Error,
     node::Command,
     path,
-    storage::Snapshot,
+    storage::{MetaChanges, Snapshot},
     wire::Address,
 };
 
@@ -155,8 +155,8 @@ pub fn settings() -> Doc {
 }
 
 /// The change of metadata by which a store remembers its `_sync`.
-pub fn remember(tree: &Id) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
-    Vec::from([(ID.to_vec(), Some(tree.as_bytes().to_vec()))])
+pub fn remember(tree: &Id) -> MetaChanges {
+    MetaChanges::from([(ID.to_vec(), Some(tree.as_bytes().to_vec()))])
 }
 
 /// All that is kept the same with somebody, ascending by database, then peer.

@@ -6,7 +6,7 @@ use crate::{
     Id, Position, PublicKey, SecretKey,
     document::Doc,
     entry::{Permission, VerifiedEntry, Who},
-    storage::Put,
+    storage::{MetaChanges, Put},
     wire::{Address, AskOutcome},
 };
 
@@ -87,7 +87,7 @@ pub enum Command {
     /// damaged, and fetch them from the peers that it is kept the same with. Replies [`Reply::Repaired`].
     Repair(Id),
     /// Change the node's metadata: a value for a key, or nothing to remove it. Replies [`Reply::Done`].
-    Meta(Vec<(Vec<u8>, Option<Vec<u8>>)>),
+    Meta(MetaChanges),
 }
 
 /// One transaction of a caller.

@@ -1,6 +1,6 @@
 //! Making a tree.
 
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 
 use crate::{
     Entropy, Id, PublicKey, SecretKey,
@@ -8,13 +8,15 @@ use crate::{
     document::{Doc, root_settings},
     entry::{EntryBuilder, Origin, Permission, SETTINGS, VerifiedEntry, Who},
     node::NodeError,
+    storage::MetaChanges,
 };
 
-/// Where the metadata keeps the root key of a tree: this prefix and the tree's id.
-pub const ROOT_KEY_PREFIX: &[u8] = b"root-key/";
+const ROOT_KEY_PREFIX: &[u8] = b"root-key/";
 
-/// A change of the store's metadata.
-pub(super) type Meta = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+/// The key under which the metadata keeps the root key of a tree, while this node has it.
+pub fn root_key_place(tree: &Id) -> Vec<u8> {
+    [ROOT_KEY_PREFIX, tree.as_bytes()].concat()
+}
 
 /// Makes the root of a tree, signed by a key of its own that grants the creator `Admin(0)`. Returns the tree's id,
 /// the root key's place in the metadata, and the root.
@@ -24,7 +26,7 @@ pub(super) fn create_root(
     creator: PublicKey,
     settings: &Doc,
     grants: &[(Who, Permission)],
-) -> Result<(Id, Meta, VerifiedEntry), NodeError> {
+) -> Result<(Id, MetaChanges, VerifiedEntry), NodeError> {
     let key = SecretKey::from_bytes(entropy.draw());
     let creators = (Who::Key(creator), Permission::Admin(0));
     // The creator's own grant comes last: of two for one name, the last counts.
@@ -33,7 +35,6 @@ pub(super) fn create_root(
     let data = root_settings(settings, records)?;
     let builder = EntryBuilder::new(Origin::Root { nonce: entropy.draw() }, wall);
     let root = VerifiedEntry::sign(&builder, &key, &[(SETTINGS, &data)])?;
-    let mut place = ROOT_KEY_PREFIX.to_vec();
-    place.extend_from_slice(root.id().as_bytes());
-    Ok((root.id(), vec![(place, Some(key.to_bytes().to_vec()))], root))
+    let place = root_key_place(&root.id());
+    Ok((root.id(), MetaChanges::from([(place, Some(key.to_bytes().to_vec()))]), root))
 }

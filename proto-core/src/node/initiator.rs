@@ -274,7 +274,7 @@ impl Initiator {
             && self.known.replace(known) != Some(known)
         {
             let change = (known::place(&talk.tree(), &peer), Some(known::write(&known)));
-            out.write(Waiting::Nobody, Write::Meta(Vec::from([change])));
+            out.write(Waiting::Nobody, Write::Meta([change].into()));
         }
     }
 

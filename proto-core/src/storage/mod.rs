@@ -17,12 +17,16 @@
 
 mod fingerprint;
 #[cfg(feature = "alloc")]
+mod meta;
+#[cfg(feature = "alloc")]
 mod store;
 mod token;
 
 #[cfg(feature = "alloc")]
 pub use crate::access::{Header, Member};
 pub use fingerprint::{Fingerprint, Measure, Sum};
+#[cfg(feature = "alloc")]
+pub use meta::{Meta, MetaChange, MetaChanges};
 #[cfg(feature = "alloc")]
 pub use store::*;
 pub use token::{Epoch, Token};

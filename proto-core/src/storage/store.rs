@@ -6,7 +6,7 @@ use crate::{
     Id, Position, Range,
     access::{Header, Member, Refusal, ViewId},
     entry::{Entry, Permission, VerifiedEntry, Who},
-    storage::{Epoch, Measure},
+    storage::{Epoch, Measure, Meta, MetaChanges},
 };
 
 /// A place that keeps trees. Every call blocks until it is done.
@@ -84,9 +84,6 @@ pub trait Snapshot: Send + Sync {
     fn audit(&self, tree: &Id, after: Option<Position>, limit: usize) -> Result<Audit, StorageError>;
 }
 
-/// A key of the node's metadata, and its value.
-pub type Meta = (Vec<u8>, Vec<u8>);
-
 /// What a store is to change, in one durable transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -120,7 +117,7 @@ pub enum Write {
         thorough: bool,
     },
     /// Changes the node's metadata: a value for a key, or nothing to remove it.
-    Meta(Vec<(Vec<u8>, Option<Vec<u8>>)>),
+    Meta(MetaChanges),
 }
 
 /// What a write did.

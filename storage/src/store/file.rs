@@ -36,7 +36,7 @@ impl Default for Options {
 /// let folder = tempfile::tempdir()?;
 /// let path = folder.path().join("store");
 /// let store = Redb::open(&path)?;
-/// store.write(&Write::Meta(vec![(b"colour".to_vec(), Some(b"green".to_vec()))]))?;
+/// store.write(&Write::Meta(vec![(b"colour".to_vec(), Some(b"green".to_vec()))].into()))?;
 /// drop(store);
 /// assert_eq!(Redb::open(&path)?.snapshot()?.meta(b"colour")?, Some(b"green".to_vec()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -135,7 +135,7 @@ fn work(parts: &Receiver<Part>, report: &Report) {
 /// let threads = Threads::default();
 /// let report = Arc::new(move |event: Event| told.send(format!("{event:?}")).unwrap());
 /// let writer = Writer::start(&threads, Arc::new(Full), report)?;
-/// writer.write(Number(7), Write::Meta(Vec::new()));
+/// writer.write(Number(7), Write::Meta([].into()));
 /// assert!(heard.recv().unwrap().starts_with("Written(Number(7), Err"));
 /// drop(writer);
 /// threads.join();
