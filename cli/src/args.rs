@@ -239,11 +239,41 @@ pub(crate) enum KeysAction {
         /// A name for people to recognise the key by
         #[arg(long)]
         name: Option<String>,
+        /// Sign with the root key, which ranks above everybody, in place of the node's own
+        #[arg(long)]
+        as_root: bool,
     },
     /// Revoke what a key was granted
     Revoke {
         /// A public key, or `*` for everybody
         key: Who,
+        /// Sign with the root key, which ranks above everybody, in place of the node's own
+        #[arg(long)]
+        as_root: bool,
+    },
+    /// Move the root key of the database out of this node, or back into it
+    Root {
+        /// Which way
+        #[command(subcommand)]
+        action: RootAction,
+    },
+}
+
+/// Which way the root key goes.
+#[derive(Clone, Debug, Subcommand, Serialize, Deserialize)]
+pub(crate) enum RootAction {
+    /// Write the root key to a file that is not there yet, and remove it from this node
+    Export {
+        /// The file, made for its owner alone; `-` is standard output
+        file: PathBuf,
+        /// Leave it in this node too
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Take the root key into this node
+    Import {
+        /// The file; `-` is standard input
+        file: PathBuf,
     },
 }
 
@@ -283,7 +313,16 @@ pub(crate) struct Serve {
 impl Command {
     /// Paths as seen from everywhere, since another process may carry the command out.
     pub(crate) fn absolute(mut self) -> std::io::Result<Self> {
-        let (Self::Import { file: path, .. } | Self::Export { file: Some(path), .. }) = &mut self else {
+        let (Self::Import { file: path, .. }
+        | Self::Export { file: Some(path), .. }
+        | Self::Keys {
+            action:
+                Some(KeysAction::Root {
+                    action: RootAction::Export { file: path, .. } | RootAction::Import { file: path },
+                }),
+            ..
+        }) = &mut self
+        else {
             return Ok(self);
         };
         if path.as_os_str() != STANDARD {

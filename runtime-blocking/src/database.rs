@@ -6,7 +6,7 @@ use pleach_core::{
     Id, Position, SecretKey,
     document::{Doc, Draft, Scope, StoreType},
     entry::{Permission, VerifiedEntry, Who},
-    instance::{self, Change, DatabaseKey, DatabaseStats, Error, Verification},
+    instance::{self, Change, DatabaseKey, DatabaseStats, Error, RootKey, Verification},
     node::{Command, Damage, NodeError, Reply},
     storage::{Put, Snapshot},
 };
@@ -135,6 +135,38 @@ impl Database {
             Reply::Appended(put) => Ok(put),
             reply => Err(Error::unexpected(&reply)),
         }
+    }
+
+    /// The database's root key, if this node has it: it ranks above everybody. Open the database with it
+    /// ([`RootKey::key`]) to replace an administrator's key that was lost or stolen.
+    ///
+    /// ```
+    /// use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Memory};
+    /// let instance = Instance::open(Memory::new())?;
+    /// let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+    /// let root = db.root_key()?.expect("made with the database");
+    /// db.forget_root_key()?;
+    /// assert_eq!(db.root_key()?, None);
+    /// db.keep_root_key(&root)?;
+    /// assert_eq!(db.root_key()?, Some(root));
+    /// # Ok::<(), pleach_blocking::Error>(())
+    /// ```
+    pub fn root_key(&self) -> Result<Option<RootKey>, Error> {
+        Ok(RootKey::held(&*self.snapshot()?, &self.id)?)
+    }
+
+    /// Keeps the root key in this node, if it is the one that made this database. Returns once that is durable.
+    pub fn keep_root_key(&self, key: &RootKey) -> Result<(), Error> {
+        if key.tree() != self.id {
+            return Err(Error::NotTheRootKey(self.id));
+        }
+        let keep = key.keep(&*self.snapshot()?)?;
+        self.instance.ask(keep).map(drop)
+    }
+
+    /// Removes the root key from this node; returns once that is durable. Whoever has no copy then has lost it.
+    pub fn forget_root_key(&self) -> Result<(), Error> {
+        self.instance.ask(RootKey::forget(&self.id)).map(drop)
     }
 
     /// Calls `f` after each write on this node, in order, on a thread of its own.

@@ -42,7 +42,7 @@ pub use pleach_core::{
     entry::{Entry, EntryBuilder, Permission, Value, VerifiedEntry, Who},
     instance::{
         AccessRequest, Bootstrap, Change, Clock, DatabaseKey, DatabaseStats, Error, Error as SyncError,
-        Fault, Follow, Options, SyncPeerInfo, Verification,
+        Fault, Follow, Options, RootKey, RootKeyTextError, SyncPeerInfo, Verification,
     },
     node::{
         BootstrapRequest, Damage, NodeError, Notification, Origin, Progress, RequestStatus, SyncReport,

@@ -2,15 +2,18 @@
 
 use std::fmt;
 
-use pleach_core::entry::SETTINGS;
-use pleach_smol::{Id, SettingsStore, Who};
+use anyhow::{Context as _, ensure};
+use pleach_core::entry::{Permission, SETTINGS};
+use pleach_smol::{Database, DatabaseKey, Id, SettingsStore, Who};
 use serde::Serialize;
 
+use super::root_key;
 use crate::{
     args::KeysAction,
     context::Context,
     failure::Ending,
     output::{Shown, strong},
+    permission::Asked,
 };
 
 #[derive(Serialize)]
@@ -45,30 +48,68 @@ impl fmt::Display for Changed {
 }
 
 pub(super) async fn keys(cx: &Context, db: &str, action: Option<KeysAction>) -> anyhow::Result<Ending> {
-    let db = cx.database(db)?;
-    let settings = db.get_store_viewer::<SettingsStore>(SETTINGS)?;
-    let Some(action) = action else {
-        for member in settings.keys()? {
-            let (key, permission) = (member.who.to_string(), member.permission.to_string());
-            cx.out.put(&Held { key, permission, name: member.name })?;
+    let name = db;
+    let db = cx.database(name)?;
+    let changed = match action {
+        None => return list(cx, &db),
+        Some(KeysAction::Root { action }) => return root_key::root(cx, &db, action).await,
+        Some(KeysAction::Grant { key, permission, name: given, as_root }) => {
+            grant(&signed_by(db, name, as_root)?, key, permission, given.as_deref(), as_root).await?
         }
-        return Ok(Ending::Done);
+        Some(KeysAction::Revoke { key, as_root }) => revoke(&signed_by(db, name, as_root)?, key).await?,
     };
-    let txn = db.new_transaction()?;
-    let store = txn.get_store::<SettingsStore>(SETTINGS)?;
-    let (key, permission) = match action {
-        KeysAction::Grant { key, permission, name } => {
-            let own = settings.permission_of(Who::Key(cx.instance.device_key()))?;
-            let permission = permission.below(own)?;
-            store.grant(key, permission, name.as_deref())?;
-            (key, Some(permission.to_string()))
-        }
-        KeysAction::Revoke { key } => {
-            store.revoke(key)?;
-            (key, None)
-        }
-    };
-    let entry = txn.commit().await?.id;
-    cx.out.put(&Changed { key: key.to_string(), permission, entry })?;
+    cx.out.put(&changed)?;
     Ok(Ending::Done)
+}
+
+/// The database, opened with its root key if that is wanted.
+fn signed_by(db: Database, name: &str, as_root: bool) -> anyhow::Result<Database> {
+    if !as_root {
+        return Ok(db);
+    }
+    let root = db.root_key()?.with_context(|| {
+        format!("the root key is not in this node: bring it back with `pleach keys {name} root import FILE`")
+    })?;
+    Ok(Database::open(db.instance(), &db.root_id(), DatabaseKey::Secret(root.key().clone()))?)
+}
+
+fn list(cx: &Context, db: &Database) -> anyhow::Result<Ending> {
+    for member in db.get_store_viewer::<SettingsStore>(SETTINGS)?.keys()? {
+        let (key, permission) = (member.who.to_string(), member.permission.to_string());
+        cx.out.put(&Held { key, permission, name: member.name })?;
+    }
+    Ok(Ending::Done)
+}
+
+async fn grant(
+    db: &Database,
+    key: Who,
+    asked: Asked,
+    name: Option<&str>,
+    as_root: bool,
+) -> anyhow::Result<Changed> {
+    let txn = db.new_transaction()?;
+    let settings = txn.get_store::<SettingsStore>(SETTINGS)?;
+    let permission = match asked {
+        // One below the root key.
+        Asked::AdminBelow if as_root => Permission::Admin(0),
+        asked => asked.below(settings.permission_of(Who::Key(db.key().public()))?)?,
+    };
+    settings.grant(key, permission, name)?;
+    let entry = txn.commit().await?.id;
+    Ok(Changed { key: key.to_string(), permission: Some(permission.to_string()), entry })
+}
+
+async fn revoke(db: &Database, key: Who) -> anyhow::Result<Changed> {
+    let txn = db.new_transaction()?;
+    let settings = txn.get_store::<SettingsStore>(SETTINGS)?;
+    ensure!(
+        settings.outranks(db.key().public(), key)?,
+        "{key} does not rank below {}, so revoking it would have no effect: somebody of a higher rank can do it, or \
+         the root key (`--as-root`)",
+        db.key().public()
+    );
+    settings.revoke(key)?;
+    let entry = txn.commit().await?.id;
+    Ok(Changed { key: key.to_string(), permission: None, entry })
 }

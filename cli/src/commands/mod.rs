@@ -5,7 +5,7 @@
 //! | `about` | `init status` |
 //! | `databases` | `create list drop stats verify` |
 //! | `values` | `put get del` |
-//! | `keys` | `keys` |
+//! | `keys`, `root_key` | `keys` |
 //! | `log`, `graph` | `log` |
 //! | `transfer` | `import export` |
 //! | `sharing` | `ticket join` |
@@ -22,6 +22,7 @@ mod graph;
 mod keys;
 mod log;
 mod requests;
+mod root_key;
 mod sharing;
 mod transfer;
 mod values;

@@ -2,8 +2,10 @@
 
 mod demo;
 mod histories;
+mod keys;
 #[cfg(target_os = "linux")]
 mod kills;
+mod lost_keys;
 mod misuse;
 mod node;
 mod requests;

@@ -3,8 +3,9 @@
 use alloc::{string::String, vec::Vec};
 
 use crate::{
+    PublicKey,
     access::{GrantRecord, Member},
-    document::{DocStore, DocumentError, Scope, StoreType},
+    document::{DocStore, DocumentError, Scope, StoreType, reads::Reads},
     entry::{Permission, SETTINGS, Value, Who},
 };
 
@@ -80,6 +81,19 @@ impl SettingsStore {
     /// What a key, or everybody, may do.
     pub fn permission_of(&self, who: Who) -> Result<Option<Permission>, DocumentError> {
         Ok(self.0.reads.snapshot.permission(&self.0.reads.tree, &who)?)
+    }
+
+    /// Whether a revocation by `author` of what a name holds now has an effect: equals cannot remove each other,
+    /// nobody revokes itself or the root key.
+    pub fn outranks(&self, author: PublicKey, who: Who) -> Result<bool, DocumentError> {
+        let Reads { snapshot, tree, .. } = &self.0.reads;
+        let root = snapshot.entry(tree, tree)?.map(|root| Who::Key(root.view().author()));
+        if root == Some(who) || root == Some(Who::Key(author)) {
+            return Ok(root != Some(who));
+        }
+        let theirs = self.keys()?.into_iter().find(|member| member.who == who);
+        let own = self.permission_of(Who::Key(author))?;
+        Ok(theirs.is_none_or(|theirs| own > Some(theirs.permission)))
     }
 
     fn document(&self) -> DocStore {

@@ -82,6 +82,9 @@ pub enum Error {
         /// The key given.
         given: PublicKey,
     },
+    /// The key is not the one that made the database.
+    #[error("this is not the root key of database {0}: look for the one that was exported from it")]
+    NotTheRootKey(Id),
     /// The node answered another question: our bug.
     #[error("the node answered something else than it was asked ({0}): please report this")]
     Bug(String),

@@ -7,6 +7,7 @@
 //! | `key` | [`DatabaseKey`]: whom a database is opened as |
 //! | `options` | [`Options`]: how an instance is opened |
 //! | `prepare` | [`prepare`]: a store's node key, name and `_sync` tree, when it is opened |
+//! | `root_key` | [`RootKey`]: kept, moved out, brought back |
 //! | `sync_tree` | what the local tree `_sync` holds, [`SyncPeerInfo`] among it |
 //! | `stats` | [`DatabaseStats`]: counts, tips, the content hash |
 //! | `verify` | [`verify`]: the whole history again from the bytes; [`check`]: signatures on many cores |
@@ -21,6 +22,7 @@ mod key;
 mod options;
 mod prepare;
 mod replay;
+mod root_key;
 mod stats;
 pub mod sync_tree;
 mod verify;
@@ -32,6 +34,7 @@ pub use error::Error;
 pub use key::DatabaseKey;
 pub use options::Options;
 pub use prepare::{Prepared, prepare};
+pub use root_key::{RootKey, RootKeyTextError};
 pub use stats::{DatabaseStats, databases, stats, tips};
 pub use sync_tree::{Follow, SyncPeerInfo};
 pub use verify::{Checked, Fault, Verification, check, join_checked, verify};

@@ -12,11 +12,9 @@ use crate::{
     document::{DocumentError, newest_time},
     entry::{Entry, Permission, Who},
     limits::MAX_BATCH_ENTRIES,
-    node::{
-        BootstrapRequest, Difference, RequestStatus, create::Meta, difference::difference, known, requests,
-    },
+    node::{BootstrapRequest, Difference, RequestStatus, difference::difference, known, requests},
     session::{ARRIVALS, Known, OwnedAnswer, Query, answer},
-    storage::{Snapshot, StorageError},
+    storage::{MetaChanges, Snapshot, StorageError},
     wire::{AskOutcome, Have, MAX_TREE_NAME, NAMED_TIPS, TREES_PAGE, TreeLine},
 };
 
@@ -119,9 +117,9 @@ pub enum ReadReply {
     /// To [`Read::Difference`].
     Difference(Difference),
     /// To [`Read::Ask`]: the answer, and the change of metadata that comes before it.
-    Ask(AskOutcome, Meta),
+    Ask(AskOutcome, MetaChanges),
     /// To [`Read::Decide`]: the change of metadata; nothing if no such request is open.
-    Decide(Option<Meta>),
+    Decide(Option<MetaChanges>),
     /// To [`Read::Trees`].
     Trees {
         /// At most [`TREES_PAGE`].
@@ -171,10 +169,11 @@ pub fn perform(snapshot: &Arc<dyn Snapshot>, read: &Read) -> Result<ReadReply, S
         }
         Read::Ask { request, own } => {
             let (outcome, change) = requests::receive(snapshot, request, own)?;
-            Ok(ReadReply::Ask(outcome, change))
+            Ok(ReadReply::Ask(outcome, change.into()))
         }
         Read::Decide { request, status } => {
-            requests::decide(snapshot, request, *status).map(ReadReply::Decide)
+            let change = requests::decide(snapshot, request, *status)?;
+            Ok(ReadReply::Decide(change.map(Into::into)))
         }
         Read::Trees { proven, after } => trees(snapshot, proven.as_ref(), *after),
     }

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Id, PublicKey, canonical,
     entry::{Permission, Who},
-    node::create::{Meta, ROOT_KEY_PREFIX},
-    storage::{Snapshot, StorageError},
+    node::create::root_key_place,
+    storage::{MetaChange, Snapshot, StorageError},
     wire::AskOutcome,
 };
 
@@ -171,18 +171,18 @@ fn place(prefix: &[u8], key: &PublicKey, tree: &Id) -> Vec<u8> {
 }
 
 impl Table {
-    fn put(&self, request: &BootstrapRequest) -> Meta {
+    fn put(&self, request: &BootstrapRequest) -> Vec<MetaChange> {
         self.put_at((&request.key, &request.tree), request)
     }
 
-    fn put_at(&self, (key, tree): (&PublicKey, &Id), request: &BootstrapRequest) -> Meta {
+    fn put_at(&self, (key, tree): (&PublicKey, &Id), request: &BootstrapRequest) -> Vec<MetaChange> {
         Vec::from([
             (place(self.lines, key, tree), Some(canonical::to_vec(&Line::of(request)))),
             (place(self.metadata, key, tree), Some(request.metadata.clone())),
         ])
     }
 
-    fn remove(&self, line: &Line) -> Meta {
+    fn remove(&self, line: &Line) -> Vec<MetaChange> {
         Vec::from([(line.place(self.lines), None), (line.place(self.metadata), None)])
     }
 
@@ -241,7 +241,7 @@ pub(super) fn receive(
     snapshot: &Arc<dyn Snapshot>,
     request: &BootstrapRequest,
     own: &PublicKey,
-) -> Result<(AskOutcome, Meta), StorageError> {
+) -> Result<(AskOutcome, Vec<MetaChange>), StorageError> {
     let snapshot = &**snapshot;
     let (tree, key, wall) = (&request.tree, &request.key, request.received);
     let decided = DECIDED.one(snapshot, key, tree)?.filter(|line| line.id == request.id);
@@ -273,7 +273,7 @@ pub(super) fn receive(
 
 /// Whether this node can let somebody into a tree: its own key may, or it made the tree and keeps its root key.
 fn administers(snapshot: &dyn Snapshot, tree: &Id, own: &PublicKey) -> Result<bool, StorageError> {
-    let root = snapshot.meta(&[ROOT_KEY_PREFIX, tree.as_bytes()].concat())?;
+    let root = snapshot.meta(&root_key_place(tree))?;
     let permission = snapshot.permission(tree, &Who::Key(*own))?;
     let held = snapshot.summary(tree)?.is_some();
     Ok(held && (root.is_some() || permission.is_some_and(Permission::administers)))
@@ -281,7 +281,11 @@ fn administers(snapshot: &dyn Snapshot, tree: &Id, own: &PublicKey) -> Result<bo
 
 /// What must go so that one more request of a key has a place; nothing if there is no place for it. Only what has
 /// expired goes, and only when it stands in the way.
-fn room(snapshot: &dyn Snapshot, key: &PublicKey, wall: u64) -> Result<Option<Meta>, StorageError> {
+fn room(
+    snapshot: &dyn Snapshot,
+    key: &PublicKey,
+    wall: u64,
+) -> Result<Option<Vec<MetaChange>>, StorageError> {
     let all = snapshot.metas(OPEN.lines, None, MAX_REQUESTS)?;
     let own = [OPEN.lines, key.as_bytes()].concat();
     let is_own = |place: &[u8]| place.starts_with(&own);
@@ -306,7 +310,7 @@ pub(super) fn decide(
     snapshot: &Arc<dyn Snapshot>,
     id: &Id,
     status: RequestStatus,
-) -> Result<Option<Meta>, StorageError> {
+) -> Result<Option<Vec<MetaChange>>, StorageError> {
     let snapshot = &**snapshot;
     let Some(line) = OPEN.all(snapshot)?.into_iter().find(|line| line.id == *id) else {
         return Ok(None);
