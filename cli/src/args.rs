@@ -247,6 +247,10 @@ pub(crate) enum KeysAction {
     Revoke {
         /// A public key, or `*` for everybody
         key: Who,
+        /// Hide this entry of the key as well, and what the key wrote on top of it: an id, or its beginning as `log`
+        /// prints it
+        #[arg(long, value_name = "ENTRY")]
+        undo: Option<String>,
         /// Sign with the root key, which ranks above everybody, in place of the node's own
         #[arg(long)]
         as_root: bool,

@@ -1,7 +1,7 @@
 //! A transaction: one entry, over any number of stores.
 
 use pleach_core::{
-    Position,
+    Id, Position,
     document::{Changes, Draft, StoreType},
     instance::Error,
     node::{Command, Commit, Reply},
@@ -45,10 +45,44 @@ impl Transaction {
 
     /// Writes everything as one entry on top of all tips, and returns where it stands once it is durable.
     pub fn commit(self) -> Result<Position, Error> {
+        let commit = self.finish()?;
+        self.ask(Command::Commit(commit))
+    }
+
+    /// Writes everything as one entry that stands beside `entry` and all that builds on it. So a revocation in it also
+    /// hides what the revoked key had written there; what others wrote on top of that stays.
+    ///
+    /// ```
+    /// use pleach_blocking::{Database, DatabaseKey, Doc, DocStore, Instance, Memory, Permission, SecretKey, SettingsStore, Who};
+    /// let instance = Instance::open(Memory::new())?;
+    /// let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+    /// let eve = SecretKey::from_bytes([7; 32]);
+    /// let txn = db.new_transaction()?;
+    /// txn.get_store::<SettingsStore>("_settings")?.grant(Who::Key(eve.public()), Permission::Write(9), None)?;
+    /// txn.commit()?;
+    /// let txn = Database::open(&instance, &db.root_id(), eve.clone())?.new_transaction()?;
+    /// txn.get_store::<DocStore>("notes")?.set("title", "nonsense")?;
+    /// let written = txn.commit()?;
+    ///
+    /// let txn = db.new_transaction()?;
+    /// txn.get_store::<SettingsStore>("_settings")?.revoke(Who::Key(eve.public()))?;
+    /// txn.commit_beside(written.id)?;
+    /// assert_eq!(db.get_store_viewer::<DocStore>("notes")?.get("title")?, None);
+    /// # Ok::<(), pleach_blocking::Error>(())
+    /// ```
+    pub fn commit_beside(self, entry: Id) -> Result<Position, Error> {
+        let commit = self.finish()?;
+        self.ask(Command::Undo { entry, commit })
+    }
+
+    fn finish(&self) -> Result<Commit, Error> {
         let Changes { stores, touched } = self.draft.finish()?;
-        let tree = self.database.root_id();
-        let commit = Commit { tree, key: self.database.key().clone(), stores, paths: touched };
-        match self.database.instance().ask(Command::Commit(commit))? {
+        let (tree, key) = (self.database.root_id(), self.database.key().clone());
+        Ok(Commit { tree, key, stores, paths: touched })
+    }
+
+    fn ask(&self, command: Command) -> Result<Position, Error> {
+        match self.database.instance().ask(command)? {
             Reply::Committed(position) => Ok(position),
             reply => Err(Error::unexpected(&reply)),
         }

@@ -1,7 +1,9 @@
 //! Nodes that hear of a revocation at different times come to show the same.
 
+use std::collections::BTreeSet;
+
 use pleach_core::{
-    Id,
+    Id, Position, Range,
     document::{Draft, SettingsStore},
     entry::{Permission, SETTINGS, Who},
     node::{Command, Commit, NodeError, Reply},
@@ -31,8 +33,8 @@ impl Four {
         Self { world, tree, ann, dan, bob, eve }
     }
 
-    fn write(&mut self, host: HostId, path: &str, value: &str) {
-        self.world.write(host, self.tree, path, value).unwrap();
+    fn write(&mut self, host: HostId, path: &str, value: &str) -> Position {
+        self.world.write(host, self.tree, path, value).unwrap()
     }
 
     fn value(&self, host: HostId, path: &str) -> Option<String> {
@@ -44,12 +46,25 @@ impl Four {
     }
 
     fn revoke(&mut self, host: HostId, whom: HostId) {
+        let commit = self.revocation(host, whom);
+        let Ok(Reply::Committed(_)) = self.world.run(host, Command::Commit(commit)) else { panic!() };
+    }
+
+    /// A revocation that undoes what builds on an entry.
+    fn undo(&mut self, host: HostId, whom: HostId, entry: Id) -> Result<Position, NodeError> {
+        let commit = self.revocation(host, whom);
+        match self.world.run(host, Command::Undo { entry, commit })? {
+            Reply::Committed(position) => Ok(position),
+            reply => panic!("{reply:?}"),
+        }
+    }
+
+    fn revocation(&self, host: HostId, whom: HostId) -> Commit {
         let (key, secret) = (self.world.key(whom), self.world.secret(host));
         let draft = Draft::new(self.world.snapshot(host), self.tree, secret.public(), [0; 32]);
         draft.store::<SettingsStore>(SETTINGS).unwrap().revoke(Who::Key(key)).unwrap();
         let changes = draft.finish().unwrap();
-        let commit = Commit { tree: self.tree, key: secret, stores: changes.stores, paths: changes.touched };
-        let Ok(Reply::Committed(_)) = self.world.run(host, Command::Commit(commit)) else { panic!() };
+        Commit { tree: self.tree, key: secret, stores: changes.stores, paths: changes.touched }
     }
 
     /// What all these hosts hold is the same.
@@ -168,4 +183,129 @@ fn thousands_of_masked_entries_stop_no_sync() {
     four.same(&[four.ann, four.eve]);
     assert_eq!(four.value(four.ann, "eves").as_deref(), Some("on top of the flood"));
     assert_eq!(four.value(four.ann, "n7"), None);
+}
+
+#[test]
+fn a_revocation_that_undoes_hides_the_entry_and_what_the_key_wrote_above_it_everywhere() {
+    let mut four = Four::new(5);
+    four.write(four.bob, "before", "good work");
+    let first = four.write(four.bob, "first", "nonsense");
+    four.write(four.bob, "second", "more nonsense");
+    four.sync(four.eve, four.bob);
+    // Eve builds on it, and is no less honest for that.
+    let eves = four.write(four.eve, "eves", "shown");
+    for host in [four.ann, four.dan] {
+        four.sync(host, four.eve);
+    }
+    let revocation = four.undo(four.ann, four.bob, first.id).unwrap();
+    assert_eq!(BTreeSet::from_iter(four.world.tips(four.ann, four.tree)), BTreeSet::from([eves, revocation]));
+    for host in [four.dan, four.eve] {
+        four.sync(host, four.ann);
+    }
+    four.same(&[four.ann, four.dan, four.eve]);
+    for host in [four.ann, four.dan, four.eve] {
+        assert_eq!(four.value(host, "before").as_deref(), Some("good work"), "it stands below");
+        assert_eq!(four.value(host, "first"), None);
+        assert_eq!(four.value(host, "second"), None);
+        assert_eq!(four.value(host, "eves").as_deref(), Some("shown"));
+        assert_eq!(four.world.snapshot(host).audit(&four.tree, None, 999).unwrap().faults, []);
+    }
+    // The next commit joins both tips, and nothing of it brings the nonsense back.
+    let joined = four.write(four.ann, "after", "x");
+    assert_eq!(four.world.tips(four.ann, four.tree), [joined]);
+    assert_eq!(four.value(four.ann, "first"), None);
+}
+
+#[test]
+fn undoing_what_nobody_built_on_takes_it_out_of_the_shared_set() {
+    let mut four = Four::new(6);
+    let count = four.world.count(four.ann, four.tree);
+    let first = four.write(four.bob, "first", "nonsense");
+    four.write(four.bob, "second", "nonsense");
+    four.sync(four.ann, four.bob);
+    let revocation = four.undo(four.ann, four.bob, first.id).unwrap();
+    assert_eq!(four.world.tips(four.ann, four.tree), [revocation]);
+    assert_eq!(four.world.count(four.ann, four.tree), count + 1);
+}
+
+#[test]
+fn what_cannot_be_undone_is_an_error_and_nothing_is_written() {
+    let mut four = Four::new(7);
+    let before = (four.world.tips(four.ann, four.tree), four.world.count(four.ann, four.tree));
+    let nowhere = Id::of(b"nowhere");
+    assert_eq!(four.undo(four.ann, four.bob, nowhere), Err(NodeError::UnknownEntry(nowhere)));
+    assert_eq!(four.undo(four.ann, four.bob, four.tree), Err(NodeError::UndoRoot));
+    // What was undone already is in the shared set no more.
+    let first = four.write(four.bob, "first", "nonsense");
+    four.sync(four.ann, four.bob);
+    assert_ne!(before.0, four.world.tips(four.ann, four.tree));
+    four.undo(four.ann, four.bob, first.id).unwrap();
+    let after = (four.world.tips(four.ann, four.tree), four.world.count(four.ann, four.tree));
+    assert_eq!(four.undo(four.ann, four.bob, first.id), Err(NodeError::UnknownEntry(first.id)));
+    assert_eq!((four.world.tips(four.ann, four.tree), four.world.count(four.ann, four.tree)), after);
+}
+
+#[test]
+fn an_administrator_who_was_revoked_is_told_that_its_undoing_does_not_count() {
+    let mut four = Four::new(8);
+    let bobs = four.write(four.bob, "bobs", "good work");
+    four.sync(four.ann, four.bob);
+    four.revoke(four.ann, four.dan);
+    four.sync(four.eve, four.ann);
+    // Dan's key, on a node that knows of the revocation: apart from it, Dan is an administrator still.
+    let mut commit = four.revocation(four.eve, four.bob);
+    commit.key = four.world.secret(four.dan);
+    let told = four.world.run(four.eve, Command::Undo { entry: bobs.id, commit });
+    assert!(matches!(told, Err(NodeError::Masked(_))), "{told:?}");
+    assert_eq!(four.value(four.eve, "bobs").as_deref(), Some("good work"));
+    four.same(&[four.ann, four.eve]);
+}
+
+/// The parents that an undoing revocation is to have, by their definition.
+fn tips_without(entries: &[pleach_core::entry::Entry], entry: Id) -> BTreeSet<Id> {
+    let mut gone = BTreeSet::from([entry]);
+    let mut tips = BTreeSet::new();
+    for entry in entries {
+        let view = entry.view();
+        if gone.contains(&entry.id()) || view.parents().iter().any(|parent| gone.contains(&parent)) {
+            gone.insert(entry.id());
+            continue;
+        }
+        for parent in view.parents().iter() {
+            tips.remove(&parent);
+        }
+        tips.insert(entry.id());
+    }
+    tips
+}
+
+#[test]
+fn in_any_history_an_undoing_revocation_stands_on_the_tips_of_what_is_left() {
+    let mut forks = 0;
+    for seed in 0..40_u64 {
+        let mut four = Four::new(100 + seed);
+        let hosts = [four.ann, four.bob, four.eve, four.dan];
+        let mut random = pleach_core::Entropy::new([u8::try_from(seed).unwrap(); 32]);
+        for n in 0..30 {
+            let [who, whom, what] = random.draw::<3>().map(|byte| usize::from(byte % 4));
+            if what > 1 && who != whom {
+                four.sync(hosts[who], hosts[whom]);
+            } else {
+                four.write(hosts[who], &format!("p{n}"), "x");
+            }
+        }
+        for host in [four.bob, four.eve, four.dan] {
+            four.sync(four.ann, host);
+        }
+        let snapshot = four.world.snapshot(four.ann);
+        let entries = snapshot.entries(&four.tree, &Range::ALL, 999, usize::MAX).unwrap();
+        let [at] = random.draw();
+        let entry = entries[1 + usize::from(at) % (entries.len() - 1)].id();
+        let expected = tips_without(&entries, entry);
+        forks += usize::from(expected.len() > 1);
+        let revocation = four.undo(four.ann, four.bob, entry).unwrap();
+        let written = four.world.snapshot(four.ann).entry(&four.tree, &revocation.id).unwrap().unwrap();
+        assert_eq!(written.view().parents().iter().collect::<BTreeSet<_>>(), expected, "seed {seed}");
+    }
+    assert!(forks > 5, "most of these histories fork: {forks}");
 }

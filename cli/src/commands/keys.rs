@@ -7,7 +7,7 @@ use pleach_core::entry::{Permission, SETTINGS};
 use pleach_smol::{Database, DatabaseKey, Id, SettingsStore, Who};
 use serde::Serialize;
 
-use super::root_key;
+use super::{log, root_key};
 use crate::{
     args::KeysAction,
     context::Context,
@@ -56,7 +56,9 @@ pub(super) async fn keys(cx: &Context, db: &str, action: Option<KeysAction>) -> 
         Some(KeysAction::Grant { key, permission, name: given, as_root }) => {
             grant(&signed_by(db, name, as_root)?, key, permission, given.as_deref(), as_root).await?
         }
-        Some(KeysAction::Revoke { key, as_root }) => revoke(&signed_by(db, name, as_root)?, key).await?,
+        Some(KeysAction::Revoke { key, undo, as_root }) => {
+            revoke(&signed_by(db, name, as_root)?, key, undo.as_deref()).await?
+        }
     };
     cx.out.put(&changed)?;
     Ok(Ending::Done)
@@ -100,7 +102,8 @@ async fn grant(
     Ok(Changed { key: key.to_string(), permission: Some(permission.to_string()), entry })
 }
 
-async fn revoke(db: &Database, key: Who) -> anyhow::Result<Changed> {
+async fn revoke(db: &Database, key: Who, undo: Option<&str>) -> anyhow::Result<Changed> {
+    let undo = undo.map(|entry| entry_of(db, key, entry)).transpose()?;
     let txn = db.new_transaction()?;
     let settings = txn.get_store::<SettingsStore>(SETTINGS)?;
     ensure!(
@@ -110,6 +113,22 @@ async fn revoke(db: &Database, key: Who) -> anyhow::Result<Changed> {
         db.key().public()
     );
     settings.revoke(key)?;
-    let entry = txn.commit().await?.id;
+    let entry = match undo {
+        Some(undo) => txn.commit_beside(undo).await?.id,
+        None => txn.commit().await?.id,
+    };
     Ok(Changed { key: key.to_string(), permission: None, entry })
+}
+
+/// The entry to undo, which has to be by whom is revoked: nothing else would be hidden.
+fn entry_of(db: &Database, key: Who, text: &str) -> anyhow::Result<Id> {
+    let snapshot = db.snapshot()?;
+    let id = log::find(&*snapshot, &db.root_id(), text)?;
+    let entry = snapshot.entry(&db.root_id(), &id)?.context("the entry is gone")?;
+    let author = Who::Key(entry.view().author());
+    ensure!(
+        key == Who::Everyone || key == author || id == db.root_id(),
+        "the entry {id} is by {author}, not by {key}: name the first entry by {key} that is to go"
+    );
+    Ok(id)
 }

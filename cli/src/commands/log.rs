@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail, ensure};
 use pleach_core::{
     Range,
     entry::{Entry, EntryView, StoreData},
@@ -18,6 +18,9 @@ use crate::{
     import::{self, IMPORT},
     output::{Moment, Shown, faint, strong},
 };
+
+/// Positions read at once.
+const POSITIONS: usize = 4_096;
 
 /// Entries read at once.
 const PAGE: u64 = 256;
@@ -111,6 +114,30 @@ pub(super) fn log(cx: &Context, log: &args::Log) -> anyhow::Result<Ending> {
         Ok(true)
     })?;
     Ok(Ending::Done)
+}
+
+/// The entry with this id, or the only one whose id begins so.
+pub(super) fn find(snapshot: &dyn Snapshot, tree: &Id, text: &str) -> anyhow::Result<Id> {
+    if let Ok(id) = text.parse() {
+        let known = snapshot.headers(tree, &[id])?.into_iter().flatten().any(|header| header.shared);
+        ensure!(known, "no entry {id} in this database: see `pleach log`");
+        return Ok(id);
+    }
+    let mut found = None;
+    let mut range = Range::ALL;
+    loop {
+        let page = snapshot.positions(tree, &range, POSITIONS)?;
+        let Some(last) = page.last() else { break };
+        range.start = last.next();
+        for id in page.iter().map(|position| position.id).filter(|id| id.to_string().starts_with(text)) {
+            if let Some(other) = found.replace(id) {
+                bail!(
+                    "several entries begin with {text:?}, {other} and {id} among them: give more of the id"
+                );
+            }
+        }
+    }
+    found.with_context(|| format!("no entry of this database begins with {text:?}: see `pleach log`"))
 }
 
 /// What grants call the keys.

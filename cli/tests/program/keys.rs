@@ -131,3 +131,43 @@ fn revoking_who_does_not_rank_below_is_an_error_before_anything_is_written() {
     a.run(&["keys", "notes", "revoke", "*"]).good();
     assert_eq!(a.run(&["keys", "notes"]).lines.len(), 1, "the creator alone is left");
 }
+
+#[test]
+fn what_a_key_wrote_from_an_entry_on_is_undone_and_the_work_of_others_stays() {
+    let (a, b) = (Node::new(), Node::new());
+    let bob = b.key();
+    a.run(&["create", "notes"]).good();
+    a.run(&["keys", "notes", "grant", &bob, "write"]).good();
+    let serving = a.serve(&["--http", "127.0.0.1:0"]);
+    b.run(&["join", &a.text(&["ticket", "notes"], "ticket")]).good();
+    for (key, value) in [("before", "good"), ("first", "bad"), ("second", "bad")] {
+        b.run(&["put", "notes", "main", key, value]).good();
+    }
+    b.run(&["sync", "notes"]).good();
+    a.run(&["put", "notes", "main", "anns", "good"]).good();
+
+    let log = a.run(&["log", "notes"]).lines;
+    let id = |key: &str| {
+        let wrote = |line: &&Value| line["writes"][0]["key"] == key;
+        log.iter().find(wrote).unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    let undo = |entry: &str| a.run(&["keys", "notes", "revoke", &bob, "--undo", entry]);
+    let root = log.last().unwrap()["id"].as_str().unwrap();
+    assert!(undo(root).error(1).contains("cannot be undone"));
+    assert!(undo("").error(1).contains("several entries"));
+    assert!(undo("0000").error(1).contains("no entry"));
+    assert!(undo(&"a".repeat(52)).error(1).contains("no entry"));
+    assert!(undo(&id("anns")).error(1).contains("not by"), "somebody else wrote it");
+    let entries = a.text(&["stats", "notes"], "entries");
+    assert_eq!(entries, log.len().to_string(), "nothing was written so far");
+
+    undo(&id("first")[..8]).good();
+    let value =
+        |key: &str| a.run(&["get", "notes", "main", key]).lines.first().map(|line| line["value"].clone());
+    assert_eq!(value("before"), Some("good".into()));
+    assert_eq!(value("anns"), Some("good".into()));
+    assert_eq!((value("first"), value("second")), (None, None));
+    assert_eq!(a.run(&["stats", "notes"]).good()["tips"].as_array().unwrap().len(), 2);
+    assert_eq!(a.text(&["verify", "notes"], "ok"), "true");
+    serving.stop();
+}

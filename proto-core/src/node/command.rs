@@ -29,6 +29,14 @@ pub enum Command {
     },
     /// Write one entry on top of all tips. Replies [`Reply::Committed`] once it is durable.
     Commit(Commit),
+    /// Write one entry on top of the tips that the shared set has without an entry and all that builds on it: a
+    /// revocation in it masks what the revoked key wrote from there on. Replies [`Reply::Committed`].
+    Undo {
+        /// The lowest entry to undo.
+        entry: Id,
+        /// The transaction that revokes.
+        commit: Commit,
+    },
     /// Take entries that were made elsewhere: an import, a restored copy. Replies [`Reply::Appended`].
     Append {
         /// The tree.

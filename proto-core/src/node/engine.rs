@@ -5,8 +5,8 @@ use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use crate::{
     Entropy, Id, Now, Position, PublicKey, SecretKey,
     node::{
-        Action, Command, CommandId, Commit, Damage, Event, ExchangeId, NodeError, Notification, Number,
-        Origin, ReadReply, Reply,
+        Action, Command, CommandId, Damage, Event, ExchangeId, NodeError, Notification, Number, Origin,
+        ReadReply, Reply,
         create::create_root,
         deciding::{Decision, Requests, Settled},
         exchanges::Exchanges,
@@ -167,7 +167,8 @@ impl Node {
                     Err(error) => self.out.reply(id, Err(error)),
                 }
             }
-            Command::Commit(commit) => self.commit(id, commit),
+            Command::Commit(commit) => self.push(commit.tree, Job::Commit(id, commit)),
+            Command::Undo { entry, commit } => self.push(commit.tree, Job::Undo(id, entry, Box::new(commit))),
             Command::Append { tree, entries } => self.push(tree, Job::Append(id, entries)),
             Command::Drop(tree) => {
                 self.relations.forget(&tree);
@@ -202,10 +203,6 @@ impl Node {
         }
     }
 
-    fn commit(&mut self, id: CommandId, commit: Commit) {
-        self.push(commit.tree, Job::Commit(id, commit));
-    }
-
     fn push(&mut self, tree: Id, job: Job) {
         self.writes.entry(tree).or_insert_with(|| Writes::new(tree)).push(job, &mut self.out);
     }
@@ -228,9 +225,9 @@ impl Node {
         self.notice_damage(waiting, &reply);
         match waiting {
             Some(Waiting::Commit(tree)) => {
-                let reply = reply.map(|reply| match reply {
+                let reply = reply.map_err(NodeError::from).and_then(|reply| match reply {
                     ReadReply::Commit(context) => context,
-                    _ => None,
+                    other => Err(NodeError::Bug(alloc::format!("a commit was told {other:?}"))),
                 });
                 let Some(writes) = self.writes.get_mut(&tree) else { return };
                 let outcomes = writes.context(reply, self.now.wall, &mut self.out);
@@ -269,6 +266,9 @@ impl Node {
         for outcome in outcomes {
             match outcome {
                 Outcome::Committed { command, result } => {
+                    if matches!(result, Err(NodeError::Masked(_))) {
+                        self.untidy.insert(tree, self.now.monotonic.saturating_add(TIDY_AFTER));
+                    }
                     self.out.reply(command, result.map(Reply::Committed));
                 }
                 Outcome::Created { command, result } => {

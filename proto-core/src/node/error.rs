@@ -23,6 +23,17 @@ pub enum NodeError {
     /// The rules of access do not allow the entry.
     #[error("the entry {0} was refused: {1}")]
     Refused(Id, Refusal),
+    /// The caller named an entry that is not in the shared set.
+    #[error("no entry {0} in this database: see its log")]
+    UnknownEntry(Id),
+    /// The caller wanted to undo the root.
+    #[error("the first entry of a database cannot be undone: everything builds on it")]
+    UndoRoot,
+    /// The entry is valid and does not count.
+    #[error(
+        "the entry {0} does not count: its author was revoked by somebody; an administrator who still is one can do it"
+    )]
+    Masked(Id),
     /// Entries to append lack their parents.
     #[error("the parents of {0} entries are missing: append parents first")]
     MissingParents(usize),

@@ -44,6 +44,7 @@ mod repairs;
 mod requests;
 mod responder;
 mod talk;
+mod undo;
 mod writes;
 
 pub use action::{Action, Event, ExchangeEvent, ExchangeId, Number, Op, SnapshotId};

@@ -12,7 +12,10 @@ use crate::{
     document::{DocumentError, newest_time},
     entry::{Entry, Permission, Who},
     limits::MAX_BATCH_ENTRIES,
-    node::{BootstrapRequest, Difference, RequestStatus, difference::difference, known, requests},
+    node::{
+        BootstrapRequest, Difference, NodeError, RequestStatus, difference::difference, known, requests,
+        undo::tips_without,
+    },
     session::{ARRIVALS, Known, OwnedAnswer, Query, answer},
     storage::{MetaChanges, Snapshot, StorageError},
     wire::{AskOutcome, Have, MAX_TREE_NAME, NAMED_TIPS, TREES_PAGE, TreeLine},
@@ -39,6 +42,8 @@ pub enum Read {
         author: PublicKey,
         /// Store and path of everything written.
         paths: Vec<(String, String)>,
+        /// Leave this entry and its descendants out of the tips.
+        without: Option<Id>,
     },
     /// Whether a tree is held, and whether a peer may read it.
     Admit {
@@ -101,8 +106,8 @@ pub enum Read {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadReply {
-    /// To [`Read::Commit`]; nothing if the tree is not held.
-    Commit(Option<CommitContext>),
+    /// To [`Read::Commit`], or what is wrong with the question.
+    Commit(Result<CommitContext, NodeError>),
     /// To [`Read::Admit`], with what was last known of the peer.
     Admit(Admission, Option<Known>),
     /// To [`Read::Session`].
@@ -143,7 +148,7 @@ pub enum Admission {
 /// What a commit needs to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommitContext {
-    /// All tips.
+    /// What the entry stands on: all tips, or those without what is undone.
     pub tips: Vec<Position>,
     /// The time of the newest write at, above or below each path asked about; 0 if there is none.
     pub newest: Vec<u64>,
@@ -152,8 +157,11 @@ pub struct CommitContext {
 /// Answers a question from a snapshot. Blocks for as long as the store takes.
 pub fn perform(snapshot: &Arc<dyn Snapshot>, read: &Read) -> Result<ReadReply, StorageError> {
     match read {
-        Read::Commit { tree, author, paths } => {
-            commit_context(snapshot, tree, author, paths).map(ReadReply::Commit)
+        Read::Commit { tree, author, paths, without } => {
+            match commit_context(snapshot, tree, author, paths, without.as_ref()) {
+                Err(NodeError::Storage(error)) => Err(error),
+                context => Ok(ReadReply::Commit(context)),
+            }
         }
         Read::Admit { tree, proven } => {
             let known = known(snapshot, tree, proven.as_ref())?;
@@ -184,9 +192,10 @@ fn commit_context(
     tree: &Id,
     author: &PublicKey,
     paths: &[(String, String)],
-) -> Result<Option<CommitContext>, StorageError> {
+    without: Option<&Id>,
+) -> Result<CommitContext, NodeError> {
     if snapshot.summary(tree)?.is_none() {
-        return Ok(None);
+        return Err(NodeError::UnknownTree(*tree));
     }
     let mut tips = Vec::new();
     loop {
@@ -196,6 +205,9 @@ fn commit_context(
         if last {
             break;
         }
+    }
+    if let Some(entry) = without {
+        tips = tips_without(&**snapshot, tree, entry, &tips)?;
     }
     if tips.len() > crate::limits::MAX_PARENTS {
         tips = writable_first(snapshot, tree, author, tips)?;
@@ -208,7 +220,7 @@ fn commit_context(
             DocumentError::Storage(error) => error,
             other => StorageError::Damaged(other.to_string()),
         })?;
-    Ok(Some(CommitContext { tips, newest }))
+    Ok(CommitContext { tips, newest })
 }
 
 /// Merges are written over the first tips first: those whose ancestors let the author write.

@@ -18,6 +18,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) enum Job {
     Commit(CommandId, Commit),
+    /// A commit that stands beside an entry and what builds on it.
+    Undo(CommandId, Id, Box<Commit>),
     /// A new tree's first entry.
     Create(CommandId, VerifiedEntry),
     Append(CommandId, Vec<VerifiedEntry>),
@@ -165,6 +167,12 @@ impl Writes {
         let tree = self.tree;
         self.flight = match job {
             Job::Commit(command, commit) => self.start_commits(command, commit, out),
+            Job::Undo(command, entry, commit) => {
+                let (author, paths) = (commit.key.public(), commit.paths.clone());
+                let read = Read::Commit { tree, author, paths, without: Some(entry) };
+                out.read_once(Waiting::Commit(tree), read);
+                Flight::Reading(alloc::vec![(command, *commit)])
+            }
             Job::Create(command, root) => {
                 out.write(Waiting::Write(tree), Write::Put { tree, entries: alloc::vec![root] });
                 Flight::Create(command)
@@ -176,7 +184,7 @@ impl Writes {
             Job::Ingest(exchange, entries) => self.start_ingest(exchange, entries, out),
             Job::Merge(exchange, key, tips) => {
                 let (author, paths) = (key.public(), Vec::new());
-                out.read_once(Waiting::Commit(tree), Read::Commit { tree, author, paths });
+                out.read_once(Waiting::Commit(tree), Read::Commit { tree, author, paths, without: None });
                 Flight::ReadingTips(exchange, key, tips)
             }
             Job::Drop(command) => {
@@ -208,7 +216,8 @@ impl Writes {
             }
         }
         let paths = commits.iter().flat_map(|(_, commit)| commit.paths.iter().cloned()).collect();
-        out.read_once(Waiting::Commit(self.tree), Read::Commit { tree: self.tree, author, paths });
+        let read = Read::Commit { tree: self.tree, author, paths, without: None };
+        out.read_once(Waiting::Commit(self.tree), read);
         Flight::Reading(commits)
     }
 
@@ -240,7 +249,7 @@ impl Writes {
     /// The commits that waited have what they need: compose them and write.
     pub(super) fn context(
         &mut self,
-        reply: Result<Option<CommitContext>, StorageError>,
+        reply: Result<CommitContext, NodeError>,
         wall: u64,
         out: &mut Outbox,
     ) -> Vec<Outcome> {
@@ -256,9 +265,8 @@ impl Writes {
             }
         };
         let context = match reply {
-            Ok(Some(context)) => context,
-            Ok(None) => return self.fail_all(commits, &NodeError::UnknownTree(self.tree), out),
-            Err(error) => return self.fail_all(commits, &error.into(), out),
+            Ok(context) => context,
+            Err(error) => return self.fail_all(commits, &error, out),
         };
         let mut outcomes = Vec::new();
         let mut flight = Vec::new();
@@ -292,10 +300,10 @@ impl Writes {
         exchange: ExchangeId,
         key: &SecretKey,
         tips: &[Position],
-        (reply, wall): (Result<Option<CommitContext>, StorageError>, u64),
+        (reply, wall): (Result<CommitContext, NodeError>, u64),
         out: &mut Outbox,
     ) -> Vec<Outcome> {
-        if let Ok(Some(context)) = reply {
+        if let Ok(context) = reply {
             let mut composer = Composer::new(self.tree, wall, context.tips);
             if let Ok(merge) = composer.merge_naming(key, tips) {
                 let write = Write::Put { tree: self.tree, entries: composer.into_entries() };
@@ -390,9 +398,11 @@ impl Writes {
         let durable = put.stored.len().saturating_add(put.known);
         let mut outcomes = alloc::vec![Outcome::Wrote(put.stored)];
         let Some((id, refusal)) = put.refused else {
-            let done = |commit: Composed| Outcome::Committed {
-                command: commit.command,
-                result: Ok(commit.position),
+            // On all tips, what is valid counts. What stands on some of them may not.
+            let counts = put.masked == 0;
+            let done = |Composed { command, position, .. }| Outcome::Committed {
+                command,
+                result: if counts { Ok(position) } else { Err(NodeError::Masked(position.id)) },
             };
             outcomes.extend(commits.into_iter().map(done));
             return outcomes;
