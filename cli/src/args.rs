@@ -24,6 +24,9 @@ pub(crate) struct Cli {
     /// Print one JSON value a line, and errors as {"error": …} on standard error
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Read passphrases from this open file, one a line, in place of `PLEACH_PASSPHRASE` and the terminal
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) passphrase_fd: Option<u32>,
     /// What to do
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -37,6 +40,15 @@ pub(crate) enum Command {
         /// A name for people to recognise the node by
         #[arg(long)]
         name: Option<String>,
+        /// Keep the node's secret keys under a passphrase: from `PLEACH_PASSPHRASE`, or else asked for
+        #[arg(long)]
+        passphrase: bool,
+    },
+    /// Change the passphrase that the node's secret keys are under, or put them under one
+    Passphrase {
+        /// Keep the keys under none from now on
+        #[arg(long)]
+        remove: bool,
     },
     /// Create a database, and print its id
     Create {

@@ -11,6 +11,7 @@
 //! | `socket/` | how other commands reach a process that serves |
 //! | `demo/` | the tour |
 //! | `output/` | everything that is printed |
+//! | `passphrase` | where a passphrase comes from, and how it is changed |
 //! | `permission`, `failure` | permissions as people write them; how a command ends |
 
 #![forbid(unsafe_code)]
@@ -23,6 +24,7 @@ mod failure;
 mod import;
 mod node;
 mod output;
+mod passphrase;
 mod permission;
 mod serve;
 mod socket;

@@ -7,7 +7,9 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use pleach_smol::{Instance, Options, Redb, StorageError};
+use pleach_smol::{Instance, Options, Redb, Sealed, StorageError};
+
+use crate::passphrase::{self, Passphrases};
 
 /// The node's store.
 pub(crate) const STORE: &str = "node.redb";
@@ -60,21 +62,58 @@ pub(crate) fn name(data: &Path) -> anyhow::Result<Option<String>> {
 }
 
 /// Opens a node that exists.
-pub(crate) async fn open(data: &Path) -> anyhow::Result<Instance> {
+pub(crate) async fn open(data: &Path, asked: &mut Passphrases) -> anyhow::Result<Instance> {
+    expect(data)?;
+    let store = open_store(&data.join(STORE)).await?;
+    open_over(data, passphrase::unlock(store, asked)?).await
+}
+
+/// An error if there is no node.
+fn expect(data: &Path) -> anyhow::Result<()> {
     if !exists(data) {
         bail!("no node in {}: make one with `pleach init`, or name its folder with --data", data.display());
     }
-    open_or_make(data).await
+    Ok(())
 }
 
-/// Opens a node, or makes it.
-pub(crate) async fn open_or_make(data: &Path) -> anyhow::Result<Instance> {
+/// Opens a node, or makes it; a new one's keys come under a passphrase if that is wanted.
+pub(crate) async fn open_or_make(
+    data: &Path,
+    sealed: bool,
+    asked: &mut Passphrases,
+) -> anyhow::Result<Instance> {
     make_folder(data)?;
+    if !sealed {
+        let store = open_store(&data.join(STORE)).await?;
+        return open_over(data, passphrase::unlock(store, asked)?).await;
+    }
+    if exists(data) {
+        bail!("there is a node in {} already: `pleach passphrase` puts its keys under one", data.display());
+    }
+    // Before there is anything that would be left behind.
+    let chosen = asked.choose()?;
+    let store = passphrase::unlock(open_store(&data.join(STORE)).await?, asked)?;
+    store.change(Some(&chosen))?;
+    open_over(data, store).await
+}
+
+/// Puts the keys of a node that exists under another passphrase, or under none.
+pub(crate) async fn change_passphrase(
+    data: &Path,
+    remove: bool,
+    asked: &mut Passphrases,
+) -> anyhow::Result<()> {
+    expect(data)?;
+    let store = passphrase::unlock(open_store(&data.join(STORE)).await?, asked)?;
+    let chosen = if remove { None } else { Some(asked.change()?) };
+    Ok(store.change(chosen.as_deref().map(String::as_str))?)
+}
+
+async fn open_over(data: &Path, store: Sealed<Redb>) -> anyhow::Result<Instance> {
     let mut options = Options::new();
     if let Some(name) = name(data)? {
         options = options.display_name(&name);
     }
-    let store = open_store(&data.join(STORE)).await?;
     Ok(Instance::open_with(store, options).await?)
 }
 

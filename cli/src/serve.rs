@@ -11,6 +11,7 @@ use crate::{
     failure::Ending,
     node,
     output::{Output, faint, good},
+    passphrase::Passphrases,
     socket, transports,
 };
 
@@ -37,7 +38,12 @@ impl fmt::Display for Ready {
 }
 
 /// Serves the folder.
-pub(crate) async fn serve(data: &Path, out: &Output, serve: &Serve) -> anyhow::Result<Ending> {
+pub(crate) async fn serve(
+    data: &Path,
+    out: &Output,
+    serve: &Serve,
+    asked: &mut Passphrases,
+) -> anyhow::Result<Ending> {
     if socket::find(data)?.is_some() {
         bail!("{} is served already by another process: stop that one first", data.display());
     }
@@ -51,7 +57,7 @@ pub(crate) async fn serve(data: &Path, out: &Output, serve: &Serve) -> anyhow::R
     if serve.until_eof {
         thread::Builder::new().name("pleach-eof".to_owned()).spawn(move || wait_for_end(&stop))?;
     }
-    let instance = node::open(data).await?;
+    let instance = node::open(data, asked).await?;
     let sync = context::enabled(&instance).await?;
     transports::dial(&sync).await?;
     let mut addresses = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::{ffi::OsStr, io, path::Path, sync::Arc};
 
+use anyhow::ensure;
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use futures_lite::future;
 
@@ -13,6 +14,7 @@ use crate::{
     failure::{Ending, Misuse},
     node,
     output::{Output, Streams},
+    passphrase::{self, Passphrases},
     serve, socket,
 };
 
@@ -67,27 +69,34 @@ fn carry_out(cli: Cli, out: &Output) -> anyhow::Result<Ending> {
         command => command.absolute()?,
     };
     let data = node::folder(cli.data)?;
+    let mut asked = Passphrases::new(cli.passphrase_fd)?;
     match command {
-        Command::Serve(serve) => future::block_on(serve::serve(&data, out, &serve)),
-        command => ask_or_do(&data, command, out),
+        Command::Serve(serve) => future::block_on(serve::serve(&data, out, &serve, &mut asked)),
+        Command::Passphrase { remove } => passphrase::carry_out(&data, remove, out, &mut asked),
+        command => ask_or_do(&data, command, out, &mut asked),
     }
 }
 
 /// Has the command carried out by whoever serves the folder; does it here if nobody does.
-fn ask_or_do(data: &Path, command: Command, out: &Output) -> anyhow::Result<Ending> {
+fn ask_or_do(data: &Path, command: Command, out: &Output, asked: &mut Passphrases) -> anyhow::Result<Ending> {
     if let Some(server) = socket::find(data)? {
+        ensure!(
+            !matches!(command, Command::Init { passphrase: true, .. }),
+            "there is a node in {} already, and it is served: stop that process, then use `pleach passphrase`",
+            data.display()
+        );
         return server.ask(command, out.is_json(), out.sink());
     }
     future::block_on(async {
         let opened = match &command {
-            Command::Init { name } => {
+            Command::Init { name, passphrase } => {
                 node::make_folder(data)?;
                 if let Some(name) = name {
                     node::set_name(data, name)?;
                 }
-                node::open_or_make(data).await
+                node::open_or_make(data, *passphrase, asked).await
             }
-            _ => node::open(data).await,
+            _ => node::open(data, asked).await,
         };
         let instance = match opened {
             Ok(instance) => instance,

@@ -54,6 +54,8 @@ pub use pleach_core::{
 pub use pleach_storage::Memory;
 #[cfg(feature = "redb")]
 pub use pleach_storage::Redb;
+#[cfg(feature = "passphrase")]
+pub use pleach_storage::{SealError, Sealed, passphrase_needed};
 pub use pleach_transports::host::Callback;
 #[cfg(feature = "http")]
 pub use pleach_transports::http::HttpTransport;

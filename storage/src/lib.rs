@@ -16,6 +16,7 @@
 //! | `rows` | rows of writes: keys, queries |
 //! | `snapshot` | reading |
 //! | `repair` | making a damaged tree whole again |
+//! | `sealed` | secret keys under a passphrase, over any store |
 //! | `audit` | checking what is stored again |
 //! | `conformance` | the suite that every store passes |
 
@@ -30,12 +31,16 @@ mod put;
 mod record;
 mod repair;
 mod rows;
+#[cfg(feature = "passphrase")]
+mod sealed;
 mod sharing;
 mod snapshot;
 mod store;
 mod tables;
 mod tree;
 
+#[cfg(feature = "passphrase")]
+pub use sealed::{SealError, Sealed, passphrase_needed};
 pub use store::Memory;
 #[cfg(feature = "redb")]
 pub use store::{DEFAULT_CACHE_BYTES, Options, Redb};

@@ -35,7 +35,7 @@ use crate::{args::Command, context::Context, failure::Ending};
 /// Carries out a command.
 pub(crate) async fn run(cx: &Context, command: Command) -> anyhow::Result<Ending> {
     match command {
-        Command::Init { name } => about::init(cx, name.as_deref()),
+        Command::Init { name, .. } => about::init(cx, name.as_deref()),
         Command::Status => about::status(cx).await,
         Command::Create { name, public } => databases::create(cx, &name, public).await,
         Command::List => databases::list(cx),
@@ -56,7 +56,10 @@ pub(crate) async fn run(cx: &Context, command: Command) -> anyhow::Result<Ending
         Command::Peers => exchange::peers(cx).await,
         Command::Trees { address } => exchange::trees(cx, &address).await,
         Command::Watch { db } => watch::watch(cx, db.as_deref()).await,
-        Command::Serve(_) | Command::Demo { .. } | Command::Completions { .. } => {
+        Command::Passphrase { .. }
+        | Command::Serve(_)
+        | Command::Demo { .. }
+        | Command::Completions { .. } => {
             bail!("this command is carried out by the process that it is given to")
         }
     }

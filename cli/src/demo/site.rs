@@ -19,6 +19,7 @@ use crate::{
     failure::Ending,
     node,
     output::{Capture, Output},
+    passphrase::Passphrases,
     socket, transports,
 };
 
@@ -74,7 +75,7 @@ impl Answer {
 impl Site {
     /// A node in this process, made if it is not there.
     pub(super) fn here(name: &'static str, data: &Path) -> anyhow::Result<Self> {
-        let instance = future::block_on(node::open_or_make(data))?;
+        let instance = future::block_on(node::open_or_make(data, false, &mut Passphrases::new(None)?))?;
         future::block_on(async {
             let sync = context::enabled(&instance).await?;
             transports::dial(&sync).await

@@ -8,6 +8,7 @@ mod kills;
 mod lost_keys;
 mod misuse;
 mod node;
+mod passphrase;
 mod requests;
 #[cfg(unix)]
 mod serial;

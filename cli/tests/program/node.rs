@@ -22,7 +22,7 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    fn new(output: &Output) -> Self {
+    pub(crate) fn new(output: &Output) -> Self {
         let stdout = String::from_utf8(output.stdout.clone()).unwrap();
         let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
         Self {
@@ -117,9 +117,16 @@ impl Node {
 
     /// Starts to serve, and waits until it is ready.
     pub(crate) fn serve(&self, args: &[&str]) -> Serving {
+        self.serve_with(args, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub(crate) fn serve_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Serving {
         let mut all = vec!["serve", "--until-eof"];
         all.extend(args);
-        let mut child = self.command(&all).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut command = self.command(&all);
+        command.envs(variables.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let input = child.stdin.take();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut addresses = Vec::new();

@@ -33,7 +33,7 @@ pub use clock::Clock;
 pub use error::Error;
 pub use key::DatabaseKey;
 pub use options::Options;
-pub use prepare::{Prepared, prepare};
+pub use prepare::{Prepared, is_secret, prepare};
 pub use root_key::{RootKey, RootKeyTextError};
 pub use stats::{DatabaseStats, databases, stats, tips};
 pub use sync_tree::{Follow, SyncPeerInfo};

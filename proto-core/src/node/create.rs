@@ -11,7 +11,7 @@ use crate::{
     storage::MetaChanges,
 };
 
-const ROOT_KEY_PREFIX: &[u8] = b"root-key/";
+pub(crate) const ROOT_KEY_PREFIX: &[u8] = b"root-key/";
 
 /// The key under which the metadata keeps the root key of a tree, while this node has it.
 pub fn root_key_place(tree: &Id) -> Vec<u8> {

@@ -51,6 +51,7 @@ pub use action::{Action, Event, ExchangeEvent, ExchangeId, Number, Op, SnapshotI
 pub use command::{
     Command, CommandId, Commit, Damage, Notification, Origin, Progress, Reply, SyncReport, TreeInfo,
 };
+pub(crate) use create::ROOT_KEY_PREFIX;
 pub use create::root_key_place;
 pub use difference::Difference;
 pub use engine::Node;

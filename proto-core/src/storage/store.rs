@@ -18,6 +18,16 @@ pub trait Store: Send + Sync {
     fn write(&self, write: &Write) -> Result<Written, StorageError>;
 }
 
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StorageError> {
+        (**self).snapshot()
+    }
+
+    fn write(&self, write: &Write) -> Result<Written, StorageError> {
+        (**self).write(write)
+    }
+}
+
 /// An unchanging state of a store. `tree` names a tree that the store holds; of one that it does not hold, all
 /// answers are empty.
 pub trait Snapshot: Send + Sync {
