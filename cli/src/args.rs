@@ -114,6 +114,9 @@ pub(crate) enum Command {
     Ticket {
         /// Id or name
         db: String,
+        /// Draw it as a QR code as well
+        #[arg(long)]
+        qr: bool,
     },
     /// Fetch a database by its ticket, and keep it the same from now on
     Join(Join),

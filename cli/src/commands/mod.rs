@@ -49,7 +49,7 @@ pub(crate) async fn run(cx: &Context, command: Command) -> anyhow::Result<Ending
         Command::Log(log) => log::log(cx, &log),
         Command::Import { db, file } => transfer::import(cx, &db, &file).await,
         Command::Export { db, file } => transfer::export(cx, &db, file.as_deref()),
-        Command::Ticket { db } => sharing::ticket(cx, &db).await,
+        Command::Ticket { db, qr } => sharing::ticket(cx, &db, qr).await,
         Command::Join(join) => sharing::join(cx, &join).await,
         Command::Requests { all, action } => requests::requests(cx, all, action).await,
         Command::Sync { db, peer } => exchange::sync(cx, db.as_deref(), peer.as_deref()).await,

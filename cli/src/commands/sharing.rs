@@ -2,8 +2,9 @@
 
 use std::{fmt, time::Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use pleach_smol::{Address, DatabaseTicket, SyncPeerInfo, SyncReport};
+use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 use serde::Serialize;
 
 use super::{
@@ -20,22 +21,42 @@ use crate::{
 #[derive(Serialize)]
 struct Ticket {
     ticket: String,
+    #[serde(skip)]
+    code: Option<QrCode>,
 }
 
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(code) = &self.code {
+            // Terminals are dark far more often than not: what is light in the code is what is written.
+            let mut image = code.render::<Dense1x2>();
+            let image = image.dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
+            writeln!(f, "{image}")?;
+        }
         f.write_str(&self.ticket)
     }
 }
 
-pub(super) async fn ticket(cx: &Context, db: &str) -> anyhow::Result<Ending> {
+pub(super) async fn ticket(cx: &Context, db: &str, qr: bool) -> anyhow::Result<Ending> {
     let id = cx.id(db)?;
     let ticket = cx.sync().await?.create_ticket(&id)?;
     if ticket.addresses().is_empty() {
         cx.out.remark("no server is running: the ticket names no address (see `pleach serve`)")?;
     }
-    cx.out.put(&Ticket { ticket: ticket.to_string() })?;
+    let code = if qr { Some(code(&ticket)?) } else { None };
+    cx.out.put(&Ticket { ticket: ticket.to_string(), code })?;
     Ok(Ending::Done)
+}
+
+/// A QR code of a ticket. Ids and keys are in upper case in it, for which a character takes 5.5 bits in place of 8.
+fn code(ticket: &DatabaseTicket) -> anyhow::Result<QrCode> {
+    let keys = ticket.addresses().iter().filter_map(|address| address.key);
+    let texts = keys.map(|key| key.to_string()).chain([ticket.database().to_string()]);
+    let short = texts.fold(ticket.to_string(), |short, text| short.replace(&text, &text.to_uppercase()));
+    ensure!(short.parse().as_ref() == Ok(ticket), "the ticket cannot be shortened: take it as text");
+    QrCode::with_error_correction_level(short, EcLevel::L).map_err(|error| {
+        anyhow::anyhow!("the ticket does not fit into a QR code ({error}): serve on fewer addresses")
+    })
 }
 
 /// How an attempt to join ended.

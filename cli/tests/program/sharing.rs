@@ -92,6 +92,42 @@ fn everybody_may_join_what_is_public_and_only_a_writer_writes() {
     assert_eq!(b.text(&["keys", "news", "grant", "*", "write:2000"], "permission"), "write:2000");
 }
 
+/// The code that a terminal shows, read as a camera does.
+fn read_code(shown: &str) -> String {
+    let half = |symbol: char| match symbol {
+        ' ' => [false, false],
+        '\u{2580}' => [true, false],
+        '\u{2584}' => [false, true],
+        '\u{2588}' => [true, true],
+        other => panic!("no part of a code: {other:?}"),
+    };
+    let lines: Vec<Vec<[bool; 2]>> = shown.lines().map(|line| line.chars().map(half).collect()).collect();
+    // What is written is light. The edge of four modules is no part of the grid.
+    let size = lines[0].len() - 8;
+    let dark = |x: usize, y: usize| !lines[y / 2 + 2][x + 4][y % 2];
+    let grid = rqrr::SimpleGrid::from_func(size, dark);
+    rqrr::Grid::new(grid).decode().unwrap().1
+}
+
+#[test]
+fn a_ticket_is_drawn_as_a_code_that_says_the_same() {
+    let node = Node::new();
+    node.run(&["create", "notes"]).good();
+    let serving = node.serve(&["--http", "127.0.0.1:0"]);
+    let ticket = node.text(&["ticket", "notes"], "ticket");
+    assert_eq!(node.text(&["ticket", "notes", "--qr"], "ticket"), ticket);
+    let mut command = crate::node::program();
+    command.arg("--data").arg(node.data()).args(["ticket", "notes", "--qr"]);
+    let shown = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    let (code, line) = shown.trim_end().rsplit_once('\n').unwrap();
+    assert_eq!(line, ticket);
+    let read = read_code(code);
+    let parse = |text: &str| text.parse::<pleach_core::wire::DatabaseTicket>().unwrap();
+    assert_eq!(parse(&read), parse(&ticket));
+    assert!(code.lines().next().unwrap().chars().count() <= 57 + 8, "version 10 at most");
+    serving.stop();
+}
+
 #[test]
 fn a_peer_that_is_not_there_is_an_error_that_says_so() {
     let (a, b) = (Node::new(), Node::new());
