@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Read},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -11,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use async_channel::{Receiver, Sender};
 use futures_lite::future;
 use pleach_smol::{Instance, WeakInstance};
@@ -93,13 +94,16 @@ impl House {
         line.set_read_timeout(None)?;
         let caller = Arc::new(Caller { line: Mutex::new(line.try_clone()?) });
         let out = Output::new(request.json, caller.clone());
-        let ending = match self.carry_out(*request, line, &caller, &out) {
-            Ok(ending) => ending,
-            Err(error) => {
-                out.error(&error);
-                Ending::of(&error)
-            }
-        };
+        // A caller whose command met a fault of ours would otherwise wait for ever: the line has more than one holder.
+        let carried = catch_unwind(AssertUnwindSafe(|| self.carry_out(*request, line, &caller, &out)));
+        let ending =
+            match carried.unwrap_or_else(|_| Err(anyhow!("the server met a fault of its own: report it"))) {
+                Ok(ending) => ending,
+                Err(error) => {
+                    out.error(&error);
+                    Ending::of(&error)
+                }
+            };
         caller.send(&Frame::Exit(ending.code()))?;
         caller.lock().hang_up();
         Ok(())
