@@ -20,8 +20,8 @@ use pleach_core::{
     document::{Doc, DocStore, Draft, Scope, StoreType, content_hash},
     entry::{Permission, Value, Who},
     node::{
-        Action, Command, CommandId, Commit, Event, ExchangeEvent, ExchangeId, Node, NodeError, Notification,
-        Op, Reply, SnapshotId, SyncReport, perform,
+        Action, Arrival, Command, CommandId, Commit, Event, ExchangeEvent, ExchangeId, Node, NodeError,
+        Notification, Op, Reply, SnapshotId, SyncReport, perform,
     },
     storage::{Snapshot, StorageError, Store},
     wire::Address,
@@ -62,6 +62,8 @@ pub struct World {
     clock: u64,
     entropy: Entropy,
     fate: Decide,
+    /// How requests reach the hosts that answer them.
+    pub arrival: Arrival,
     /// Frames that arrived.
     pub frames: u64,
 }
@@ -121,6 +123,7 @@ impl World {
             clock: 0,
             entropy: Entropy::new(bytes),
             fate: Box::new(|_| Fate::Arrive),
+            arrival: Arrival::Streamed,
             frames: 0,
         }
     }
@@ -369,7 +372,10 @@ impl World {
         self.wires.insert(wire, Wire { ends: vec![(index, id), (target, accepted)], ..Wire::default() });
         self.due.push((index, Event::Exchange(id, ExchangeEvent::Opened { peer: Some(theirs) })));
         if !self.hosts[target].mute {
-            self.due.push((target, Event::Accepted { exchange: accepted, proven: Some(mine) }));
+            self.due.push((
+                target,
+                Event::Accepted { exchange: accepted, proven: Some(mine), arrival: self.arrival },
+            ));
         }
     }
 
@@ -388,7 +394,10 @@ impl World {
         asked.ends.insert(accepted, End { wire: number, side: 1, ops: VecDeque::new() });
         let inbox = [VecDeque::new(), request.into_iter().map(Part::Frame).chain([Part::End]).collect()];
         self.wires.insert(number, Wire { ends: vec![(host.0, accepted)], inbox, broken: false });
-        self.due.push((host.0, Event::Accepted { exchange: accepted, proven: proven.into() }));
+        self.due.push((
+            host.0,
+            Event::Accepted { exchange: accepted, proven: proven.into(), arrival: self.arrival },
+        ));
         let mut answer = Vec::new();
         loop {
             match self.wires.get_mut(&number)?.inbox[0].pop_front() {

@@ -10,7 +10,7 @@ use pleach_core::{
     Id, Position, PublicKey,
     entry::{Grant, Permission, Who},
     limits::MAX_BATCH_BYTES,
-    node::{Command, NodeError, Notification, Reply},
+    node::{Arrival, Command, NodeError, Notification, Reply},
     storage::{StorageError, Store},
     wire::Frame,
 };
@@ -95,7 +95,7 @@ fn nothing_new_costs_one_round_trip_and_few_bytes() {
 }
 
 #[test]
-fn a_request_brings_a_batch_at_most_and_a_push_takes_several() {
+fn a_request_that_arrives_as_a_whole_brings_a_batch_at_most() {
     let (maker, store, tip) = public_tree();
     let mut chain = Chain::new(maker.key(), maker.tree(), vec![tip], 1);
     let other = store.fork().unwrap();
@@ -103,6 +103,7 @@ fn a_request_brings_a_batch_at_most_and_a_push_takes_several() {
         store.write(&maker.put(&chain.grow(19, 200_000))).unwrap();
     }
     let mut world = World::new(15);
+    world.arrival = Arrival::Whole;
     let (alice, bob) = (world.host_over(Arc::new(other)), world.host_over(Arc::new(store)));
     let requests = Rc::new(RefCell::new(Vec::new()));
     let noted = Rc::clone(&requests);

@@ -2,7 +2,7 @@
 
 use std::task::{Context as Task, Poll};
 
-use pleach_core::PublicKey;
+use pleach_core::{PublicKey, node::Arrival};
 
 use crate::{Address, Context, TransportError};
 
@@ -74,6 +74,11 @@ pub trait Exchange: Send {
     /// gives such a message an effect stores this in the same transaction and refuses it the second time.
     fn nonce(&self) -> Option<[u8; 16]> {
         None
+    }
+
+    /// How requests are handed over.
+    fn arrival(&self) -> Arrival {
+        Arrival::Streamed
     }
 
     /// Reaches the peer and proves its key; ready at once on an accepted exchange.

@@ -91,6 +91,15 @@ pub enum Op {
     Close,
 }
 
+/// How the requests of an exchange reach the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Arrival {
+    /// Frame by frame, as the peer sends them: a cut costs what is between arrival and disk.
+    Streamed,
+    /// Only when all of a request is there: a cut costs the request.
+    Whole,
+}
+
 /// What happens to the node.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -103,6 +112,8 @@ pub enum Event {
         exchange: ExchangeId,
         /// The peer's node key, proven by the transport.
         proven: Option<PublicKey>,
+        /// How its requests arrive.
+        arrival: Arrival,
     },
     /// An answer to [`Action::Exchange`].
     Exchange(ExchangeId, ExchangeEvent),

@@ -98,8 +98,8 @@ impl Node {
         self.now = now;
         match event {
             Event::Command(id, command) => self.handle_command(id, command),
-            Event::Accepted { exchange, proven } => {
-                self.exchanges.accept(exchange, proven, now, &mut self.out);
+            Event::Accepted { exchange, proven, arrival } => {
+                self.exchanges.accept(exchange, (proven, arrival), now, &mut self.out);
             }
             Event::Exchange(id, event) => self.exchanges.event(id, event, now, &mut self.out),
             Event::Read(number, reply) => self.handle_read(number, reply),

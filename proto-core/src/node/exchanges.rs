@@ -11,7 +11,7 @@ use crate::{
     Id, Now, Position, PublicKey,
     entry::{Entry, EntryError, VerifiedEntry},
     node::{
-        BootstrapRequest, CommandId, ExchangeEvent, ExchangeId, NodeError, Op, ReadReply,
+        Arrival, BootstrapRequest, CommandId, ExchangeEvent, ExchangeId, NodeError, Op, ReadReply,
         ended::Ended,
         initiator::{Initiator, Purpose},
         outbox::{Asked, Outbox},
@@ -106,13 +106,19 @@ impl Exchanges {
     }
 
     /// A peer opened an exchange.
-    pub(super) fn accept(&mut self, id: ExchangeId, proven: Option<PublicKey>, now: Now, out: &mut Outbox) {
+    pub(super) fn accept(
+        &mut self,
+        id: ExchangeId,
+        (proven, arrival): (Option<PublicKey>, Arrival),
+        now: Now,
+        out: &mut Outbox,
+    ) {
         let accepted = self.all.values().filter(|e| matches!(e.role, Role::Responder(_))).count();
         if accepted >= MAX_ACCEPTED || proven == Some(self.own) || self.all.contains_key(&id) {
             out.exchange(id, Op::Close);
             return;
         }
-        let responder = Responder::new(id, proven, self.own, out);
+        let responder = Responder::new(id, (proven, arrival), self.own, out);
         self.insert(id, Role::Responder(responder), now, out);
     }
 

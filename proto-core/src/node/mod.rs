@@ -47,7 +47,7 @@ mod talk;
 mod undo;
 mod writes;
 
-pub use action::{Action, Event, ExchangeEvent, ExchangeId, Number, Op, SnapshotId};
+pub use action::{Action, Arrival, Event, ExchangeEvent, ExchangeId, Number, Op, SnapshotId};
 pub use command::{
     Command, CommandId, Commit, Damage, Notification, Origin, Progress, Reply, SyncReport, TreeInfo,
 };

@@ -6,9 +6,9 @@ use core::fmt::Display;
 use crate::{
     Id, Position, PublicKey,
     entry::{Entry, EntryError, VerifiedEntry},
-    limits::MAX_FRAME,
+    limits::{MAX_BATCH_BYTES, MAX_FRAME},
     node::{
-        BootstrapRequest, ExchangeEvent, ExchangeId, Op, Read, ReadReply,
+        Arrival, BootstrapRequest, ExchangeEvent, ExchangeId, Op, Read, ReadReply,
         exchanges::Next,
         giving::{self, Giving},
         outbox::{Outbox, Waiting},
@@ -30,11 +30,16 @@ const REFUSAL: usize = 256;
 /// Bytes of an answer to an access request at most.
 const ASKED: usize = 16;
 
+/// Bytes in a request that arrives as a whole: a batch, so that a cut costs no more than that.
+#[expect(clippy::cast_possible_truncation, reason = "it lies far below 2^32")]
+const MAX_WHOLE: u32 = MAX_BATCH_BYTES as u32;
+
 /// An exchange that a peer opened. Between requests it knows nothing but who the peer is.
 #[derive(Clone, Debug)]
 pub(super) struct Responder {
     id: ExchangeId,
     proven: Option<PublicKey>,
+    arrival: Arrival,
     own: PublicKey,
     phase: Phase,
 }
@@ -75,9 +80,14 @@ enum Then {
 }
 
 impl Responder {
-    pub(super) fn new(id: ExchangeId, proven: Option<PublicKey>, own: PublicKey, out: &mut Outbox) -> Self {
+    pub(super) fn new(
+        id: ExchangeId,
+        (proven, arrival): (Option<PublicKey>, Arrival),
+        own: PublicKey,
+        out: &mut Outbox,
+    ) -> Self {
         out.exchange(id, Op::Receive);
-        Self { id, proven, own, phase: Phase::Resting }
+        Self { id, proven, arrival, own, phase: Phase::Resting }
     }
 
     pub(super) const fn proven(&self) -> Option<PublicKey> {
@@ -272,6 +282,9 @@ impl Responder {
         // The salt is the initiator's; a responder takes it from the request.
         let mut config = Config::host(tree, Salt::default());
         config.pipeline = MAX_FRAMES;
+        if self.arrival == Arrival::Whole {
+            config.limits.message = MAX_WHOLE;
+        }
         let mut talk = Talk::responder(self.id, config);
         // The session asks for the frame that is here already.
         let result = talk.begin(frame, out);

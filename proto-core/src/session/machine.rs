@@ -4,7 +4,7 @@ use heapless::Vec;
 
 use crate::{
     Id, Position,
-    limits::MAX_BATCH_BYTES,
+    limits::MAX_MESSAGE,
     storage::{Fingerprint, Measure, Token},
     wire::{Capabilities, Frame, Kind, LIST, PeerLimits, Prefix, Salt, Tips},
 };
@@ -411,13 +411,8 @@ impl<const R: usize, const M: usize> Session<R, M> {
 
     /// Begins to write a message.
     pub(super) fn begin_message(&mut self) {
-        let both = self.peer.both(self.config.limits);
-        let message = usize::try_from(both.message).unwrap_or(usize::MAX);
-        self.budget = match self.role {
-            // Over HTTP a request is acted upon when all of it is there: one that is cut costs no more than a batch.
-            Role::Initiator => message.min(MAX_BATCH_BYTES),
-            Role::Responder => message,
-        };
+        let message = usize::try_from(self.peer.message).unwrap_or(usize::MAX);
+        self.budget = message.min(MAX_MESSAGE);
         self.until = None;
     }
 

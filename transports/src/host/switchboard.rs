@@ -234,9 +234,9 @@ impl Switchboard {
                 state.accepted = state.accepted.wrapping_add(1);
                 ExchangeId::accepted(state.accepted)
             };
-            let proven = exchange.peer();
+            let (proven, arrival) = (exchange.peer(), exchange.arrival());
             self.run(id, Some(exchange), None);
-            (self.report)(Event::Accepted { exchange: id, proven });
+            (self.report)(Event::Accepted { exchange: id, proven, arrival });
         }
     }
 }

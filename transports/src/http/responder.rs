@@ -8,6 +8,7 @@ use std::{
 use hyper::body::Bytes;
 use pleach_core::{
     PublicKey,
+    node::Arrival,
     wire::{Nonce, RequestDigest, ResponseHead, Transcript},
 };
 
@@ -93,6 +94,10 @@ impl Exchange for HttpResponder {
 
     fn nonce(&self) -> Option<[u8; 16]> {
         self.request.nonce
+    }
+
+    fn arrival(&self) -> Arrival {
+        Arrival::Whole
     }
 
     fn poll_open(&mut self, _task: &mut Task<'_>) -> Poll<Result<(), TransportError>> {
