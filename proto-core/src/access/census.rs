@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use crate::{
     PublicKey,
     access::{
-        Authority, Facts, View,
+        Authority, Facts, Rank, View,
         facts::required,
         resolve::{Memory, Resolution, Spared},
     },
@@ -28,6 +28,14 @@ impl Needs {
         match entry.settings() {
             Some(settings) => Self::Above(required(settings.grants.iter().map(|grant| grant.permission))),
             None => Self::Write,
+        }
+    }
+
+    /// Whether a rank suffices.
+    pub(super) fn are_met_by(self, rank: Rank) -> bool {
+        match self {
+            Self::Write => rank.permission().writes(),
+            Self::Above(bound) => rank.is_above(bound),
         }
     }
 }
@@ -81,10 +89,7 @@ impl Census {
         spared: Spared<'_>,
     ) -> Result<Option<Authority>, StorageError> {
         let found = self.resolution.rank_of(facts, &mut self.memory, author, before, spared)?;
-        let enough = found.filter(|(rank, _)| match needs {
-            Needs::Write => rank.permission().writes(),
-            Needs::Above(bound) => rank.is_above(bound),
-        });
+        let enough = found.filter(|(rank, _)| needs.are_met_by(*rank));
         Ok(enough.map(|(_, strongest)| strongest.into()))
     }
 }

@@ -5,8 +5,7 @@ use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use crate::{
     Id,
     access::{
-        Facts, GrantRef, Rank, Refusal, View, ViewId,
-        facts::required,
+        Facts, GrantRef, Needs, Rank, Refusal, View, ViewId,
         resolve::{Memory, Resolution, Strongest},
     },
     entry::{EntryView, Origin, Who},
@@ -174,13 +173,11 @@ fn resolution(facts: &dyn Facts, ids: &[ViewId]) -> Result<(Before, Resolution),
 
 /// Why the rank does not suffice for what the entry writes, if it does not.
 fn insufficient(rank: Rank, entry: &EntryView<'_>) -> Option<Refusal> {
-    let (author, has) = (entry.author(), rank.permission());
-    let Some(settings) = entry.settings() else {
-        return (!has.writes()).then_some(Refusal::ReadOnly { author });
-    };
-    if rank.is_above(required(settings.grants.iter().map(|grant| grant.permission))) {
+    if Needs::of(entry).are_met_by(rank) {
         return None;
     }
+    let (author, has) = (entry.author(), rank.permission());
+    let Some(settings) = entry.settings() else { return Some(Refusal::ReadOnly { author }) };
     let too_high = settings.grants.iter().find(|grant| !rank.is_above(grant.permission));
     match too_high {
         Some(grant) if has.administers() => {
@@ -193,7 +190,7 @@ fn insufficient(rank: Rank, entry: &EntryView<'_>) -> Option<Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::Permission;
+    use crate::{access::facts::required, entry::Permission};
 
     #[test]
     fn whoever_ranks_above_what_is_required_administers() {

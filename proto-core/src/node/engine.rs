@@ -267,7 +267,7 @@ impl Node {
             match outcome {
                 Outcome::Committed { command, result } => {
                     if matches!(result, Err(NodeError::Masked(_))) {
-                        self.untidy.insert(tree, self.now.monotonic.saturating_add(TIDY_AFTER));
+                        self.tidy_later(tree);
                     }
                     self.out.reply(command, result.map(Reply::Committed));
                 }
@@ -290,7 +290,7 @@ impl Node {
                     let peer = self.exchanges.peer(exchange);
                     if let Ok(put) = &result {
                         if put.masked > 0 {
-                            self.untidy.insert(tree, self.now.monotonic.saturating_add(TIDY_AFTER));
+                            self.tidy_later(tree);
                         }
                         self.wrote(tree, put.stored.clone(), Origin::Remote(peer));
                     }
@@ -323,6 +323,11 @@ impl Node {
             Some(Settled::Decided(command, result)) => self.out.reply(command, result.map(|()| Reply::Done)),
             None => {}
         }
+    }
+
+    /// A masked entry has come into a tree.
+    fn tidy_later(&mut self, tree: Id) {
+        self.untidy.insert(tree, self.now.monotonic.saturating_add(TIDY_AFTER));
     }
 
     /// Tells watchers and peers of entries that are durable now.

@@ -9,12 +9,15 @@ use crate::{
 };
 
 use super::{
-    Answer, Cut, Part, Query, Summary, separator,
+    Answer, CLAIMS, Cut, NEWEST, Part, Query, Summary, separator,
     walk::{Other, beside},
 };
 
 /// Entries in the parts of [`Cut::Newest`], from the top.
-const NEWEST: [u64; 6] = [4, 64, 512, 4_096, 32_768, 262_144];
+const PARTS: [u64; 6] = [NEWEST as u64, 64, 512, 4_096, 32_768, 262_144];
+
+// Each part, what is left below them, and that nothing is above.
+const _: () = assert!(PARTS.len() + 2 == CLAIMS, "a first request says no more than is remembered of it");
 
 /// An answer that owns what it lends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,7 +189,7 @@ fn ends(count: u64, cut: Cut) -> Vec<u64> {
         Cut::Newest => {
             let mut ends = Vec::new();
             let mut left = count;
-            for size in NEWEST {
+            for size in PARTS {
                 if left == 0 {
                     break;
                 }
