@@ -4,7 +4,7 @@ use pleach_core::{
     Id,
     entry::Permission,
     instance::{AccessRequest, Approval, Bootstrap, DatabaseKey, Error},
-    node::{self, BootstrapRequest, Command, NodeError, Reply, RequestStatus, SyncReport},
+    node::{self, BootstrapRequest, Command, NodeError, Reply, SyncReport},
     wire::{Address, AskOutcome, DatabaseTicket},
 };
 
@@ -75,18 +75,12 @@ impl Sync {
 
     /// Requests that were approved, the last about each key and database, oldest decision first.
     pub fn approved_bootstrap_requests(&self) -> Result<Vec<BootstrapRequest>, Error> {
-        self.decided(|status| matches!(status, RequestStatus::Approved { .. }))
+        Ok(node::approved_requests(&*self.instance()?.snapshot()?)?)
     }
 
     /// Requests that were rejected, the last about each key and database, oldest decision first.
     pub fn rejected_bootstrap_requests(&self) -> Result<Vec<BootstrapRequest>, Error> {
-        self.decided(|status| matches!(status, RequestStatus::Rejected { .. }))
-    }
-
-    fn decided(&self, wanted: impl Fn(&RequestStatus) -> bool) -> Result<Vec<BootstrapRequest>, Error> {
-        let mut requests = node::decided_requests(&*self.instance()?.snapshot()?)?;
-        requests.retain(|request| wanted(&request.status));
-        Ok(requests)
+        Ok(node::rejected_requests(&*self.instance()?.snapshot()?)?)
     }
 
     /// The request with this id, decided or not.

@@ -59,5 +59,5 @@ pub use error::NodeError;
 pub use read::{Admission, CommitContext, Read, ReadReply, perform};
 pub use requests::{
     BootstrapRequest, MAX_DECIDED, MAX_REQUESTS, MAX_REQUESTS_OF_KEY, REQUEST_EXPIRY, RequestStatus,
-    decided_requests, pending_requests, request,
+    approved_requests, decided_requests, pending_requests, rejected_requests, request,
 };

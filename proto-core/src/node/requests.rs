@@ -224,6 +224,20 @@ pub fn decided_requests(snapshot: &dyn Snapshot) -> Result<Vec<BootstrapRequest>
     lines.into_iter().map(|line| DECIDED.whole(snapshot, line)).collect()
 }
 
+/// Those of them that were approved.
+pub fn approved_requests(snapshot: &dyn Snapshot) -> Result<Vec<BootstrapRequest>, StorageError> {
+    let mut requests = decided_requests(snapshot)?;
+    requests.retain(|request| matches!(request.status, RequestStatus::Approved { .. }));
+    Ok(requests)
+}
+
+/// Those of them that were rejected.
+pub fn rejected_requests(snapshot: &dyn Snapshot) -> Result<Vec<BootstrapRequest>, StorageError> {
+    let mut requests = decided_requests(snapshot)?;
+    requests.retain(|request| matches!(request.status, RequestStatus::Rejected { .. }));
+    Ok(requests)
+}
+
 /// The request with this id, decided or not.
 pub fn request(snapshot: &dyn Snapshot, id: &Id) -> Result<Option<BootstrapRequest>, StorageError> {
     for table in [OPEN, DECIDED] {
