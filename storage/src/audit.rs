@@ -1,7 +1,10 @@
 //! Checking what is stored again: entries page by page, and behind the last page what only the whole can show.
 
+use std::collections::BTreeMap;
+
 use pleach_core::{
     Id, Position, Range,
+    access::{Census, Facts, Needs, ViewId},
     document::rows_of,
     entry::EntryView,
     storage::{Audit, Measure, Stamp, StorageError},
@@ -9,11 +12,12 @@ use pleach_core::{
 
 use crate::{
     layout::{Table, split_position},
-    record::{HeaderRecord, TreeRecord, decode},
+    masks::joined,
+    record::{HeaderRecord, Standing, TreeRecord, damaged, decode},
     rows,
     snapshot::Reading,
     tables::{Flow, Order, Span, View},
-    tree::{position, read_entry},
+    tree::{Tree, entry, kept, position, read_entry},
 };
 
 /// Checks at most `limit` entries (at least one) behind `after`.
@@ -52,6 +56,10 @@ pub(crate) fn page<V: View>(
     }
     if auditing.audit.next.is_none() {
         auditing.whole(tree)?;
+        // What does not read was reported, and nothing can be said of what stands on it.
+        if record.flip.is_none() && auditing.audit.faults.is_empty() {
+            auditing.rule(tree)?;
+        }
     }
     Ok(auditing.audit)
 }
@@ -189,7 +197,7 @@ impl<V: View> Auditing<'_, V> {
             edges += decode::<HeaderRecord>("a header", value).map_or(0, |header| u64::from(header.children));
             Ok(Flow::Continue(()))
         })?;
-        if edges != self.record.edges {
+        if edges != self.record.edges && self.record.flip.is_none() {
             self.fault(tree, "the numbers of children do not fit the number of parents");
         }
         let mut tips = Measure::default();
@@ -205,6 +213,60 @@ impl<V: View> Auditing<'_, V> {
         if aggregates.faults(view) != Ok(0) || aggregates.measure(view, &Range::ALL) != Ok(shared) {
             self.fault(tree, "the aggregates do not fit the entries");
         }
+        Ok(())
+    }
+}
+
+impl<V: View> Auditing<'_, V> {
+    /// What counts, by which grant, and what is shared, found out once more from the entries alone: a walk down from the
+    /// highest meets each after all that descends from it.
+    fn rule(&mut self, tree: Id) -> Result<(), StorageError> {
+        let view = &self.reading.view;
+        let facts = Tree { view, id: tree, record: Some(self.record) };
+        let mut census = Census::new(&facts, facts.view(ViewId(self.record.view))?)?;
+        let mut settings = BTreeMap::new();
+        for ordinal in 0..self.record.settings {
+            let record = facts.record(ordinal)?;
+            settings.insert(record.position, (ordinal, !record.revocations.is_empty()));
+        }
+        // By position, the revocations that descend from it, and whether a child of it is shared.
+        let mut front: BTreeMap<Position, (Vec<u32>, bool)> = BTreeMap::new();
+        let mut faults = Vec::new();
+        let all = self.record.tree().all();
+        for table in [Table::Tips, Table::OutsideHeaders] {
+            view.scan(table, &all, Order::Ascending, &mut |key, _| {
+                front.extend(split_position(key).map(|(_, position)| (position, (Vec::new(), false))));
+                Ok(Flow::Continue(()))
+            })?;
+        }
+        while let Some((place, (marks, has_children))) = front.pop_last() {
+            let missing = || damaged("an entry", format_args!("{} is not there", place.id));
+            let kept = kept(view, self.record.tree(), &place.id)?.ok_or_else(missing)?;
+            let entry = entry(view, self.record.tree(), &place.id)?.ok_or_else(missing)?;
+            let own = settings.get(&place).copied();
+            let authority = if let Some((ordinal, _)) = own {
+                census.authority_of_settings(&facts, ordinal)?
+            } else {
+                let before = facts.view(ViewId(kept.header.view))?;
+                census.authority(&facts, entry.view().author(), Needs::Write, &before, &marks)?
+            };
+            let standing = Standing::from(authority);
+            if standing != kept.header.standing {
+                faults.push((place.id, "whether it counts is not what the rule of access says"));
+            }
+            let shared = standing.counts() || has_children;
+            if shared != kept.shared {
+                faults.push((place.id, "whether it is shared is not what the rule of access says"));
+            }
+            let revokes = own.filter(|(_, revokes)| *revokes).map(|(ordinal, _)| ordinal);
+            for id in entry.view().parents().iter() {
+                let Some(parent) = position(view, self.record.tree(), &id)? else { continue };
+                let (known, children) = front.entry(parent).or_default();
+                *known = joined(known, &marks, revokes);
+                *children |= shared;
+            }
+        }
+        self.audit.faults.extend(faults.into_iter().map(|(id, what)| (id, what.to_owned())));
         Ok(())
     }
 }
@@ -227,8 +289,10 @@ mod tests {
         changes::Changes,
         conformance::Maker,
         layout::TreeNumber,
+        record::encode,
         store::Kept,
         tables::{MemoryTables, Tables},
+        tree::tree_record,
     };
 
     /// What an audit says after one pair of a table went, or had its last byte changed.
@@ -294,6 +358,36 @@ mod tests {
             );
             assert!(found > 0, "a pair of {table:?} belongs to nothing");
         }
+    }
+
+    #[test]
+    fn what_counts_and_is_shared_is_found_out_from_the_entries_alone() {
+        let maker = Maker::new(1);
+        let kept = Kept::open(MemoryTables::default()).unwrap();
+        let root = maker.root();
+        let chain = maker.chain(root.position(), 9);
+        let middle = chain[4].position();
+        kept.write(&maker.put([&root].into_iter().chain(&chain))).unwrap();
+        let key = TreeNumber(0).at(&middle);
+        let view = kept.tables().view().unwrap();
+        let header = view.get(Table::Headers, &key).unwrap().unwrap();
+        let header: HeaderRecord = decode("a header", &header).unwrap();
+        // Masked without a reason, rows and total and all.
+        let mut changes = Changes::default();
+        changes.put(Table::Headers, &key, encode(&HeaderRecord { standing: Standing::Masked, ..header }));
+        let entry = read_entry(&middle, &view.get(Table::Entries, &key).unwrap().unwrap()).unwrap();
+        let stamp = Stamp { time: entry.view().time(), position: middle };
+        let mut record = tree_record(&view, &maker.tree()).unwrap().unwrap();
+        for row in rows_of(&entry.view()) {
+            let (key, _) = rows::pair(TreeNumber(0), &row, &stamp, &entry.view().author());
+            changes.remove(Table::Rows, &key);
+            record.rows -= 1;
+        }
+        changes.put(Table::Trees, maker.tree().as_bytes(), encode(&record));
+        kept.tables().apply(changes).unwrap();
+        let audit = kept.snapshot().unwrap().audit(&maker.tree(), None, 999).unwrap();
+        assert_eq!(audit.faults.len(), 1, "{:?}", audit.faults);
+        assert_eq!(audit.faults[0].0, middle.id);
     }
 
     #[test]

@@ -23,6 +23,7 @@
 //! | `ViewNumbers` | tree, hash of the encoded view | its number |
 //! | `Grants` | tree, whom, ordinal (4 bytes) | the permission |
 //! | `Revocations` | tree, whom, ordinal (4 bytes) | nothing |
+//! | `Front` | tree, height, id | ordinals of the revocations that descend from an entry that a flip has yet to look at |
 //! | `Waiting` | tree's id, height, id | the canonical bytes of an entry whose ancestors were lost by damage |
 //!
 //! Entries, headers, tips, aggregates, arrivals and the tree's measure cover the shared set; what is stored beside it
@@ -53,12 +54,13 @@ pub(crate) enum Table {
     ViewNumbers,
     Grants,
     Revocations,
+    Front,
     Waiting,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Store,
         Self::Meta,
         Self::Trees,
@@ -76,6 +78,7 @@ impl Table {
         Self::ViewNumbers,
         Self::Grants,
         Self::Revocations,
+        Self::Front,
         Self::Waiting,
     ];
 
@@ -106,6 +109,7 @@ impl Table {
             Self::ViewNumbers => "view-numbers",
             Self::Grants => "grants",
             Self::Revocations => "revocations",
+            Self::Front => "front",
             Self::Waiting => "waiting",
         }
     }

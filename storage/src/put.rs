@@ -16,6 +16,7 @@ use crate::{
     aggregate::Aggregates,
     changes::Changes,
     layout::{Table, six, split_position},
+    masks::Step,
     record::{HeaderRecord, Standing as Stands, TreeRecord, damaged, encode},
     sharing::Sharing,
     store::next_tree_number,
@@ -43,6 +44,8 @@ pub(crate) struct Putting<V> {
     /// What counts by the settings that are stored, and the view that has them.
     census: Option<(ViewId, Census)>,
     pub(crate) sharing: Sharing,
+    /// What this write may still do of flips.
+    pub(crate) step: Step,
     held: BTreeSet<Id>,
     missing: BTreeSet<Id>,
     pub(crate) put: Put,
@@ -52,12 +55,19 @@ pub(crate) struct Putting<V> {
 pub(crate) fn put<V: View>(
     view: V,
     salt: &[u8; 32],
+    step: Step,
     tree: Id,
     entries: &[VerifiedEntry],
 ) -> Result<(Put, Changes), StorageError> {
     let record = tree_record(&view, &tree)?;
     let mut putting = Putting::new(Overlay::new(view), tree, record);
+    putting.step = step;
+    let carried_on = putting.carry_on_before()?;
     for (index, entry) in entries.iter().enumerate() {
+        if putting.flips() {
+            putting.put.unfinished = Some(index);
+            break;
+        }
         putting.take(index, entry.entry())?;
         if putting.put.refused.is_some() {
             break;
@@ -66,8 +76,11 @@ pub(crate) fn put<V: View>(
     if putting.put.refused.is_none() && !putting.put.stored.is_empty() {
         putting.take_waiting()?;
     }
+    if putting.flips() {
+        putting.put.unfinished.get_or_insert(entries.len());
+    }
     let put = putting.outcome();
-    if put.stored.is_empty() && put.masked == 0 {
+    if put.stored.is_empty() && put.masked == 0 && !carried_on {
         return Ok((put, Changes::default()));
     }
     let (record, mut changes) = putting.finish(salt)?;
@@ -97,6 +110,7 @@ impl<V: View> Putting<V> {
             judge: Judge::default(),
             census: None,
             sharing: Sharing::default(),
+            step: Step::ORDINARY,
             held: BTreeSet::new(),
             missing: BTreeSet::new(),
             put: Put::default(),
@@ -106,6 +120,22 @@ impl<V: View> Putting<V> {
     /// The same for a tree that is taken once more, under another number.
     pub(crate) fn anew(overlay: Overlay<V>, tree: Id, record: Option<TreeRecord>, number: u32) -> Self {
         Self { number: Some(number), ..Self::new(overlay, tree, record) }
+    }
+
+    /// Whether a revocation has not changed yet all that it changes: then no entry is taken.
+    pub(crate) fn flips(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.flip.is_some())
+    }
+
+    /// Goes on with what an earlier write left of a flip. Says whether there was something.
+    pub(crate) fn carry_on_before(&mut self) -> Result<bool, StorageError> {
+        if !self.flips() {
+            return Ok(false);
+        }
+        let Some(mut record) = self.record.take() else { return Ok(false) };
+        let result = self.carry_on(&mut record);
+        self.record = Some(record);
+        result.map(|()| true)
     }
 
     /// Takes an entry if its parents are here and it stands.
@@ -170,6 +200,10 @@ impl<V: View> Putting<V> {
             Ok(Flow::Continue(()))
         })?;
         for (key, entry) in ready {
+            if self.flips() {
+                // The rest waits for the next entries that come.
+                break;
+            }
             self.overlay.changes.remove(Table::Waiting, &key);
             let Some(entry) = entry else { continue };
             let facts = Tree { view: &self.overlay, id: self.tree, record: self.record.as_ref() };

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::layout::TreeNumber;
+use crate::{layout::TreeNumber, masks::Flip};
 use pleach_core::{
     PublicKey,
     access::Authority,
@@ -13,7 +13,7 @@ use pleach_core::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The format of everything in [`crate::layout`]. A store of another format is refused.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 /// What is kept of a tree as a whole.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,6 +45,8 @@ pub(crate) struct TreeRecord {
     pub(crate) stranger_bytes: u64,
     /// Parents of all entries in the shared set, each as often as it is one.
     pub(crate) edges: u64,
+    /// What a revocation changes and has not changed yet.
+    pub(crate) flip: Option<Flip>,
 }
 
 /// What is kept of an entry beside its bytes.
@@ -123,6 +125,7 @@ impl TreeRecord {
             strangers: 0,
             stranger_bytes: 0,
             edges: 0,
+            flip: None,
         }
     }
 

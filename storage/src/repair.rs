@@ -70,19 +70,24 @@ pub(crate) fn step<V: View>(
     let page = page(&view, old.tree(), after)?;
     let mut overlay = Overlay::new(view);
     let resumes = |progress: &Progress| Some(progress.after) == after && progress.arrival == old.arrival;
-    let (number, record, page) = match progress {
-        Some(progress) if resumes(&progress) => (progress.number, progress.record, page),
+    let (number, record, page, mut last) = match progress {
+        Some(progress) if resumes(&progress) => (progress.number, progress.record, page, after),
         left => {
             if let Some(left) = left {
                 clear(&mut overlay.changes, TreeNumber(left.number));
             }
             let number = next_tree_number(&mut overlay)?;
-            (number, None, self::page(&overlay.below, old.tree(), None)?)
+            (number, None, self::page(&overlay.below, old.tree(), None)?, None)
         }
     };
     let mut repaired = Repaired { rebuilt: true, next: page.next, ..Repaired::default() };
     let mut putting = Putting::anew(overlay, tree, record, number);
+    putting.carry_on_before()?;
     for (place, entry) in page.entries {
+        if putting.flips() {
+            break;
+        }
+        last = Some(place);
         let Some(entry) = entry else {
             repaired.damaged.push(place.id);
             continue;
@@ -96,6 +101,10 @@ pub(crate) fn step<V: View>(
             putting.overlay.changes.put(Table::Waiting, &key, entry.bytes().to_vec());
             repaired.waiting += 1;
         }
+    }
+    if putting.flips() {
+        // It goes on there, before any other entry is taken.
+        repaired.next = last;
     }
     let (record, mut changes) = putting.finish(&salt)?;
     if let Some(after) = repaired.next {

@@ -124,32 +124,27 @@ impl<V: View> Putting<V> {
         }
     }
 
-    /// Takes an entry that does not count and has no shared children out of the shared set, and with it those of its
-    /// ancestors that were there for its sake.
-    pub(crate) fn leave(&mut self, record: &mut TreeRecord, kept: Kept) -> Result<(), StorageError> {
+    /// Takes an entry that does not count and has no shared children out of the shared set.
+    pub(crate) fn leave(
+        &mut self,
+        record: &mut TreeRecord,
+        kept: Kept,
+        entry: &Entry,
+    ) -> Result<(), StorageError> {
         self.tip_no_more(record, kept.position);
-        let mut leaving = vec![kept];
-        while let Some(kept) = leaving.pop() {
-            let entry = self.entry(record, kept)?;
-            let key = record.tree().at(&kept.position);
-            self.overlay.changes.remove(Table::Entries, &key);
-            self.overlay.changes.remove(Table::Headers, &key);
-            self.keep_outside(record, Kept { shared: false, ..kept }, &entry);
-            record.shared = Measure::from(record.shared).minus(Measure::of(kept.position.id)).into();
-            self.sharing.leave(kept.position);
-            for id in entry.view().parents().iter() {
-                let mut parent = self.kept(record, &id)?;
-                parent.header.children = parent.header.children.saturating_sub(1);
-                record.edges = record.edges.saturating_sub(1);
-                self.put_header(record, parent);
-                if parent.header.children > 0 {
-                    continue;
-                }
-                if parent.header.standing.counts() {
-                    self.tip_now(record, parent.position);
-                } else {
-                    leaving.push(parent);
-                }
+        let key = record.tree().at(&kept.position);
+        self.overlay.changes.remove(Table::Entries, &key);
+        self.overlay.changes.remove(Table::Headers, &key);
+        self.keep_outside(record, Kept { shared: false, ..kept }, entry);
+        record.shared = Measure::from(record.shared).minus(Measure::of(kept.position.id)).into();
+        self.sharing.leave(kept.position);
+        for id in entry.view().parents().iter() {
+            let mut parent = self.kept(record, &id)?;
+            parent.header.children = parent.header.children.saturating_sub(1);
+            record.edges = record.edges.saturating_sub(1);
+            self.put_header(record, parent);
+            if parent.shared && parent.header.children == 0 {
+                self.tip_now(record, parent.position);
             }
         }
         Ok(())
@@ -163,15 +158,16 @@ impl<V: View> Putting<V> {
         record.outside += 1;
     }
 
-    /// Takes an entry back that was kept outside.
-    pub(crate) fn return_inside(
+    /// Takes an entry back that was kept outside, and tells its parents. Those that are outside follow in their turn.
+    pub(crate) fn return_alone(
         &mut self,
         record: &mut TreeRecord,
         kept: Kept,
         entry: &Entry,
     ) -> Result<(), StorageError> {
         self.drop_outside(record, kept);
-        self.enter(record, kept, entry)
+        self.enter_alone(record, kept, entry);
+        self.adopt(record, entry).map(drop)
     }
 
     fn drop_outside(&mut self, record: &mut TreeRecord, kept: Kept) {

@@ -113,6 +113,7 @@ impl<V: View> Snapshot for Reading<V> {
                 epoch: self.epoch(record.tree()),
                 name: self.name(record.tree())?,
                 view: ViewId(record.view),
+                flips: record.flip.is_some(),
             }))
         })
     }

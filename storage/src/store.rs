@@ -6,6 +6,7 @@ use std::{
 };
 
 use pleach_core::{
+    Id,
     limits::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES},
     storage::{Put, Snapshot, StorageError, Store, Write, Written},
 };
@@ -13,11 +14,12 @@ use pleach_core::{
 use crate::{
     changes::Changes,
     layout::Table,
+    masks::Step,
     put::{put, tidy, waiting},
-    record::{FORMAT, damaged, decode, encode},
+    record::{FORMAT, TreeRecord, damaged, decode, encode},
     repair,
     snapshot::Reading,
-    tables::{MemoryTables, Overlay, Tables, View},
+    tables::{Flow, MemoryTables, Order, Overlay, Span, Tables, View},
     tree::tree_record,
 };
 
@@ -34,6 +36,7 @@ const NEXT_TREE_KEY: &[u8] = b"next-tree";
 pub(crate) struct Kept<T> {
     tables: T,
     salt: [u8; 32],
+    step: Step,
     /// Held while a write goes on; the failure after which no more are taken.
     writing: Mutex<Option<StorageError>>,
 }
@@ -58,7 +61,30 @@ impl<T: Tables> Kept<T> {
             tables.apply(changes)?;
             salt
         };
-        Ok(Self { tables, salt, writing: Mutex::new(None) })
+        let kept = Self { tables, salt, step: Step::ORDINARY, writing: Mutex::new(None) };
+        // Where this fails, reading goes on as always; what is wrong is found by the next write.
+        let _ = kept.finish_flips();
+        Ok(kept)
+    }
+
+    /// Carries through what a process that ended in between has left.
+    fn finish_flips(&self) -> Result<(), StorageError> {
+        let mut flipping = Vec::new();
+        let all = Span::prefix(&[]);
+        self.tables.view()?.scan(Table::Trees, &all, Order::Ascending, &mut |key, value| {
+            // A record that does not read is found when the tree is used, and keeps the others from nobody.
+            let flips =
+                decode("a tree's record", value).is_ok_and(|record: TreeRecord| record.flip.is_some());
+            if let (true, Ok(tree)) = (flips, key.try_into()) {
+                flipping.push(Id::from_bytes(tree));
+            }
+            Ok(Flow::Continue(()))
+        })?;
+        for tree in flipping {
+            let write = Write::Put { tree, entries: Vec::new() };
+            while let Written::Put(Put { unfinished: Some(_), .. }) = self.write(&write)? {}
+        }
+        Ok(())
     }
 
     pub(crate) fn snapshot(&self) -> Result<Reading<T::View>, StorageError> {
@@ -91,7 +117,8 @@ impl<T: Tables> Kept<T> {
                 if entries.len() > MAX_BATCH_ENTRIES || bytes > MAX_BATCH_BYTES {
                     return Err(StorageError::Batch { entries: entries.len(), bytes });
                 }
-                let (put, changes): (Put, _) = put(self.tables.view()?, &self.salt, *tree, entries)?;
+                let (put, changes): (Put, _) =
+                    put(self.tables.view()?, &self.salt, self.step, *tree, entries)?;
                 Ok((Written::Put(put), changes))
             }
             Write::Drop { tree } => {
@@ -175,7 +202,17 @@ impl Memory {
     /// A store that holds the same and then goes its own way, at the cost of what changes.
     pub fn fork(&self) -> Result<Self, StorageError> {
         let tables = self.0.tables.fork()?;
-        Ok(Self(Kept { tables, salt: self.0.salt, writing: Mutex::new(None) }))
+        let Kept { salt, step, .. } = &self.0;
+        Ok(Self(Kept { tables, salt: *salt, step: *step, writing: Mutex::new(None) }))
+    }
+
+    /// The same store, which changes so few entries in one write when a revocation comes: for tests of what lies
+    /// between.
+    #[cfg(feature = "conformance")]
+    #[must_use]
+    pub fn in_steps_of(mut self, entries: usize) -> Self {
+        self.0.step = Step::of(entries);
+        self
     }
 }
 

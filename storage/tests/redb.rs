@@ -54,6 +54,16 @@ fn what_was_written_is_there_when_the_file_is_opened_again() {
 }
 
 #[test]
+fn a_revocation_is_carried_through_when_the_file_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    conformance::masks::steps_go_on_where_a_process_ended(Redb::open(&path).unwrap(), |store| {
+        drop(store);
+        Redb::open(&path).unwrap()
+    });
+}
+
+#[test]
 fn a_file_that_is_open_elsewhere_is_locked() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");

@@ -12,9 +12,12 @@ use pleach_core::{
         Permission::{self, Admin, Read, Write as Writes},
         VerifiedEntry, Who,
     },
-    storage::{OfPath, Paths, RowKind, RowQuery, Snapshot, Store, Write, Written},
+    storage::{OfPath, Paths, RowKind, RowQuery, Snapshot, Store},
 };
-use pleach_storage::{Memory, conformance::Maker};
+use pleach_storage::{
+    Memory,
+    conformance::{self, Maker},
+};
 use pleach_tests::rule::{History, Name, Said, Set};
 
 /// Histories in an ordinary run.
@@ -149,8 +152,7 @@ fn compare(snapshot: &dyn Snapshot, scribe: &Scribe, history: &History, set: &Se
 }
 
 fn put(store: &Memory, scribe: &Scribe, entry: &VerifiedEntry) -> bool {
-    let write = Write::Put { tree: scribe.maker.tree(), entries: vec![entry.clone()] };
-    let Written::Put(put) = store.write(&write).unwrap() else { panic!("not the outcome of a put") };
+    let put = conformance::put(store, &scribe.maker, [entry]);
     assert_eq!(put.held, [0_usize; 0], "its parents are there");
     put.refused.is_none()
 }
@@ -194,7 +196,8 @@ fn history(seed: u64, tally: &mut Tally) {
         masked = now;
     }
     for order in 0..ORDERS {
-        let store = Memory::new();
+        // A revocation is carried through in one write, or entry by entry.
+        let store = if order == 0 { Memory::new() } else { Memory::new().in_steps_of(1) };
         let mut set = Set::new();
         let mut left: Vec<usize> = (0..history.len()).collect();
         while !left.is_empty() {

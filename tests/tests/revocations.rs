@@ -1,6 +1,6 @@
 //! Nodes that hear of a revocation at different times come to show the same.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use pleach_core::{
     Id, Position, Range,
@@ -8,6 +8,7 @@ use pleach_core::{
     entry::{Permission, SETTINGS, Who},
     node::{Command, Commit, NodeError, Reply},
 };
+use pleach_storage::Memory;
 use pleach_tests::world::{HostId, World};
 
 /// Four hosts that hold a tree of the first: an administrator above another, and two writers.
@@ -22,8 +23,12 @@ struct Four {
 
 impl Four {
     fn new(seed: u64) -> Self {
+        Self::over(seed, Memory::new)
+    }
+
+    fn over(seed: u64, store: impl Fn() -> Memory) -> Self {
         let mut world = World::new(seed);
-        let [ann, dan, bob, eve] = [(); 4].map(|()| world.host());
+        let [ann, dan, bob, eve] = [(); 4].map(|()| world.host_over(Arc::new(store())));
         let given = [(dan, Permission::Admin(5)), (bob, Permission::Write(9)), (eve, Permission::Write(9))];
         let grants = given.map(|(host, given)| (Who::Key(world.key(host)), given)).into();
         let tree = world.create_with(ann, "notes", grants);
@@ -308,4 +313,43 @@ fn in_any_history_an_undoing_revocation_stands_on_the_tips_of_what_is_left() {
         assert_eq!(written.view().parents().iter().collect::<BTreeSet<_>>(), expected, "seed {seed}");
     }
     assert!(forks > 5, "most of these histories fork: {forks}");
+}
+
+#[test]
+fn while_a_revocation_is_on_its_way_peers_are_told_to_come_back_and_commits_wait() {
+    let mut busy = 0;
+    for seed in 0..24 {
+        let mut four = Four::over(seed, || Memory::new().in_steps_of(1));
+        let Four { tree, ann, dan, bob, eve, .. } = four;
+        for n in 0..12 {
+            four.write(bob, &format!("n{n}"), "by Bob");
+        }
+        four.sync(ann, bob);
+        four.revoke(dan, bob);
+        let commit = four.world.commit(ann, tree, "mine", "by Ann");
+        let [from_dan, from_ann] =
+            [dan, ann].map(|host| Command::Sync { address: four.world.address(host), tree });
+        let hears = four.world.command(ann, from_dan);
+        let flips = |world: &World| world.snapshot(ann).summary(&tree).unwrap().unwrap().flips;
+        while !flips(&four.world) {
+            assert!(four.world.step(), "seed {seed}: the revocation went through at once");
+        }
+        let asks = four.world.command(eve, from_ann);
+        let writes = four.world.command(ann, commit);
+        four.world.settle();
+        match four.world.outcome(eve, asks) {
+            Some(Ok(_)) => {}
+            Some(Err(NodeError::Busy(_))) => busy += 1,
+            other => panic!("seed {seed}: {other:?}"),
+        }
+        assert!(matches!(four.world.outcome(ann, writes), Some(Ok(_))), "seed {seed}");
+        assert!(matches!(four.world.outcome(ann, hears), Some(Ok(_))), "seed {seed}");
+        assert_eq!(four.value(ann, "n0"), None, "seed {seed}");
+        assert_eq!(four.value(ann, "mine").as_deref(), Some("by Ann"), "seed {seed}");
+        for host in [eve, dan] {
+            four.sync(host, ann);
+        }
+        four.same(&[ann, dan, eve]);
+    }
+    assert!(busy > 0, "nobody came in between");
 }

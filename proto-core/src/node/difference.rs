@@ -47,6 +47,9 @@ pub(super) fn difference(
     own: &PublicKey,
 ) -> Result<Difference, StorageError> {
     let tree = &have.tree;
+    if snapshot.summary(tree)?.is_some_and(|summary| summary.flips) {
+        return Err(StorageError::Flipping);
+    }
     let named: Vec<Id> = have.base.iter().map(|base| base.id).chain(ids.iter().copied()).collect();
     let mut held: Vec<Position> = Vec::new();
     let mut missing = Vec::new();

@@ -21,6 +21,7 @@ use crate::{
         pipeline::MAX_FRAMES,
         read::Admission,
         talk::{self, Counts, Talk},
+        writes::FLIP_DELAY,
     },
     session::{Blame, Config, Fault, Known, Outcome},
     storage::{Put, StorageError, Write},
@@ -204,6 +205,7 @@ impl Initiator {
     pub(super) fn read(&mut self, reply: Result<ReadReply, StorageError>, out: &mut Outbox) -> Next {
         let reply = match reply {
             Ok(reply) => reply,
+            Err(StorageError::Flipping) => return self.fail(NodeError::Busy(u64::from(FLIP_DELAY))),
             Err(error) => return self.fail(error.into()),
         };
         match (&mut self.phase, reply) {

@@ -15,6 +15,7 @@ use crate::{
         pipeline::MAX_FRAMES,
         read::Admission,
         talk::{self, Talk},
+        writes::FLIP_DELAY,
     },
     session::{Config, Fault},
     storage::{Put, StorageError},
@@ -240,9 +241,14 @@ impl Responder {
     }
 
     pub(super) fn read(&mut self, reply: Result<ReadReply, StorageError>, out: &mut Outbox) -> Next {
-        let Ok(reply) = reply else {
-            self.refuse(&Refusal::Failed, out);
-            return Next::On;
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(error) => {
+                let flips = error == StorageError::Flipping;
+                let busy = Refusal::Busy { delay: FLIP_DELAY };
+                self.refuse(if flips { &busy } else { &Refusal::Failed }, out);
+                return Next::On;
+            }
         };
         match (&mut self.phase, reply) {
             (Phase::Admitting { tree, frame }, ReadReply::Admit(admission, _)) => {

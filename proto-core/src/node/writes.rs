@@ -69,6 +69,18 @@ impl Repair {
     }
 }
 
+/// Milliseconds after which to ask again about a tree that a revocation is on its way through: a few steps of it.
+pub(super) const FLIP_DELAY: u32 = 1_000;
+
+/// Entries of which a store takes some in one write, since a revocation among them changes much, and the others after it.
+#[derive(Clone, Debug)]
+struct Putting {
+    entries: Vec<VerifiedEntry>,
+    /// Those before this one have been taken.
+    from: usize,
+    put: Put,
+}
+
 /// What the write in flight is for.
 #[derive(Clone, Debug)]
 enum Flight {
@@ -142,11 +154,13 @@ pub(super) struct Writes {
     tree: Id,
     line: VecDeque<Job>,
     flight: Flight,
+    /// The entries of the write in flight, if it puts some.
+    putting: Option<Putting>,
 }
 
 impl Writes {
     pub(super) const fn new(tree: Id) -> Self {
-        Self { tree, line: VecDeque::new(), flight: Flight::Nothing }
+        Self { tree, line: VecDeque::new(), flight: Flight::Nothing, putting: None }
     }
 
     pub(super) fn push(&mut self, job: Job, out: &mut Outbox) {
@@ -174,11 +188,11 @@ impl Writes {
                 Flight::Reading(alloc::vec![(command, *commit)])
             }
             Job::Create(command, root) => {
-                out.write(Waiting::Write(tree), Write::Put { tree, entries: alloc::vec![root] });
+                self.put(alloc::vec![root], out);
                 Flight::Create(command)
             }
             Job::Append(command, entries) => {
-                out.write(Waiting::Write(tree), Write::Put { tree, entries });
+                self.put(entries, out);
                 Flight::Append(command)
             }
             Job::Ingest(exchange, entries) => self.start_ingest(exchange, entries, out),
@@ -242,7 +256,7 @@ impl Writes {
                 frames = frames.saturating_add(1);
             }
         }
-        out.write(Waiting::Write(self.tree), Write::Put { tree: self.tree, entries: all });
+        self.put(all, out);
         Flight::Ingest(exchange, frames)
     }
 
@@ -287,8 +301,7 @@ impl Writes {
         if flight.is_empty() {
             self.start(out);
         } else {
-            let write = Write::Put { tree: self.tree, entries: composer.into_entries() };
-            out.write(Waiting::Write(self.tree), write);
+            self.put(composer.into_entries(), out);
             self.flight = Flight::Commits(flight);
         }
         outcomes
@@ -306,8 +319,7 @@ impl Writes {
         if let Ok(context) = reply {
             let mut composer = Composer::new(self.tree, wall, context.tips);
             if let Ok(merge) = composer.merge_naming(key, tips) {
-                let write = Write::Put { tree: self.tree, entries: composer.into_entries() };
-                out.write(Waiting::Write(self.tree), write);
+                self.put(composer.into_entries(), out);
                 self.flight = Flight::Merge(exchange, Box::new(merge));
                 return Vec::new();
             }
@@ -334,7 +346,10 @@ impl Writes {
         out: &mut Outbox,
     ) -> Vec<Outcome> {
         let put = match result {
-            Ok(Written::Put(put)) => Ok(put),
+            Ok(Written::Put(put)) => match self.joined(put, out) {
+                Some(put) => Ok(put),
+                None => return Vec::new(),
+            },
             Ok(Written::Done) => Ok(Put::default()),
             Ok(Written::Repaired(step)) => return self.repaired(Ok(step), out),
             Err(error) if matches!(self.flight, Flight::Repair(_)) => return self.repaired(Err(error), out),
@@ -360,6 +375,24 @@ impl Writes {
         };
         self.start(out);
         outcomes
+    }
+
+    fn put(&mut self, entries: Vec<VerifiedEntry>, out: &mut Outbox) {
+        let write = Write::Put { tree: self.tree, entries: entries.clone() };
+        self.putting = Some(Putting { entries, from: 0, put: Put::default() });
+        out.write(Waiting::Write(self.tree), write);
+    }
+
+    /// What has come of all the entries in flight; nothing if a revocation among them is on its way: then it goes on at
+    /// once, so that nothing comes between.
+    fn joined(&mut self, put: Put, out: &mut Outbox) -> Option<Put> {
+        let Putting { entries, from, put: before } = self.putting.take()?;
+        let put = before.joined(put, &entries, from);
+        let Some(from) = put.unfinished else { return Some(put) };
+        let rest = entries.get(from..).unwrap_or_default().to_vec();
+        self.putting = Some(Putting { entries, from, put });
+        out.write(Waiting::Write(self.tree), Write::Put { tree: self.tree, entries: rest });
+        None
     }
 
     /// A step of a repair is durable: the next one follows at once, so that no write comes between.

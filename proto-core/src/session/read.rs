@@ -79,6 +79,9 @@ impl Source for Tree<'_> {
 
     fn summary(&self) -> Result<Summary, StorageError> {
         let Some(summary) = self.snapshot.summary(self.tree)? else { return Ok(Summary::default()) };
+        if summary.flips {
+            return Err(StorageError::Flipping);
+        }
         let mut first_tips = [None; NAMED_TIPS];
         let tips = self.snapshot.tips(self.tree, None, NAMED_TIPS)?;
         if tips.len() as u64 != summary.tips.count.min(NAMED_TIPS as u64) {

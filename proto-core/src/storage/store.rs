@@ -99,6 +99,9 @@ pub trait Snapshot: Send + Sync {
 #[non_exhaustive]
 pub enum Write {
     /// Takes entries of a tree, parents first. A root creates its tree.
+    ///
+    /// A revocation among them may change how many others stand. That goes in steps, each in a write of its own: see
+    /// [`Put::unfinished`].
     Put {
         /// The tree that all of them claim.
         tree: Id,
@@ -171,6 +174,28 @@ pub struct Put {
     pub missing: Vec<Id>,
     /// The first entry that breaks a rule, with the rule. Nothing after it was looked at; what came before it stays.
     pub refused: Option<(Id, Refusal)>,
+    /// A revocation changes more than one write takes: write the entries from this index on, or none if it is behind the
+    /// last, to go on. Until that says nothing more here, the tree is between two states: it is [`TreeSummary::flips`].
+    pub unfinished: Option<usize>,
+}
+
+impl Put {
+    /// This outcome and that of the write which went on from `from` in `entries`, as one.
+    #[must_use]
+    pub fn joined(mut self, next: Self, entries: &[VerifiedEntry], from: usize) -> Self {
+        self.stored.extend(next.stored);
+        self.known = self.known.saturating_add(next.known);
+        self.masked = self.masked.saturating_add(next.masked);
+        self.held.extend(next.held.iter().map(|at| at.saturating_add(from)));
+        self.missing.extend(next.missing);
+        self.missing.sort_unstable();
+        self.missing.dedup();
+        let held: Vec<Id> = self.held.iter().filter_map(|at| entries.get(*at)).map(|e| e.id()).collect();
+        self.missing.retain(|id| !held.contains(id));
+        self.refused = next.refused;
+        self.unfinished = next.unfinished.map(|at| at.saturating_add(from));
+        self
+    }
 }
 
 /// What a store knows of a tree as a whole.
@@ -192,6 +217,8 @@ pub struct TreeSummary {
     pub name: String,
     /// The current view: what all tips together see.
     pub view: ViewId,
+    /// A revocation has changed part of what it changes: what is shared and shown is neither the old nor the new.
+    pub flips: bool,
 }
 
 /// What decides between two writes at one path: the greater wins.
@@ -305,6 +332,9 @@ pub enum StorageError {
         /// Their bytes together.
         bytes: usize,
     },
+    /// A revocation is on its way through the tree: what is shared is neither the old nor the new.
+    #[error("a revocation is on its way through the database: try again in a moment")]
+    Flipping,
     /// Anything else that the operating system reports. The store takes no more writes until it is opened again.
     #[error("the store failed: {0}: check the disk, then open the store again")]
     Failed(String),

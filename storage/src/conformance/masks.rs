@@ -3,10 +3,11 @@
 use pleach_core::{
     Position, Range,
     entry::{Grant, Permission, VerifiedEntry, Who},
+    limits::MAX_BATCH_ENTRIES,
     storage::{OfPath, Paths, RowKind, RowQuery, Store, Write},
 };
 
-use super::{Maker, put, store_all};
+use super::{Maker, put, store_all, written};
 
 /// A tree of the root key, with an administrator and a writer.
 struct Tree {
@@ -134,4 +135,63 @@ pub fn a_tree_is_tidied_of_what_was_never_shared(store: &dyn Store) {
     assert!(kept(&shared[1]) && !kept(&stranger));
     tree.intact(store);
     assert_eq!(put(store, &tree.root, [&stranger]).masked, 1, "it may come again");
+}
+
+/// A history with more writes than one write changes, and the revocation that hides them.
+fn much_and_its_revocation(root: &Maker) -> (Vec<VerifiedEntry>, VerifiedEntry) {
+    let writer = root.signed_by(5);
+    let who = Who::Key(writer.key().public());
+    let grant = Grant { who, permission: Permission::Write(1), name: None };
+    let granted = root.settings(&[root.root().position()], &[grant], &[]);
+    let chain = writer.chain(granted.position(), MAX_BATCH_ENTRIES + 400);
+    let honest = root.entry(&[chain[9].position()], "honest", "x");
+    let revocation = root.settings(&[granted.position()], &[], &[who]);
+    ([vec![root.root(), granted], chain, vec![honest]].concat(), revocation)
+}
+
+/// One write of a revocation after which much is still to change.
+fn begun(store: &dyn Store, root: &Maker, revocation: &VerifiedEntry) {
+    let put = written(store, &root.put([revocation]));
+    assert_eq!((put.stored.len(), put.unfinished), (1, Some(1)), "{put:?}");
+    assert!(store.snapshot().unwrap().summary(&root.tree()).unwrap().unwrap().flips);
+}
+
+/// What must be there when it is carried through.
+fn carried_through(store: &dyn Store, root: &Maker) {
+    let snapshot = store.snapshot().unwrap();
+    let summary = snapshot.summary(&root.tree()).unwrap().unwrap();
+    // The root, the grant, ten below the honest entry, that, and the revocation.
+    assert_eq!((summary.flips, summary.measure.count, summary.tips.count), (false, 14, 2));
+    let mut after = None;
+    loop {
+        let audit = snapshot.audit(&root.tree(), after, 9_999).unwrap();
+        assert_eq!(audit.faults, []);
+        after = audit.next;
+        if after.is_none() {
+            break;
+        }
+    }
+}
+
+/// A revocation that changes more than one write takes goes in steps, and nothing else is taken before the last.
+pub fn a_revocation_that_changes_much_goes_in_steps(store: &dyn Store) {
+    let root = Maker::new(1);
+    let (entries, revocation) = much_and_its_revocation(&root);
+    store_all(store, &root, &entries);
+    let before = store.snapshot().unwrap().summary(&root.tree()).unwrap().unwrap();
+    begun(store, &root, &revocation);
+    let late = root.entry(&[revocation.position()], "late", "x");
+    let put = written(store, &root.put([&late]));
+    assert_eq!((put.stored.len(), put.unfinished), (1, None), "what is left goes first");
+    let now = store.snapshot().unwrap().summary(&root.tree()).unwrap().unwrap();
+    assert_eq!((before.measure.count, now.measure.count), (MAX_BATCH_ENTRIES as u64 + 403, 15));
+}
+
+/// A process that ends between two steps leaves nothing half done for the next: `again` opens the store once more.
+pub fn steps_go_on_where_a_process_ended<S: Store>(store: S, again: impl Fn(S) -> S) {
+    let root = Maker::new(1);
+    let (entries, revocation) = much_and_its_revocation(&root);
+    store_all(&store, &root, &entries);
+    begun(&store, &root, &revocation);
+    carried_through(&again(store), &root);
 }

@@ -54,6 +54,7 @@ macro_rules! conformance {
             what_counts_brings_its_ancestors_into_the_shared_set
             a_mask_lifts_when_the_revoker_falls
             a_tree_is_tidied_of_what_was_never_shared
+            a_revocation_that_changes_much_goes_in_steps
         );
         $crate::conformance!($make; rows:
             the_value_of_a_path_is_its_last_row
@@ -75,13 +76,20 @@ macro_rules! conformance {
     };
 }
 
-/// Puts entries and tells what became of them.
+/// Puts entries, and goes on as long as the store asks for it; tells what became of them.
 pub fn put<'a>(
     store: &dyn Store,
     maker: &Maker,
     entries: impl IntoIterator<Item = &'a pleach_core::entry::VerifiedEntry>,
 ) -> Put {
-    written(store, &maker.put(entries))
+    let entries: Vec<_> = entries.into_iter().cloned().collect();
+    let (mut put, mut from) = (Put::default(), Some(0));
+    while let Some(at) = from {
+        let next = written(store, &Write::Put { tree: maker.tree(), entries: entries[at..].to_vec() });
+        put = put.joined(next, &entries, at);
+        from = put.unfinished;
+    }
+    put
 }
 
 fn written(store: &dyn Store, write: &Write) -> Put {
