@@ -1,0 +1,205 @@
+//! Both runtimes offer the same: names, arguments and results, `async` aside. What they offer is read from what rustdoc
+//! knows of them.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+/// The version of rustdoc's format that is read here.
+const FORMAT: u64 = 57;
+
+/// What one runtime has and the other cannot: none of it is a name that programs use in both.
+const DIFFERENT: [&str; 1] = [
+    // A stream to await in one, an iterator that blocks in the other: each with the words of its kind.
+    "Watch",
+];
+
+/// What rustdoc writes of the runtimes with all their features.
+fn documented() -> [Crate; 2] {
+    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).parent().map(Path::to_path_buf).unwrap();
+    let output = Command::new(env!("CARGO"))
+        .args(["doc", "--offline", "--locked", "--no-deps", "--all-features"])
+        .args(["--package", "pleach-smol", "--package", "pleach-blocking"])
+        .arg("--target-dir")
+        .arg(&target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("RUSTDOC", env!("CARGO_BIN_EXE_rustdoc_json"))
+        // So that nobody takes what is written here for the pages that people read.
+        .env("RUSTDOCFLAGS", "--cfg surface")
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    ["pleach_smol", "pleach_blocking"].map(|name| {
+        let text = std::fs::read_to_string(target.join("doc").join(name).with_extension("json")).unwrap();
+        let json: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(json["format_version"], FORMAT, "another compiler writes another format: adapt this test");
+        Crate(json)
+    })
+}
+
+struct Crate(Value);
+
+impl Crate {
+    fn item(&self, id: &Value) -> Option<&Value> {
+        self.0["index"].get(id.to_string())
+    }
+
+    /// Everything that a program can name, one line each.
+    fn surface(&self) -> BTreeSet<String> {
+        let root = self.item(&self.0["root"]).expect("a crate has a root");
+        let mut lines = BTreeSet::new();
+        for id in list(&root["inner"]["module"]["items"]) {
+            let Some(item) = self.item(id) else { continue };
+            let (name, found) = match item["inner"].get("use") {
+                Some(import) => (text(&import["name"]), self.item(&import["id"])),
+                None => (text(&item["name"]), Some(item)),
+            };
+            if DIFFERENT.contains(&name) {
+                lines.insert(name.to_owned());
+                continue;
+            }
+            // What comes from a crate below is the same one.
+            let Some(found) = found else {
+                lines.insert(format!("{name} = {}", text(&item["inner"]["use"]["source"])));
+                continue;
+            };
+            self.describe(name, found, &mut lines);
+        }
+        lines
+    }
+
+    fn describe(&self, name: &str, item: &Value, lines: &mut BTreeSet<String>) {
+        let inner = &item["inner"];
+        lines.insert(format!("{} {name}", inner.as_object().and_then(|inner| inner.keys().next()).unwrap()));
+        if let Some(alias) = inner.get("type_alias") {
+            lines.insert(format!("{name} = {}", self.kind(&alias["type"])));
+        }
+        let holder = ["struct", "enum", "union"].iter().find_map(|kind| inner.get(kind));
+        for id in holder.map_or(&[][..], |holder| list(&holder["impls"])) {
+            let Some(found) = self.item(id) else { continue };
+            let found = &found["inner"]["impl"];
+            if !found["blanket_impl"].is_null() || found["is_synthetic"] == true {
+                continue;
+            }
+            if !found["trait"].is_null() {
+                lines.insert(format!("{name}: {}", self.path(&found["trait"])));
+                continue;
+            }
+            for member in list(&found["items"]).iter().filter_map(|id| self.item(id)) {
+                if member["visibility"] == "public" {
+                    let signature = &member["inner"]["function"];
+                    lines.insert(format!("{name}::{}{}", text(&member["name"]), self.signature(signature)));
+                }
+            }
+        }
+    }
+
+    fn signature(&self, function: &Value) -> String {
+        let inputs: Vec<String> = list(&function["sig"]["inputs"])
+            .iter()
+            .map(|input| format!("{}: {}", text(&input[0]), self.kind(&input[1])))
+            .collect();
+        let generics: Vec<String> = list(&function["generics"]["params"])
+            .iter()
+            .filter(|parameter| !parameter["kind"]["lifetime"].is_object())
+            .map(|parameter| {
+                let bounds = &parameter["kind"]["type"]["bounds"];
+                format!("{}: {}", text(&parameter["name"]), self.bounds(bounds))
+            })
+            .collect();
+        let output = match &function["sig"]["output"] {
+            Value::Null => String::new(),
+            output => format!(" -> {}", self.kind(output)),
+        };
+        format!("<{}>({}){output}", generics.join(", "), inputs.join(", "))
+    }
+
+    /// A type as it is written, by the names that both runtimes know.
+    fn kind(&self, kind: &Value) -> String {
+        let Some((form, inner)) = kind.as_object().and_then(|kind| kind.iter().next()) else {
+            return kind.to_string();
+        };
+        match form.as_str() {
+            "generic" | "primitive" => text(inner).to_owned(),
+            "resolved_path" => self.path(inner),
+            "borrowed_ref" if inner["is_mutable"] == true => format!("&mut {}", self.kind(&inner["type"])),
+            "borrowed_ref" => format!("&{}", self.kind(&inner["type"])),
+            "slice" => format!("[{}]", self.kind(inner)),
+            "array" => format!("[{}; {}]", self.kind(&inner["type"]), text(&inner["len"])),
+            "tuple" => format!("({})", self.kinds(inner)),
+            "impl_trait" => format!("impl {}", self.bounds(inner)),
+            "dyn_trait" => {
+                let traits: Vec<_> = list(&inner["traits"]).iter().map(|t| self.path(&t["trait"])).collect();
+                format!("dyn {}", traits.join(" + "))
+            }
+            _ => panic!("a signature has a type of a form that is not read here: {kind}"),
+        }
+    }
+
+    fn kinds(&self, kinds: &Value) -> String {
+        list(kinds).iter().map(|kind| self.kind(kind)).collect::<Vec<_>>().join(", ")
+    }
+
+    fn bounds(&self, bounds: &Value) -> String {
+        let bounds = list(bounds).iter().map(|bound| match bound.get("trait_bound") {
+            Some(bound) => self.path(&bound["trait"]),
+            None => bound.to_string(),
+        });
+        bounds.collect::<Vec<_>>().join(" + ")
+    }
+
+    /// A name with its arguments: of what is in either runtime the last part, of all else the whole path.
+    fn path(&self, path: &Value) -> String {
+        let whole = &self.0["paths"][path["id"].to_string()]["path"];
+        let parts: Vec<&str> = list(whole).iter().map(text).collect();
+        let name = match parts[..] {
+            ["pleach_smol" | "pleach_blocking", .., last] => last.to_owned(),
+            _ if parts.last().is_some_and(|last| DIFFERENT.contains(last)) => {
+                parts.last().unwrap().to_string()
+            }
+            _ => parts.join("::"),
+        };
+        let arguments = match path.get("args") {
+            Some(args) if args["angle_bracketed"].is_object() => {
+                let args = list(&args["angle_bracketed"]["args"]);
+                args.iter().filter_map(|arg| arg.get("type")).map(|kind| self.kind(kind)).collect()
+            }
+            Some(args) if args["parenthesized"].is_object() => {
+                let args = &args["parenthesized"];
+                vec![self.kinds(&args["inputs"]), self.kind(&args["output"])]
+            }
+            _ => Vec::new(),
+        };
+        if arguments.is_empty() { name } else { format!("{name}<{}>", arguments.join(", ")) }
+    }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+#[test]
+fn both_runtimes_offer_the_same() {
+    let [smol, blocking] = documented().map(|runtime| runtime.surface());
+    let calls = smol.iter().filter(|line| line.contains('(')).count();
+    assert!(calls > 60, "only {calls} calls were read");
+    let known = "Transaction::commit<>(self: Self) -> core::result::Result<pleach_core::position::Position, \
+                 pleach_core::instance::error::Error>";
+    assert!(smol.contains(known), "{smol:#?}");
+    let only = |own: &BTreeSet<String>, other: &BTreeSet<String>| {
+        own.difference(other).cloned().collect::<Vec<_>>().join("\n    ")
+    };
+    let (of_smol, of_blocking) = (only(&smol, &blocking), only(&blocking, &smol));
+    assert!(
+        of_smol.is_empty() && of_blocking.is_empty(),
+        "\nonly in pleach_smol:\n    {of_smol}\nonly in pleach_blocking:\n    {of_blocking}"
+    );
+}
