@@ -78,6 +78,24 @@ fn a_file_that_is_open_elsewhere_is_locked() {
 }
 
 #[test]
+fn what_a_cut_left_of_a_file_in_the_making_is_in_nobodys_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, making) = (folder.path().join("store"), folder.path().join("store.new"));
+    for left in [&b""[..], b"redb", &[0; 9_000]] {
+        fs::write(&making, left).unwrap();
+        fs::write(&path, "").unwrap();
+        let store = Redb::open(&path).unwrap();
+        assert!(!making.exists() && fs::metadata(&path).unwrap().len() > 0);
+        assert!(matches!(Redb::open(&path), Err(StorageError::Locked(_))), "the lock has the new name");
+        drop(store);
+        // One that was made before somebody else could is taken as it is.
+        fs::write(&making, left).unwrap();
+        drop(Redb::open(&path).unwrap());
+        fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
 fn a_file_of_another_program_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("letter.txt");

@@ -4,6 +4,8 @@
 //! [`conformance!`](crate::conformance!) makes a test of each of them.
 
 mod damage;
+#[cfg(feature = "redb")]
+mod disk;
 mod maker;
 pub mod masks;
 pub mod reading;
@@ -11,6 +13,8 @@ pub mod rows;
 pub mod writing;
 
 pub use damage::{Damage, Rot};
+#[cfg(feature = "redb")]
+pub use disk::Disk;
 pub use maker::Maker;
 use pleach_core::{
     Position,

@@ -41,7 +41,7 @@ impl Default for Options {
 /// assert_eq!(Redb::open(&path)?.snapshot()?.meta(b"colour")?, Some(b"green".to_vec()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Redb(Kept<RedbTables>);
+pub struct Redb(pub(crate) Kept<RedbTables>);
 
 impl Redb {
     /// Opens the file at this path, or makes it, with [`DEFAULT_CACHE_BYTES`].

@@ -4,7 +4,7 @@
 //! for reading: redb answers nothing more once a write failed.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -54,18 +54,36 @@ impl RedbTables {
     /// Opens the file, or makes it, for its owner alone to read.
     pub(crate) fn open(path: &Path, cache_bytes: usize) -> Result<Self, StorageError> {
         let shown = path.display().to_string();
-        let failed = |error| failure(&shown, &error);
-        let file = locked(path, &shown)?;
-        let is_new = file.metadata().map_err(failed)?.len() == 0;
-        let file = FileBackend::new(file).map_err(|error| opening(&shown, error))?;
-        let tables = Self::over(Arc::new(file), cache_bytes, shown.clone())?;
-        if is_new {
-            sync_folder(path).map_err(failed)?;
+        match locked(path, &shown, false)? {
+            Some(file) => Self::over(backend(file, &shown)?, cache_bytes, shown),
+            None => Self::make(path, cache_bytes, shown),
         }
+    }
+
+    /// Makes the file under another name first: a power cut in between leaves nothing that looks like a damaged store.
+    fn make(path: &Path, cache_bytes: usize, shown: String) -> Result<Self, StorageError> {
+        let failed = |error| failure(&shown, &error);
+        let mut making = path.as_os_str().to_owned();
+        making.push(".new");
+        let Some(file) = locked(Path::new(&making), &shown, true)? else {
+            return Err(StorageError::Locked(shown));
+        };
+        // Whoever made it before this lock was to be had has given it its name.
+        if let Some(made) = locked(path, &shown, false)? {
+            fs::remove_file(&making).map_err(failed)?;
+            return Self::over(backend(made, &shown)?, cache_bytes, shown);
+        }
+        file.set_len(0).map_err(failed)?;
+        let tables = Self::over(backend(file, &shown)?, cache_bytes, shown.clone())?;
+        fs::rename(&making, path).and_then(|()| sync_folder(path)).map_err(failed)?;
         Ok(tables)
     }
 
-    fn over(file: Arc<dyn StorageBackend>, cache_bytes: usize, path: String) -> Result<Self, StorageError> {
+    pub(crate) fn over(
+        file: Arc<dyn StorageBackend>,
+        cache_bytes: usize,
+        path: String,
+    ) -> Result<Self, StorageError> {
         let database = Mutex::new(Arc::new(database(&file, cache_bytes, &path)?));
         let tables = Self { file, cache_bytes, path, database, failed: AtomicBool::new(false) };
         tables.check_owner()?;
@@ -199,18 +217,30 @@ fn guarded<T>(path: &str, work: impl FnOnce() -> Result<T, Error>) -> Result<T, 
     }
 }
 
-/// Opens the file and takes the lock, which lasts as long as the file is open.
-fn locked(path: &Path, shown: &str) -> Result<File, StorageError> {
+/// Opens a file and takes the lock, which lasts as long as the file is open; nothing if there is none, or an empty one,
+/// and it is not to be made.
+fn locked(path: &Path, shown: &str, make: bool) -> Result<Option<File>, StorageError> {
+    let failed = |error| failure(shown, &error);
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
+    options.read(true).write(true).create(make).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path).map_err(|error| failure(shown, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StorageError::Locked(shown.to_owned())),
-        Err(TryLockError::Error(error)) => Err(failure(shown, &error)),
+    let file = match options.open(path) {
+        Err(error) if !make && error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(failed)?,
+    };
+    if !make && file.metadata().map_err(failed)?.len() == 0 {
+        return Ok(None);
     }
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(StorageError::Locked(shown.to_owned())),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+fn backend(file: File, shown: &str) -> Result<Arc<dyn StorageBackend>, StorageError> {
+    Ok(Arc::new(FileBackend::new(file).map_err(|error| opening(shown, error))?))
 }
 
 /// Makes a new file's name last as the file does.

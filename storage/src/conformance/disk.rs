@@ -1,0 +1,165 @@
+//! A disk that remembers all that was done to it, so that a power cut at any moment can be looked at.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use pleach_core::{Entropy, storage::StorageError};
+use redb::StorageBackend;
+
+use crate::{Redb, store::Kept, tables::RedbTables};
+
+/// What a disk writes at once, in bytes: of a longer write any of these may be missing after a cut.
+const SECTOR: usize = 512;
+
+/// A disk in memory. Clones are the same disk.
+#[derive(Clone, Debug, Default)]
+pub struct Disk(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// What whoever reads sees.
+    bytes: Vec<u8>,
+    /// What was there before the first operation.
+    before: Vec<u8>,
+    operations: Vec<Operation>,
+    /// It answers a sync without having done it.
+    lies: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Operation {
+    Write { offset: usize, data: Arc<[u8]> },
+    Resize(usize),
+    Sync,
+}
+
+/// What a cut leaves of what was not synced.
+#[derive(Clone, Copy, Debug)]
+enum Cut {
+    Nothing,
+    All,
+    /// Any of the operations.
+    Some,
+    /// Any of the operations, and of each write any sectors.
+    Torn,
+}
+
+impl Disk {
+    /// An empty disk.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty disk that answers every sync at once, and does not do it.
+    pub fn lying() -> Self {
+        let disk = Self::default();
+        disk.state().lies = true;
+        disk
+    }
+
+    /// A store on this disk.
+    pub fn open(&self) -> Result<Redb, StorageError> {
+        let tables = RedbTables::over(Arc::new(self.clone()), 1 << 20, "disk".into())?;
+        Ok(Redb(Kept::open(tables)?))
+    }
+
+    /// How many operations there were.
+    pub fn operations(&self) -> usize {
+        self.state().operations.len()
+    }
+
+    /// The disk as a power cut behind so many operations may leave it, by chance.
+    #[must_use]
+    pub fn cut(&self, after: usize, chance: &mut Entropy) -> Self {
+        let state = self.state();
+        let done = state.operations.get(..after).unwrap_or(&state.operations);
+        let synced = done.iter().rposition(|operation| matches!(operation, Operation::Sync)).unwrap_or(0);
+        let [mode, _] = chance.draw::<2>();
+        let cut = [Cut::Nothing, Cut::All, Cut::Some, Cut::Torn][usize::from(mode % 4)];
+        let mut bytes = state.before.clone();
+        for (number, operation) in done.iter().enumerate() {
+            let kept = number < synced
+                || match cut {
+                    Cut::Nothing => false,
+                    Cut::All => true,
+                    Cut::Some | Cut::Torn => heads(chance),
+                };
+            match operation {
+                Operation::Write { offset, data } if kept => {
+                    let torn = number >= synced && matches!(cut, Cut::Torn);
+                    for (index, sector) in data.chunks(SECTOR).enumerate() {
+                        if !torn || heads(chance) {
+                            write(&mut bytes, offset + index * SECTOR, sector);
+                        }
+                    }
+                }
+                Operation::Resize(len) if kept => bytes.resize(*len, 0),
+                _ => {}
+            }
+        }
+        let before = bytes.clone();
+        Self(Arc::new(Mutex::new(State { bytes, before, operations: Vec::new(), lies: state.lies })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn heads(chance: &mut Entropy) -> bool {
+    let [byte] = chance.draw::<1>();
+    byte & 1 == 1
+}
+
+/// Writing behind the end makes a file longer.
+fn write(bytes: &mut Vec<u8>, offset: usize, data: &[u8]) {
+    let end = offset + data.len();
+    if bytes.len() < end {
+        bytes.resize(end, 0);
+    }
+    bytes[offset..end].copy_from_slice(data);
+}
+
+fn place(offset: u64) -> Result<usize, io::Error> {
+    usize::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput.into())
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> Result<u64, io::Error> {
+        Ok(self.state().bytes.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
+        let offset = place(offset)?;
+        let state = self.state();
+        let found = offset.checked_add(out.len()).and_then(|end| state.bytes.get(offset..end));
+        out.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), io::Error> {
+        let len = place(len)?;
+        let mut state = self.state();
+        state.bytes.resize(len, 0);
+        state.operations.push(Operation::Resize(len));
+        Ok(())
+    }
+
+    fn sync_data(&self) -> Result<(), io::Error> {
+        let mut state = self.state();
+        if !state.lies {
+            state.operations.push(Operation::Sync);
+        }
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
+        let offset = place(offset)?;
+        let mut state = self.state();
+        write(&mut state.bytes, offset, data);
+        state.operations.push(Operation::Write { offset, data: data.into() });
+        Ok(())
+    }
+}
