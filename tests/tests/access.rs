@@ -26,6 +26,9 @@ const HISTORIES: u64 = 500;
 /// Of the small histories, one in so many is run; without a common factor with the choices at any step.
 const EVERY: u64 = 101;
 
+/// Histories of four entries in an ordinary run.
+const SAMPLES: u64 = 400;
+
 /// Keys that are no root.
 const KEYS: usize = 5;
 
@@ -251,14 +254,14 @@ fn orders(history: &History, places: &[usize]) -> Vec<Vec<usize>> {
     all
 }
 
-#[test]
-fn every_choice_and_order_of_three_entries_on_three_grants_follows_the_rule() {
+/// A root, and three grants of which none is an ancestor of the others' choices: `*` writes, and is granted apart from
+/// the two administrators.
+fn three_grants() -> (Memory, Scribe, History) {
     let maker = Maker::new(1);
     let mut scribe = Scribe { entries: vec![maker.root()], maker };
     let mut history = History::default();
     let base = Memory::new();
     history.add(Said { settings: Some(Default::default()), ..Said::default() });
-    // `*` writes, and it is granted apart from the others.
     let grants = [
         (vec![0], vec![(Some(1), Admin(1))]),
         (vec![1], vec![(Some(2), Admin(2))]),
@@ -273,6 +276,33 @@ fn every_choice_and_order_of_three_entries_on_three_grants_follows_the_rule() {
     for entry in &scribe.entries {
         assert!(put(&base, &scribe, entry));
     }
+    (base, scribe, history)
+}
+
+/// Puts what was added to the three grants into a store in every order, and compares. Returns how many orders there are.
+fn in_every_order(base: &Memory, scribe: &Scribe, history: &History, tally: &mut Tally) -> usize {
+    let set: Set = (0..history.len()).collect();
+    let now: Set = set.iter().copied().filter(|entry| !history.counts(&set, *entry)).collect();
+    tally.stored += 1;
+    tally.masked += now.len();
+    let added: Vec<usize> = (4..history.len()).collect();
+    let orders = orders(history, &added);
+    for order in &orders {
+        let store = base.fork().unwrap();
+        for entry in order {
+            assert!(put(&store, scribe, &scribe.entries[*entry]), "{history:?} in the order {order:?}");
+        }
+        let mut before = set.clone();
+        before.remove(&order[order.len() - 1]);
+        tally.lifted += before.iter().filter(|e| !history.counts(&before, **e) && !now.contains(e)).count();
+        compare(&*store.snapshot().unwrap(), scribe, history, &set, &format!("{history:?} as {order:?}"));
+    }
+    orders.len()
+}
+
+#[test]
+fn every_choice_and_order_of_three_entries_on_three_grants_follows_the_rule() {
+    let (base, mut scribe, mut history) = three_grants();
     let mut tally = Tally::default();
     let (mut arrivals, mut seen) = (0, 0);
     let every = number("PLEACH_EVERY").unwrap_or(EVERY);
@@ -281,24 +311,41 @@ fn every_choice_and_order_of_three_entries_on_three_grants_follows_the_rule() {
         if seen % every != 0 {
             return;
         }
-        let set: Set = (0..history.len()).collect();
-        let now: Set = set.iter().copied().filter(|entry| !history.counts(&set, *entry)).collect();
-        tally.masked += now.len();
-        for order in orders(history, &[4, 5, 6]) {
-            arrivals += 1;
-            let store = base.fork().unwrap();
-            for entry in &order {
-                assert!(put(&store, scribe, &scribe.entries[*entry]), "{history:?} in the order {order:?}");
-            }
-            let mut before = set.clone();
-            before.remove(&order[2]);
-            tally.lifted +=
-                before.iter().filter(|e| !history.counts(&before, **e) && !now.contains(e)).count();
-            compare(&*store.snapshot().unwrap(), scribe, history, &set, &format!("{history:?} as {order:?}"));
-        }
-        tally.stored += 1;
+        arrivals += in_every_order(base, scribe, history, &mut tally);
     });
     println!("{} of {seen} histories, {arrivals} orders: {tally:?}", tally.stored);
+    assert!(tally.masked > 99 && tally.lifted > 0, "too tame: {tally:?}");
+}
+
+#[test]
+fn a_sample_of_four_entries_on_three_grants_follows_the_rule_in_every_order() {
+    let (base, mut scribe, mut history) = three_grants();
+    let mut chance = Chance::new(number("PLEACH_SEED").unwrap_or(4));
+    let (mut tally, mut arrivals) = (Tally::default(), 0);
+    for _ in 0..number("PLEACH_SAMPLES").unwrap_or(SAMPLES) {
+        while history.len() < 8 {
+            // Often beside all that was added, so that much happens apart.
+            let added = if chance.below(2) == 0 { 4..4 } else { 4..history.len() };
+            let places: Vec<usize> = [2, 3].into_iter().chain(added).collect();
+            let subsets = subsets(&places);
+            let mut choices: Vec<Said> = choices(&subsets[chance.below(subsets.len())]).collect();
+            let said = choices.swap_remove(chance.below(choices.len()));
+            let entry = scribe.write(&said);
+            let place = history.add(said);
+            let new = scribe.entries.iter().all(|other| other.id() != entry.id());
+            if new && history.valid(place) {
+                scribe.entries.push(entry);
+            } else {
+                history.pop();
+            }
+        }
+        arrivals += in_every_order(&base, &scribe, &history, &mut tally);
+        while history.len() > 4 {
+            history.pop();
+            scribe.entries.pop();
+        }
+    }
+    println!("{} histories of four, {arrivals} orders: {tally:?}", tally.stored);
     assert!(tally.masked > 99 && tally.lifted > 0, "too tame: {tally:?}");
 }
 
