@@ -115,8 +115,9 @@ impl Recorded {
         if held {
             store.write(&root.put([&more])).map_err(|error| format!("{what}, written on: {error}"))?;
         }
+        // What closing does to the disk comes later.
         let whole = disk.operations();
-        std::mem::forget(store);
+        drop(store);
         let at = below(&mut chance, whole + 1);
         let what = format!("{what}, then after {at} of {whole}");
         let store = disk.cut(at, &mut chance).open().map_err(|error| format!("{what}: {error}"))?;
