@@ -20,6 +20,7 @@
 //! | `instance` | [`Instance`]: a node over a store |
 //! | `database`, `transaction` | [`Database`], [`Transaction`]: reading and writing |
 //! | `sync` | [`Sync`]: transports, servers, exchanges with peers; `bootstrap`: access requests |
+//! | `peers`, `handle` | the peer book; [`SyncHandle`]: the sync of one database with one peer |
 //! | `driver` | the loop that carries out what the node wants |
 //!
 //! # Features
@@ -29,23 +30,27 @@
 mod bootstrap;
 mod database;
 mod driver;
+mod handle;
 mod instance;
+mod peers;
 mod sync;
 mod transaction;
 
 pub use database::Database;
+pub use handle::SyncHandle;
 pub use instance::{Instance, WeakInstance};
 pub use pleach_core::{
     Id, Now, Position, PublicKey, SecretKey,
     document::{Doc, DocStore, DocumentError, Log, Registry, SettingsStore, StoreType, Table},
     entry::{Entry, EntryBuilder, Permission, Value, VerifiedEntry, Who},
     instance::{
-        AccessRequest, Bootstrap, Change, Clock, DatabaseKey, DatabaseStats, Error, Error as SyncError,
-        Fault, Follow, Options, RootKey, RootKeyTextError, SyncPeerInfo, Verification,
+        AccessRequest, AuthParams, Bootstrap, Change, Clock, DatabaseKey, DatabaseStats, Error,
+        Error as SyncError, Fault, Follow, Options, PeerInfo, RootKey, RootKeyTextError, Stuck, SyncPeerInfo,
+        SyncPhase, SyncStatus, Verification,
     },
     node::{
-        BootstrapRequest, Damage, NodeError, Notification, Origin, Progress, RequestStatus, SyncReport,
-        TreeInfo,
+        BootstrapRequest, ConnectionState, Damage, Moved, NodeError, Notification, Origin, PairError,
+        PeerStatus, Progress, RequestStatus, Seen, SyncReport, TreeInfo,
     },
     storage::{Put, Snapshot, StorageError, Store},
     wire::{Address, DatabaseTicket, TicketError},

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pleach_core::{
     Id, PublicKey,
     document::Draft,
-    instance::{DatabaseKey, Error, Follow, SyncPeerInfo, sync_tree},
+    instance::{DatabaseKey, Error, PeerBook, sync_tree},
     node::{Command, Notification, Progress, Reply, SyncReport, TreeInfo},
     wire::{Address, DatabaseTicket},
 };
@@ -62,9 +62,9 @@ impl Sync {
             Some(tree) => tree,
             None => Self::create_tree(instance).await?,
         };
-        let peers = sync_tree::peers(instance.snapshot()?, &tree)?.into_iter();
-        for info in peers.filter(|info| info.follow == Follow::Always) {
-            instance.ask(info.track()).await?;
+        let book = PeerBook::read(instance.snapshot()?, &tree, instance.device_key())?;
+        for command in book.start()? {
+            instance.ask(command).await?;
         }
         instance.sync_enabled(tree);
         Ok(())
@@ -100,7 +100,7 @@ impl Sync {
     }
 
     /// Changes `_sync` by one entry.
-    async fn change(&self, change: impl FnOnce(&Draft) -> Result<(), Error>) -> Result<(), Error> {
+    pub(crate) async fn change(&self, change: impl FnOnce(&Draft) -> Result<(), Error>) -> Result<(), Error> {
         let txn = self.sync_tree()?.new_transaction()?;
         change(txn.draft())?;
         txn.commit().await.map(drop)
@@ -250,43 +250,42 @@ impl Sync {
         Ok(reports)
     }
 
-    /// Fetches what a ticket names, or brings it up to date: the first of its addresses that answers well is taken,
-    /// or else that of a peer that is known for the database.
+    /// Fetches what a ticket names, or brings it up to date, at its addresses and at those of peers that are known for the
+    /// database. Each has a head start of a quarter of a second before the next is tried beside it; the first that
+    /// answers well is taken.
     pub async fn sync_with_ticket(&self, ticket: &DatabaseTicket) -> Result<SyncReport, Error> {
-        self.first_of(&self.addresses_of(ticket)?, ticket.database())
-            .await?
-            .ok_or(Error::NoAddress(ticket.database()))
+        let addresses = self.addresses_of(ticket)?;
+        self.sync_any(addresses, ticket.database(), Error::NoAddress(ticket.database())).await
     }
 
     /// Where to look for a ticket's database: at its own addresses first, then at those of known peers.
     pub(crate) fn addresses_of(&self, ticket: &DatabaseTicket) -> Result<Vec<Address>, Error> {
-        let mut addresses = ticket.addresses().to_vec();
-        let known = self.tree_peers(&ticket.database())?.into_iter().flat_map(|info| info.addresses);
-        addresses.extend(known.filter(|known| !ticket.addresses().contains(known)));
-        Ok(addresses)
+        Ok(self.book()?.places_of(&ticket.database(), ticket.addresses()))
     }
 
     /// Makes a database the same here and at every peer that is known for it, one after the other. A peer that fails
     /// is reported in its place and keeps nobody else from being asked.
     pub async fn sync_database(&self, database: &Id) -> Result<PeerOutcomes, Error> {
-        let peers = self.tree_peers(database)?;
+        let peers = self.get_tree_peers(database)?;
         if peers.is_empty() {
             return Err(Error::NoPeer(*database));
         }
         let mut outcomes = Vec::with_capacity(peers.len());
-        for info in peers {
-            let outcome = self.first_of(&info.addresses, *database).await;
-            let outcome = outcome.and_then(|report| report.ok_or(Error::NoAddress(*database)));
-            outcomes.push((info.peer_pubkey, outcome));
+        for peer in peers {
+            outcomes.push((peer, self.sync_tree_with_peer(&peer, database).await));
         }
         Ok(outcomes)
     }
 
-    /// Makes a database the same here and at a peer that is known for it.
+    /// Makes a database the same here and at a peer, wherever that is found first; see [`Sync::sync_with_ticket`].
     pub async fn sync_tree_with_peer(&self, peer: &PublicKey, database: &Id) -> Result<SyncReport, Error> {
-        let known = self.tree_peers(database)?.into_iter().find(|info| info.peer_pubkey == *peer);
-        let addresses = known.ok_or(Error::NoPeer(*database))?.addresses;
-        self.first_of(&addresses, *database).await?.ok_or(Error::NoAddress(*database))
+        let book = self.book()?;
+        let addresses = match book.pair(peer, database) {
+            Some(info) => book.addresses_for(info),
+            None => book.addresses(peer),
+        };
+        let addresses = addresses.into_iter().map(|address| address.with_key(*peer)).collect();
+        self.sync_any(addresses, *database, Error::NoPeer(*database)).await
     }
 
     /// What we may read at a peer.
@@ -297,87 +296,33 @@ impl Sync {
         }
     }
 
-    /// The report of the first address that answers well, the last error if none does, nothing without addresses.
-    async fn first_of(&self, addresses: &[Address], database: Id) -> Result<Option<SyncReport>, Error> {
-        let mut failed = None;
-        for address in addresses {
-            match self.sync_one(address, database).await {
-                Ok(report) => return Ok(Some(report)),
-                Err(error) if error.is_closed() => return Err(error),
-                Err(error) => failed = Some(error),
-            }
-        }
-        failed.map_or(Ok(None), Err)
-    }
-
     pub(crate) async fn sync_one(&self, address: &Address, tree: Id) -> Result<SyncReport, Error> {
-        match self.ask(Command::Sync { address: address.clone(), tree }).await? {
-            Reply::Synced(report) => {
-                if let (true, Some(peer)) = (self.remembers, report.peer) {
-                    self.remember(peer, tree, address).await?;
-                }
-                Ok(report)
-            }
-            reply => Err(Error::unexpected(&reply)),
-        }
+        self.synced(self.ask(Command::Sync { address: address.clone(), tree }).await?).await
     }
 
-    async fn remember(&self, peer: PublicKey, tree: Id, address: &Address) -> Result<(), Error> {
-        let known = self.tree_peers(&tree)?.into_iter().find(|info| info.peer_pubkey == peer);
-        match SyncPeerInfo::after_sync(known.as_ref(), peer, tree, address) {
-            Some(info) => self.keep_peer(&info).await,
-            None => Ok(()),
+    async fn sync_any(&self, addresses: Vec<Address>, tree: Id, none: Error) -> Result<SyncReport, Error> {
+        if addresses.is_empty() {
+            return Err(none);
         }
+        self.synced(self.ask(Command::SyncAny { addresses, tree }).await?).await
+    }
+
+    /// Remembers with whom a sync went well, and where.
+    async fn synced(&self, reply: Reply) -> Result<SyncReport, Error> {
+        let Reply::Synced(report) = reply else { return Err(Error::unexpected(&reply)) };
+        if self.remembers {
+            let wall = self.instance()?.context()?.wall();
+            self.edit(|book| Ok(book.after_sync(&report, wall))).await?;
+        }
+        Ok(report)
     }
 }
 
-/// What the background keeps the same.
+/// What happens.
 impl Sync {
-    /// Keeps a database the same with a peer from now on, over restarts: at once, after each commit, and from time to
-    /// time. Replaces what was said of the same pair before.
-    pub async fn register_sync_peer(&self, info: SyncPeerInfo) -> Result<(), Error> {
-        self.keep_peer(&info).await
-    }
-
-    /// Keeps a pair in `_sync` and tells the node.
-    async fn keep_peer(&self, info: &SyncPeerInfo) -> Result<(), Error> {
-        self.change(|draft| sync_tree::add_peer(draft, info)).await?;
-        self.ask(info.track()).await.map(drop)
-    }
-
-    /// Ends what [`Sync::register_sync_peer`] began, and forgets the pair.
-    pub async fn remove_tree_sync(&self, peer: &PublicKey, database: &Id) -> Result<(), Error> {
-        self.change(|draft| sync_tree::remove_peer(draft, peer, database)).await?;
-        self.ask(SyncPeerInfo::new(*peer, *database, Vec::new()).track()).await.map(drop)
-    }
-
-    /// Everything that was registered or remembered, ascending by database, then peer.
-    pub fn sync_peers(&self) -> Result<Vec<SyncPeerInfo>, Error> {
-        let tree = self.sync_tree()?;
-        sync_tree::peers(tree.snapshot()?, &tree.root_id())
-    }
-
-    /// Who is known for a database, and where they are: registered, or remembered from a sync.
-    pub fn tree_peers(&self, database: &Id) -> Result<Vec<SyncPeerInfo>, Error> {
-        let mut all = self.sync_peers()?;
-        all.retain(|info| info.tree_id == *database);
-        Ok(all)
-    }
-
-    /// The public keys of those who are known for a database.
-    pub fn get_tree_peers(&self, database: &Id) -> Result<Vec<PublicKey>, Error> {
-        Ok(self.tree_peers(database)?.into_iter().map(|info| info.peer_pubkey).collect())
-    }
-
-    /// The databases that a peer is known for.
-    pub fn get_peer_trees(&self, peer: &PublicKey) -> Result<Vec<Id>, Error> {
-        let all = self.sync_peers()?.into_iter();
-        Ok(all.filter(|info| info.peer_pubkey == *peer).map(|info| info.tree_id).collect())
-    }
-
     /// How exchanges that this node opened move on.
     pub fn progress(&self) -> Result<Watch<Progress>, Error> {
-        Ok(self.instance()?.watchers().progress())
+        Ok(self.instance()?.watchers().progress(None))
     }
 
     /// Everything that happens: writes, progress, the ends of background syncs.

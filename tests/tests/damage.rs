@@ -6,7 +6,7 @@ use pleach_core::{
     Id, Range,
     entry::{Permission, Who},
     instance::{check, verify},
-    node::{Command, Damage as Report, NodeError, Notification, Reply},
+    node::{Command, Damage as Report, NodeError, Notification, Reply, Tracking},
     storage::Store,
 };
 use pleach_storage::{
@@ -203,13 +203,8 @@ fn what_no_exchange_needs_stops_none_and_is_mended_by_the_command() {
 fn an_entry_lost_here_is_fetched_from_the_peer_that_the_tree_is_kept_the_same_with() {
     let store = Arc::new(Memory::new());
     let (mut world, [alice, bob, _], tree) = three(4, store.clone());
-    let track = Command::Track {
-        tree,
-        peer: world.key(alice),
-        addresses: vec![world.address(alice)],
-        interval: 300_000,
-    };
-    assert_eq!(world.run(bob, track), Ok(Reply::Done));
+    let tracking = Tracking::new(tree, world.key(alice), vec![world.address(alice)], 300_000);
+    assert_eq!(world.run(bob, Command::Track(Box::new(tracking))), Ok(Reply::Done));
     world.settle();
     let hurt = world.snapshot(bob).positions(&tree, &Range::ALL, 99).expect("positions")[HURT].id;
     plant(&*store, Plant::Flipped("entries"), hurt);

@@ -10,7 +10,7 @@ use pleach_core::{
     Id, Position, PublicKey,
     entry::{Grant, Permission, Who},
     limits::MAX_BATCH_BYTES,
-    node::{Arrival, Command, NodeError, Notification, Reply},
+    node::{Arrival, Command, NodeError, Notification, Reply, Tracking},
     storage::{StorageError, Store},
     wire::Frame,
 };
@@ -388,6 +388,6 @@ fn many_exchanges_about_one_tree_at_once_all_end_well() {
 
 fn track(world: &mut World, host: HostId, peer: HostId, tree: Id) {
     let (address, key): (_, PublicKey) = (world.address(peer), world.key(peer));
-    let track = Command::Track { tree, peer: key, addresses: vec![address], interval: 300_000 };
-    assert_eq!(world.run(host, track), Ok(Reply::Done));
+    let tracking = Tracking::new(tree, key, vec![address], 300_000);
+    assert_eq!(world.run(host, Command::Track(Box::new(tracking))), Ok(Reply::Done));
 }

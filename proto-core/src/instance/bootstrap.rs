@@ -5,6 +5,8 @@ use alloc::{
     vec::Vec,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     Id, PublicKey,
     document::{Draft, SettingsStore},
@@ -22,7 +24,7 @@ use crate::{
 /// let request = AccessRequest::new(Permission::Write(100)).name("Bob").metadata("we met on Monday");
 /// assert_eq!(request.permission, Permission::Write(100));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AccessRequest {
     /// The permission. What is granted may be less.

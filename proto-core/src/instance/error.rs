@@ -4,6 +4,7 @@ use alloc::string::String;
 
 use crate::{
     Id, PublicKey,
+    instance::MAX_PEER_ADDRESSES,
     node::{NodeError, Reply},
     storage::StorageError,
     wire::{AddressError, TicketError},
@@ -59,6 +60,20 @@ pub enum Error {
         "the ticket for {0} names no address and no peer is known: ask for a ticket made while a server runs"
     )]
     NoAddress(Id),
+    /// The key is this node's own.
+    #[error("this is the key of this node itself: give a peer's")]
+    OwnKey,
+    /// The address names another key than the peer's.
+    #[error("the address names the key {found}, not {peer}: give one of this peer")]
+    AddressOfAnother {
+        /// The peer.
+        peer: PublicKey,
+        /// Who is named.
+        found: PublicKey,
+    },
+    /// The book has as many addresses of the peer as it takes.
+    #[error("{MAX_PEER_ADDRESSES} addresses of {0} are known: remove one first")]
+    TooManyAddresses(PublicKey),
     /// Only an administrator can let somebody in.
     #[error(
         "{key} is no administrator of database {tree}: ask one of them to approve, or open it with their key"
@@ -140,6 +155,11 @@ impl Error {
         )
     }
 
+    /// Somebody here blocked the peer.
+    pub const fn is_blocked(&self) -> bool {
+        matches!(self, Self::Node(NodeError::Blocked(_)))
+    }
+
     /// The peer could not be reached, or the connection broke.
     pub const fn is_network(&self) -> bool {
         matches!(self, Self::Node(NodeError::Transport(_) | NodeError::TimedOut(_)) | Self::Transport { .. })
@@ -147,7 +167,7 @@ impl Error {
 
     /// Time ran out.
     pub const fn is_timeout(&self) -> bool {
-        matches!(self, Self::Node(NodeError::TimedOut(_)))
+        matches!(self, Self::Node(NodeError::TimedOut(_) | NodeError::NotSynced { .. }))
     }
 
     /// The peer did what no honest peer does.

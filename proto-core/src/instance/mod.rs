@@ -9,6 +9,8 @@
 //! | `prepare` | [`prepare`]: a store's node key, name and `_sync` tree, when it is opened |
 //! | `root_key` | [`RootKey`]: kept, moved out, brought back |
 //! | `sync_tree` | what the local tree `_sync` holds, [`SyncPeerInfo`] among it |
+//! | `peer_book` | [`PeerBook`]: who is known, where, in what state, and which database goes to whom |
+//! | `sync_status` | [`SyncStatus`]: how a pair of database and peer stands |
 //! | `stats` | [`DatabaseStats`]: counts, tips, the content hash |
 //! | `verify` | [`verify`]: the whole history again from the bytes; [`check`]: signatures on many cores |
 //! | `bootstrap` | [`AccessRequest`], [`Bootstrap`]: asking for access; [`Approval`]: granting it |
@@ -20,10 +22,12 @@ mod clock;
 mod error;
 mod key;
 mod options;
+mod peer_book;
 mod prepare;
 mod replay;
 mod root_key;
 mod stats;
+mod sync_status;
 pub mod sync_tree;
 mod verify;
 
@@ -33,8 +37,10 @@ pub use clock::Clock;
 pub use error::Error;
 pub use key::DatabaseKey;
 pub use options::Options;
+pub use peer_book::{Edit, MAX_PEER_ADDRESSES, PeerBook, PeerInfo};
 pub use prepare::{Prepared, is_secret, prepare};
 pub use root_key::{RootKey, RootKeyTextError};
 pub use stats::{DatabaseStats, databases, stats, tips};
-pub use sync_tree::{Follow, SyncPeerInfo};
+pub use sync_status::{Stuck, SyncPhase, SyncStatus};
+pub use sync_tree::{AuthParams, Follow, SyncPeerInfo};
 pub use verify::{Checked, Fault, Verification, check, join_checked, verify};

@@ -3,6 +3,7 @@
 //! It is an ordinary tree that is never offered to anybody: only the node's own key may read it.
 
 use alloc::{
+    boxed::Box,
     format,
     string::{String, ToString},
     sync::Arc,
@@ -15,8 +16,8 @@ use crate::{
     Id, PublicKey,
     document::{Doc, DocStore, Draft, Scope, StoreType, Table},
     entry::Value,
-    instance::Error,
-    node::Command,
+    instance::{AccessRequest, Error, MAX_PEER_ADDRESSES},
+    node::{Command, PairRecord, Petition, Tracking},
     path,
     storage::{MetaChanges, Snapshot},
     wire::Address,
@@ -36,6 +37,9 @@ const PEERS: &str = "peers";
 
 /// State of transports, by their names.
 const TRANSPORTS: &str = "transports";
+
+/// What to ask for when a peer refuses.
+pub type AuthParams = AccessRequest;
 
 /// A peer with whom a database is to be kept the same.
 ///
@@ -58,6 +62,9 @@ pub struct SyncPeerInfo {
     /// What people call the peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
+    /// What to ask for when the peer refuses: the background asks by itself, and learns what was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<AuthParams>,
     /// Milliseconds between two syncs when nothing else happens.
     pub interval: u64,
     /// Who begins a sync with it.
@@ -93,6 +100,7 @@ impl SyncPeerInfo {
             tree_id,
             addresses,
             display_name: None,
+            auth: None,
             interval: DEFAULT_INTERVAL,
             follow: Follow::Always,
         }
@@ -110,24 +118,42 @@ impl SyncPeerInfo {
         Self { display_name: Some(name.to_string()), ..self }
     }
 
+    /// What to ask for when the peer refuses.
+    #[must_use]
+    pub fn auth(self, auth: AuthParams) -> Self {
+        Self { auth: Some(auth), ..self }
+    }
+
     /// Who begins a sync with it.
     #[must_use]
     pub fn follow(self, follow: Follow) -> Self {
         Self { follow, ..self }
     }
 
-    /// The command that tells the node of it: without addresses, there is nothing for the background to do.
-    pub fn track(&self) -> Command {
+    /// The command that tells the node of it, with all addresses that are known and how it went before.
+    pub(super) fn track(&self, addresses: Vec<Address>, record: PairRecord) -> Command {
         let addresses = match self.follow {
-            Follow::Always => self.addresses.clone(),
+            Follow::Always => addresses,
             Follow::OnRequest => Vec::new(),
         };
-        Command::Track { tree: self.tree_id, peer: self.peer_pubkey, addresses, interval: self.interval }
+        let mut tracking = Tracking::new(self.tree_id, self.peer_pubkey, addresses, self.interval);
+        tracking.auth = self.auth.as_ref().map(|auth| Petition {
+            permission: auth.permission,
+            name: auth.name.clone(),
+            metadata: auth.metadata.clone(),
+        });
+        tracking.record = record;
+        Command::Track(Box::new(tracking))
     }
 
     /// The pair after a sync that went well at an address, given what was known of it; nothing if that stays the same.
-    /// The address moves to the front. A pair that was unknown is remembered and not followed.
-    pub fn after_sync(known: Option<&Self>, peer: PublicKey, tree: Id, address: &Address) -> Option<Self> {
+    /// The address moves to the front; of too many the last goes. A pair that was unknown is remembered and not followed.
+    pub(super) fn after_sync(
+        known: Option<&Self>,
+        peer: PublicKey,
+        tree: Id,
+        address: &Address,
+    ) -> Option<Self> {
         let worked = address.clone().with_key(peer);
         let mut info = match known {
             Some(known) if known.addresses.first().is_some_and(|first| first.is_same_place(&worked)) => {
@@ -137,9 +163,11 @@ impl SyncPeerInfo {
             None => Self::new(peer, tree, Vec::new()).follow(Follow::OnRequest),
         };
         info.addresses.retain(|address| !address.is_same_place(&worked));
-        if info.follow == Follow::OnRequest {
-            info.addresses.truncate(MAX_REMEMBERED.saturating_sub(1));
-        }
+        let most = match info.follow {
+            Follow::OnRequest => MAX_REMEMBERED,
+            Follow::Always => MAX_PEER_ADDRESSES,
+        };
+        info.addresses.truncate(most.saturating_sub(1));
         info.addresses.insert(0, worked);
         Some(info)
     }

@@ -1,13 +1,14 @@
 //! What callers ask of the node, and what they are told.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 
 use crate::{
     Id, Position, PublicKey, SecretKey,
     document::Doc,
     entry::{Permission, VerifiedEntry, Who},
+    node::{NodeError, PairRecord, PairStatus, PeerState, PeerStatus, Seen},
     storage::{MetaChanges, Put},
-    wire::{Address, AskOutcome},
+    wire::{Address, Ask, AskOutcome, MAX_REQUEST_METADATA, Versions},
 };
 
 /// Ties a command to its reply. The caller's choice; never used twice.
@@ -54,6 +55,16 @@ pub enum Command {
         /// The tree.
         tree: Id,
     },
+    /// The same at whichever of these addresses answers first, each with a head start before the next. Replies
+    /// [`Reply::Synced`].
+    SyncAny {
+        /// Where the peer may be, or several who may have the tree; best first.
+        addresses: Vec<Address>,
+        /// The tree.
+        tree: Id,
+    },
+    /// Ask who is at an address: the key is proven when the reply is there. Replies [`Reply::Connected`].
+    Connect(Address),
     /// Ask a peer which trees it would let us read. Replies [`Reply::Trees`].
     Discover(Address),
     /// Ask a peer for access to a tree, for this node's own key. Replies [`Reply::Asked`].
@@ -79,23 +90,99 @@ pub enum Command {
         /// What was granted; nothing if it is rejected.
         granted: Option<Permission>,
     },
-    /// Keep a tree the same with a peer from now on: at once, after each commit, and from time to time. Replaces
-    /// what was said of the same pair before; no addresses end it. Replies [`Reply::Done`].
-    Track {
+    /// Keep a tree the same with a peer from now on. Replies [`Reply::Done`].
+    Track(Box<Tracking>),
+    /// End that, and forget how it went. Replies [`Reply::Done`].
+    Untrack {
         /// The tree.
         tree: Id,
         /// The peer.
         peer: PublicKey,
-        /// Where it may be found.
-        addresses: Vec<Address>,
-        /// Milliseconds between two syncs when nothing else happens.
-        interval: u64,
     },
+    /// Say what is known of a pair of tree and peer at this moment. Replies [`Reply::Pair`].
+    Status {
+        /// The tree.
+        tree: Id,
+        /// The peer.
+        peer: PublicKey,
+    },
+    /// Wait until a tree that is tracked has been the same here and at the peer once, before a restart or since. Replies
+    /// [`Reply::Done`].
+    AwaitSync {
+        /// The tree.
+        tree: Id,
+        /// The peer.
+        peer: PublicKey,
+        /// Milliseconds after which to give up.
+        within: Option<u64>,
+    },
+    /// Take up when peers were met, as the metadata have it. Before anything is accepted. Replies [`Reply::Done`].
+    Recall(Vec<(PublicKey, Seen)>),
+    /// What the book says of a peer from now on. Exchanges with one that is blocked end. Replies [`Reply::Done`].
+    SetPeer {
+        /// The peer.
+        peer: PublicKey,
+        /// How it stands.
+        status: PeerStatus,
+    },
+    /// The peer is not in the book any more, and is to be as if it had never come. Replies [`Reply::Done`].
+    ForgetPeer(PublicKey),
+    /// Say what is known of peers at this moment. Replies [`Reply::Peers`].
+    Peers,
     /// Make a tree whole again: derive all that is derived from its entries once more, leave those behind that are
     /// damaged, and fetch them from the peers that it is kept the same with. Replies [`Reply::Repaired`].
     Repair(Id),
     /// Change the node's metadata: a value for a key, or nothing to remove it. Replies [`Reply::Done`].
     Meta(MetaChanges),
+}
+
+/// A tree and a peer that are to be the same: at once, after each commit, and from time to time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tracking {
+    /// The tree.
+    pub tree: Id,
+    /// The peer.
+    pub peer: PublicKey,
+    /// Where it may be found, best first. Without any, it is remembered how syncs go, and nothing is begun.
+    pub addresses: Vec<Address>,
+    /// Milliseconds between two syncs when nothing else happens.
+    pub interval: u64,
+    /// What to ask for when the peer refuses.
+    pub auth: Option<Petition>,
+    /// How it went before, unless the node knows; see [`PairRecord::read`].
+    pub record: PairRecord,
+}
+
+impl Tracking {
+    /// A pair of which nothing is known yet.
+    pub fn new(tree: Id, peer: PublicKey, addresses: Vec<Address>, interval: u64) -> Self {
+        Self { tree, peer, addresses, interval, auth: None, record: PairRecord::default() }
+    }
+}
+
+/// What to ask a peer for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Petition {
+    /// The permission.
+    pub permission: Permission,
+    /// A name by which people there may recognise this node; empty if none.
+    pub name: String,
+    /// What else whoever decides is to know.
+    pub metadata: Vec<u8>,
+}
+
+impl Petition {
+    /// The message that asks, and the metadata behind it.
+    pub(super) fn ask(self, tree: Id) -> Result<Box<(Ask, Vec<u8>)>, NodeError> {
+        let Self { permission, name, metadata } = self;
+        match heapless::String::try_from(name.as_str()) {
+            Ok(name) if metadata.len() <= MAX_REQUEST_METADATA => {
+                Ok(Box::new((Ask { versions: Versions::OURS, tree, permission, name }, metadata)))
+            }
+            _ => Err(NodeError::RequestTooLong),
+        }
+    }
 }
 
 /// One transaction of a caller.
@@ -129,6 +216,12 @@ pub enum Reply {
     Repaired(Damage),
     /// What a peer says to an access request.
     Asked(AskOutcome),
+    /// Who answers at an address.
+    Connected(PublicKey),
+    /// What is known of a pair; nothing if it is unknown.
+    Pair(Option<Box<PairStatus>>),
+    /// Whoever was met, is in touch, or cannot be reached, ascending by key.
+    Peers(Vec<PeerState>),
     /// It is done.
     Done,
 }
@@ -152,6 +245,8 @@ pub struct SyncReport {
     pub tree: Id,
     /// Whom with.
     pub peer: Option<PublicKey>,
+    /// Where the peer was found.
+    pub address: Option<Address>,
     /// Entries that were new here.
     pub entries_received: u64,
     /// Entries sent to the peer.
@@ -164,6 +259,23 @@ pub struct SyncReport {
     pub round_trips: u32,
     /// Milliseconds from the first dial to equal tips.
     pub millis: u64,
+}
+
+impl SyncReport {
+    /// That nothing was moved yet.
+    pub(super) const fn nothing(tree: Id) -> Self {
+        Self {
+            tree,
+            peer: None,
+            address: None,
+            entries_received: 0,
+            entries_sent: 0,
+            bytes_received: 0,
+            bytes_sent: 0,
+            round_trips: 0,
+            millis: 0,
+        }
+    }
 }
 
 /// A tree that a peer offers.
@@ -209,7 +321,7 @@ pub enum Notification {
         /// The peer.
         peer: PublicKey,
         /// How it went.
-        outcome: Result<SyncReport, super::NodeError>,
+        outcome: Result<SyncReport, NodeError>,
     },
 }
 
@@ -229,6 +341,8 @@ pub struct Progress {
     pub command: Option<CommandId>,
     /// The tree.
     pub tree: Id,
+    /// Whom with.
+    pub peer: Option<PublicKey>,
     /// Entries received and stored.
     pub received: u64,
     /// Entries that will have been received at the end, as far as is known.

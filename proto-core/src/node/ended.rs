@@ -8,7 +8,7 @@ use crate::{
         NodeError, Notification, Reply, SyncReport, TreeInfo, initiator::Purpose, outbox::Outbox,
         talk::Counts,
     },
-    wire::AskOutcome,
+    wire::{Address, AskOutcome},
 };
 
 /// The end of an exchange.
@@ -23,6 +23,7 @@ enum Good {
     Synced(SyncReport),
     Trees(Vec<TreeInfo>),
     Asked(AskOutcome),
+    Connected(PublicKey),
 }
 
 impl Ended {
@@ -34,19 +35,20 @@ impl Ended {
     pub(super) fn synced(
         purpose: Purpose,
         tree: Id,
-        peer: Option<PublicKey>,
+        (peer, address): (Option<PublicKey>, Address),
         counts: Counts,
         began: u64,
     ) -> Self {
         let report = SyncReport {
-            tree,
             peer,
+            address: Some(address),
             entries_received: counts.entries_received,
             entries_sent: counts.entries_sent,
             bytes_received: counts.bytes_received,
             bytes_sent: counts.bytes_sent,
             round_trips: counts.round_trips,
             millis: began,
+            ..SyncReport::nothing(tree)
         };
         Self { purpose, result: Ok(Good::Synced(report)) }
     }
@@ -59,6 +61,10 @@ impl Ended {
         Self { purpose, result: Ok(Good::Asked(outcome)) }
     }
 
+    pub(super) const fn connected(purpose: Purpose, peer: PublicKey) -> Self {
+        Self { purpose, result: Ok(Good::Connected(peer)) }
+    }
+
     /// Sets the time that it took: until here the report holds when it began.
     pub(super) fn at(mut self, now: Now) -> Self {
         if let Ok(Good::Synced(report)) = &mut self.result {
@@ -67,34 +73,73 @@ impl Ended {
         self
     }
 
-    /// The relation that the exchange was for, and whether it succeeded.
-    pub(super) const fn relation(&self) -> Option<(Id, PublicKey, bool)> {
-        match self.purpose {
-            Purpose::Track { tree, peer, .. } => Some((tree, peer, self.result.is_ok())),
+    /// Why nothing came of it, if so.
+    pub(super) const fn error(&self) -> Option<&NodeError> {
+        match &self.result {
+            Ok(_) => None,
+            Err(error) => Some(error),
+        }
+    }
+
+    /// Whether the background began it.
+    pub(super) const fn is_tracked(&self) -> bool {
+        matches!(self.purpose, Purpose::Track { .. })
+    }
+
+    /// What it says about a pair of tree and peer.
+    pub(super) fn about_pair(&self) -> Option<(Id, PublicKey, Outcome<'_>)> {
+        match (&self.purpose, &self.result) {
+            (Purpose::Sync { tree, .. }, Ok(Good::Synced(report))) => {
+                Some((*tree, report.peer?, Outcome::Synced(report)))
+            }
+            (Purpose::Track { tree, peer, .. }, Ok(Good::Synced(report))) => {
+                Some((*tree, *peer, Outcome::Synced(report)))
+            }
+            (Purpose::Track { tree, peer, .. }, Err(error)) => Some((*tree, *peer, Outcome::Failed(error))),
+            (Purpose::Apply { ask, peer }, Ok(Good::Asked(outcome))) => {
+                Some((ask.0.tree, *peer, Outcome::Asked(*outcome)))
+            }
+            (Purpose::Apply { ask, peer }, Err(_)) => Some((ask.0.tree, *peer, Outcome::NotAsked)),
             _ => None,
         }
     }
 
     /// Tells the caller, or the watchers if the background asked.
     pub(super) fn report(self, out: &mut Outbox) {
+        let command = self.purpose.command();
         match self.purpose {
-            Purpose::Sync { command, .. } | Purpose::Discover { command } | Purpose::Ask { command, .. } => {
-                let reply = self.result.map(|good| match good {
-                    Good::Synced(report) => Reply::Synced(report),
-                    Good::Trees(trees) => Reply::Trees(trees),
-                    Good::Asked(outcome) => Reply::Asked(outcome),
-                });
-                out.reply(command, reply);
-            }
             Purpose::Track { tree, peer, .. } => {
                 let outcome = self.result.and_then(|good| match good {
                     Good::Synced(report) => Ok(report),
-                    Good::Trees(_) | Good::Asked(_) => {
+                    Good::Trees(_) | Good::Asked(_) | Good::Connected(_) => {
                         Err(NodeError::Misbehaved("it answered what was not asked".into()))
                     }
                 });
                 out.notify(Notification::Tracked { tree, peer, outcome });
             }
+            _ => {
+                let Some(command) = command else { return };
+                let reply = self.result.map(|good| match good {
+                    Good::Synced(report) => Reply::Synced(report),
+                    Good::Trees(trees) => Reply::Trees(trees),
+                    Good::Asked(outcome) => Reply::Asked(outcome),
+                    Good::Connected(peer) => Reply::Connected(peer),
+                });
+                out.reply(command, reply);
+            }
         }
     }
+}
+
+/// What an exchange says about a pair of tree and peer.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Outcome<'a> {
+    /// Both hold the same.
+    Synced(&'a SyncReport),
+    /// The background came to nothing.
+    Failed(&'a NodeError),
+    /// The background has asked for access.
+    Asked(AskOutcome),
+    /// It could not.
+    NotAsked,
 }

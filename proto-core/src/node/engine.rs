@@ -6,17 +6,20 @@ use crate::{
     Entropy, Id, Now, Position, PublicKey, SecretKey,
     node::{
         Action, Command, CommandId, Damage, Event, ExchangeId, NodeError, Notification, Number, Origin,
-        ReadReply, Reply,
+        Petition, ReadReply, Reply,
         create::create_root,
         deciding::{Decision, Requests, Settled},
         exchanges::Exchanges,
+        initiator::Purpose,
         outbox::{Outbox, Waiting},
+        peers::Peers,
+        races::Races,
         relations::Relations,
         repairs::Repairs,
+        waits::{Wait, Waits},
         writes::{Job, Outcome, Repair, Writes},
     },
     storage::{StorageError, Write, Written},
-    wire::{Ask, MAX_REQUEST_METADATA, Versions},
 };
 
 /// Milliseconds after which masked entries go on which nothing that counts was built: what builds on them may come with
@@ -43,12 +46,15 @@ const TIDY_AFTER: u64 = 60_000;
 #[derive(Clone, Debug)]
 pub struct Node {
     key: SecretKey,
-    entropy: Entropy,
-    now: Now,
-    out: Outbox,
+    pub(super) entropy: Entropy,
+    pub(super) now: Now,
+    pub(super) out: Outbox,
     writes: BTreeMap<Id, Writes>,
-    exchanges: Exchanges,
-    relations: Relations,
+    pub(super) exchanges: Exchanges,
+    pub(super) races: Races,
+    pub(super) relations: Relations,
+    pub(super) peers: Peers,
+    pub(super) waits: Waits,
     requests: Requests,
     /// Trees into which masked entries have come, and when they are tidied.
     untidy: BTreeMap<Id, u64>,
@@ -67,7 +73,10 @@ impl Node {
             now: Now::default(),
             out: Outbox::default(),
             writes: BTreeMap::new(),
+            races: Races::default(),
             relations: Relations::default(),
+            peers: Peers::default(),
+            waits: Waits::default(),
             requests: Requests::default(),
             untidy: BTreeMap::new(),
             repairs: Repairs::default(),
@@ -90,7 +99,15 @@ impl Node {
         // While an exchange is about such a tree, its own deadline comes again.
         let quiet = self.untidy.iter().filter(|(tree, _)| !self.exchanges.are_about(tree));
         let tidy = quiet.map(|(_, due)| *due).min();
-        [self.relations.deadline(), self.exchanges.deadline(), tidy].into_iter().flatten().min()
+        let all = [
+            self.relations.deadline(),
+            self.races.deadline(),
+            self.exchanges.deadline(),
+            self.waits.deadline(),
+            self.peers.deadline(),
+            tidy,
+        ];
+        all.into_iter().flatten().min()
     }
 
     /// Takes one event.
@@ -133,26 +150,12 @@ impl Node {
             self.untidy.remove(&tree);
             self.push(tree, Job::Tidy);
         }
-        while let Some(ended) = self.exchanges.take_ended() {
-            if let Some((tree, peer, success)) = ended.relation() {
-                self.relations.ended(tree, peer, success, self.now.monotonic, &mut self.entropy);
-            }
-            ended.report(&mut self.out);
-        }
         while let Some((tree, thorough)) = self.out.take_suspect() {
             if self.repairs.begin(tree, thorough, self.now.monotonic) {
                 self.push(tree, Job::Repair(Repair::new(None, thorough)));
             }
         }
-        while let Some((tree, peer, address)) = self.relations.due(self.now.monotonic) {
-            let salt = self.entropy.draw();
-            match self.exchanges.open_tracked(tree, peer, address, salt, self.now, &mut self.out) {
-                Some(exchange) => self.relations.started(tree, peer, exchange),
-                None => {
-                    self.relations.ended(tree, peer, false, self.now.monotonic, &mut self.entropy);
-                }
-            }
-        }
+        self.settle_exchanges();
     }
 
     fn handle_command(&mut self, id: CommandId, command: Command) {
@@ -171,32 +174,49 @@ impl Node {
             Command::Undo { entry, commit } => self.push(commit.tree, Job::Undo(id, entry, Box::new(commit))),
             Command::Append { tree, entries } => self.push(tree, Job::Append(id, entries)),
             Command::Drop(tree) => {
-                self.relations.forget(&tree);
+                self.untrack_all(&tree);
                 self.push(tree, Job::Drop(id));
             }
             Command::Repair(tree) => self.push(tree, Job::Repair(Repair::new(Some(id), true))),
-            Command::Sync { address, tree } => {
-                let salt = self.entropy.draw();
-                self.exchanges.open_sync(id, tree, address, salt, self.now, &mut self.out);
-            }
-            Command::Discover(address) => {
-                self.exchanges.open_discovery(id, address, self.now, &mut self.out);
-            }
+            Command::Sync { address, tree } => self.sync_any(id, tree, Vec::from([address])),
+            Command::SyncAny { addresses, tree } => self.sync_any(id, tree, addresses),
+            Command::Connect(address) => self.open(Purpose::Connect { command: id }, address),
+            Command::Discover(address) => self.open(Purpose::Discover { command: id }, address),
             Command::Ask { address, tree, permission, name, metadata } => {
-                let name = heapless::String::try_from(name.as_str());
-                match name {
-                    Ok(name) if metadata.len() <= MAX_REQUEST_METADATA => {
-                        let ask = Ask { versions: Versions::OURS, tree, permission, name };
-                        self.exchanges.open_asking(id, (ask, metadata), address, self.now, &mut self.out);
-                    }
-                    _ => self.out.reply(id, Err(NodeError::RequestTooLong)),
+                match (Petition { permission, name, metadata }).ask(tree) {
+                    Ok(ask) => self.open(Purpose::Ask { command: id, ask }, address),
+                    Err(error) => self.out.reply(id, Err(error)),
                 }
             }
             Command::Decide { request, by, granted } => {
                 self.requests.decide(Decision { command: id, request, by, granted });
             }
-            Command::Track { tree, peer, addresses, interval } => {
-                self.relations.set(tree, peer, addresses, interval, self.now.monotonic);
+            Command::Track(tracking) => self.track(id, *tracking),
+            Command::Status { tree, peer } => {
+                let status = self.pair(tree, peer).map(Box::new);
+                self.out.reply(id, Ok(Reply::Pair(status)));
+            }
+            Command::Peers => {
+                let peers = self.peer_states();
+                self.out.reply(id, Ok(Reply::Peers(peers)));
+            }
+            Command::AwaitSync { tree, peer, within } => {
+                self.await_sync(Wait { command: id, tree, peer, within, began: self.now.monotonic });
+            }
+            Command::Untrack { tree, peer } => {
+                self.untrack(tree, peer);
+                self.out.reply(id, Ok(Reply::Done));
+            }
+            Command::Recall(seen) => {
+                self.peers.recall(seen);
+                self.out.reply(id, Ok(Reply::Done));
+            }
+            Command::SetPeer { peer, status } => {
+                self.set_peer(peer, status);
+                self.out.reply(id, Ok(Reply::Done));
+            }
+            Command::ForgetPeer(peer) => {
+                self.forget_peer(peer);
                 self.out.reply(id, Ok(Reply::Done));
             }
             Command::Meta(changes) => self.out.write(Waiting::Meta(id), Write::Meta(changes)),

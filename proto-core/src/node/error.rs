@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 use crate::{
-    Id, access::Refusal, entry::EntryError, limits::MAX_GRANT_NAME, storage::StorageError,
+    Id, PublicKey, access::Refusal, entry::EntryError, limits::MAX_GRANT_NAME, storage::StorageError,
     wire::MAX_REQUEST_METADATA,
 };
 
@@ -88,6 +88,25 @@ pub enum NodeError {
     /// The address leads to this very node.
     #[error("this address leads to this node itself: give a peer's address")]
     OwnAddress,
+    /// The peer is blocked on this node.
+    #[error("the peer {0} is blocked here: unblock it first")]
+    Blocked(PublicKey),
+    /// Nobody knows where the peer is.
+    #[error("no address of the peer is known: add one, or wait until the peer calls")]
+    NoAddress,
+    /// The database is not kept the same with this peer.
+    #[error("database {0} is not kept the same with {1}: register that peer for it first")]
+    NotTracked(Id, PublicKey),
+    /// The first sync with a peer has not come to its end within the time given.
+    #[error("database {tree} was not synced within {millis} ms: {why}")]
+    NotSynced {
+        /// The database.
+        tree: Id,
+        /// The time given.
+        millis: u64,
+        /// What stands in the way.
+        why: String,
+    },
     /// A defect of this program.
     #[error("a defect in pleach, please report it: {0}")]
     Bug(String),
@@ -97,4 +116,16 @@ pub enum NodeError {
     /// The node has been closed.
     #[error("the instance is closed")]
     Closed,
+}
+
+impl NodeError {
+    /// Whether nothing is known but that the peer could not be reached, or not be heard to the end.
+    pub(super) const fn is_of_the_line(&self) -> bool {
+        matches!(self, Self::Transport(_) | Self::TimedOut(_) | Self::TooMany(_) | Self::NoAddress)
+    }
+
+    /// Whether the peer does not let this node do what it wants with a tree: access may be asked for.
+    pub(super) const fn is_refusal(&self) -> bool {
+        matches!(self, Self::NotOffered(_) | Self::PeerRefused(_))
+    }
 }

@@ -1,8 +1,7 @@
 //! The exchanges under way: those that this node opened, and those that peers did.
 
 use alloc::{
-    boxed::Box,
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     string::String,
     vec::Vec,
 };
@@ -11,15 +10,17 @@ use crate::{
     Id, Now, Position, PublicKey,
     entry::{Entry, EntryError, VerifiedEntry},
     node::{
-        Arrival, BootstrapRequest, CommandId, ExchangeEvent, ExchangeId, NodeError, Op, ReadReply,
+        Arrival, BootstrapRequest, ExchangeEvent, ExchangeId, NodeError, Op, ReadReply,
         ended::Ended,
         initiator::{Initiator, Purpose},
         outbox::{Asked, Outbox},
         responder::Responder,
     },
     storage::{Put, StorageError},
-    wire::{Address, Ask, AskOutcome, Salt},
+    wire::{Address, AskOutcome},
 };
+
+mod live;
 
 /// Exchanges that peers may have open with this node at once, idle ones included: each costs two buffers of 64 KiB
 /// and, while entries arrive, a batch of them.
@@ -44,7 +45,9 @@ pub(super) struct Exchanges {
     own: PublicKey,
     all: BTreeMap<ExchangeId, Exchange>,
     opened: u64,
-    ended: VecDeque<Ended>,
+    ended: VecDeque<(ExchangeId, Ended)>,
+    /// Keys that are neither dialled nor served.
+    blocked: BTreeSet<PublicKey>,
 }
 
 #[derive(Clone, Debug)]
@@ -77,7 +80,7 @@ pub(super) enum Next {
 
 impl Exchanges {
     pub(super) const fn new(own: PublicKey) -> Self {
-        Self { own, all: BTreeMap::new(), opened: 0, ended: VecDeque::new() }
+        Self { own, all: BTreeMap::new(), opened: 0, ended: VecDeque::new(), blocked: BTreeSet::new() }
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = ExchangeId> {
@@ -118,75 +121,33 @@ impl Exchanges {
             out.exchange(id, Op::Close);
             return;
         }
-        let responder = Responder::new(id, (proven, arrival), self.own, out);
+        let blocked = proven.is_some_and(|key| self.blocked.contains(&key));
+        let responder = Responder::new(id, (proven, arrival), blocked, self.own, out);
         self.insert(id, Role::Responder(responder), now, out);
     }
 
-    /// Opens an exchange on behalf of a caller.
-    pub(super) fn open_sync(
+    /// Opens an exchange. `began` is when what it is for began, in monotonic milliseconds.
+    pub(super) fn open(
         &mut self,
-        command: CommandId,
-        tree: Id,
+        purpose: Purpose,
         address: Address,
-        salt: [u8; 8],
+        began: u64,
         now: Now,
         out: &mut Outbox,
-    ) {
-        self.open(Purpose::Sync { command, tree, salt: Salt(salt) }, address, now, out);
-    }
-
-    /// Asks a peer what it offers, on behalf of a caller.
-    pub(super) fn open_discovery(
-        &mut self,
-        command: CommandId,
-        address: Address,
-        now: Now,
-        out: &mut Outbox,
-    ) {
-        self.open(Purpose::Discover { command }, address, now, out);
-    }
-
-    /// Asks a peer for access, on behalf of a caller.
-    pub(super) fn open_asking(
-        &mut self,
-        command: CommandId,
-        ask: (Ask, Vec<u8>),
-        address: Address,
-        now: Now,
-        out: &mut Outbox,
-    ) {
-        self.open(Purpose::Ask { command, ask: Box::new(ask) }, address, now, out);
-    }
-
-    /// Opens an exchange that keeps a tracked tree the same; nothing if too many are open.
-    pub(super) fn open_tracked(
-        &mut self,
-        tree: Id,
-        peer: PublicKey,
-        address: Address,
-        salt: [u8; 8],
-        now: Now,
-        out: &mut Outbox,
-    ) -> Option<ExchangeId> {
-        let address = address.with_key(peer);
-        self.open(Purpose::Track { tree, peer, salt: Salt(salt) }, address, now, out)
-    }
-
-    fn open(&mut self, purpose: Purpose, address: Address, now: Now, out: &mut Outbox) -> Option<ExchangeId> {
+    ) -> Result<ExchangeId, NodeError> {
+        if let Some(key) = address.key.filter(|key| self.blocked.contains(key)) {
+            return Err(NodeError::Blocked(key));
+        }
         let open = self.all.values().filter(|e| matches!(e.role, Role::Initiator(_))).count();
         if open >= MAX_OPENED {
-            // A relation is told by the missing id; a command needs an answer.
-            if !matches!(purpose, Purpose::Track { .. }) {
-                self.ended.push_back(Ended::failed(purpose, NodeError::TooMany(MAX_OPENED)));
-            }
-            return None;
+            return Err(NodeError::TooMany(MAX_OPENED));
         }
         self.opened = self.opened.wrapping_add(1);
         let id = ExchangeId::opened(self.opened);
-        out.exchange(id, Op::Open(address));
-        let initiator = Initiator::new(id, purpose, self.own, now);
+        out.exchange(id, Op::Open(address.clone()));
+        let initiator = Initiator::new(id, purpose, address, self.own, began);
         self.insert(id, Role::Initiator(initiator), now, out);
-        Some(id)
+        Ok(id)
     }
 
     fn insert(&mut self, id: ExchangeId, role: Role, now: Now, out: &mut Outbox) {
@@ -197,16 +158,23 @@ impl Exchanges {
 
     /// The transport answers.
     pub(super) fn event(&mut self, id: ExchangeId, event: ExchangeEvent, now: Now, out: &mut Outbox) {
+        let blocked = core::mem::take(&mut self.blocked);
         self.with(id, now, out, |exchange, out| {
             exchange.operations = exchange.operations.saturating_sub(1);
             if matches!(event, ExchangeEvent::Received(_) | ExchangeEvent::End) {
                 exchange.on_the_way = 0;
             }
-            match &mut exchange.role {
-                Role::Initiator(initiator) => initiator.event(event, out),
-                Role::Responder(responder) => responder.event(event, out),
+            match (&mut exchange.role, &event) {
+                (Role::Initiator(initiator), ExchangeEvent::Opened { peer: Some(peer) })
+                    if blocked.contains(peer) =>
+                {
+                    initiator.fail(NodeError::Blocked(*peer))
+                }
+                (Role::Initiator(initiator), _) => initiator.event(event, out),
+                (Role::Responder(responder), _) => responder.event(event, out),
             }
         });
+        self.blocked = blocked;
     }
 
     /// The store answers.
@@ -270,12 +238,13 @@ impl Exchanges {
             Next::Close => self.close(id, out),
             Next::End(ended) => {
                 self.close(id, out);
-                self.ended.push_back(ended.at(now));
+                self.ended.push_back((id, ended.at(now)));
             }
         }
     }
 
-    fn close(&mut self, id: ExchangeId, out: &mut Outbox) {
+    /// Lets go of an exchange, whatever is under way.
+    pub(super) fn close(&mut self, id: ExchangeId, out: &mut Outbox) {
         let Some(mut exchange) = self.all.remove(&id) else { return };
         match &mut exchange.role {
             Role::Initiator(initiator) => initiator.release(out),
@@ -336,7 +305,7 @@ impl Exchanges {
     }
 
     /// An exchange of this node's that has ended.
-    pub(super) fn take_ended(&mut self) -> Option<Ended> {
+    pub(super) fn take_ended(&mut self) -> Option<(ExchangeId, Ended)> {
         self.ended.pop_front()
     }
 

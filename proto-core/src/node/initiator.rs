@@ -9,7 +9,7 @@ use alloc::{
 };
 
 use crate::{
-    Id, Now, PublicKey,
+    Id, PublicKey,
     entry::{EntryError, VerifiedEntry},
     node::{
         CommandId, ExchangeEvent, ExchangeId, NodeError, Notification, Op, Progress, Read, ReadReply,
@@ -25,7 +25,7 @@ use crate::{
     },
     session::{Blame, Config, Fault, Known, Outcome},
     storage::{Put, StorageError, Write},
-    wire::{Ask, AskOutcome, Frame, Kind, Refusal, Salt, TreesRequest, Versions, write},
+    wire::{Address, Ask, AskOutcome, Frame, Kind, Refusal, Salt, TreesRequest, Versions, write},
 };
 
 /// Bytes of a request for trees at most.
@@ -48,15 +48,20 @@ pub(super) enum Purpose {
     Discover { command: CommandId },
     /// A caller asks for access.
     Ask { command: CommandId, ask: Box<(Ask, Vec<u8>)> },
+    /// The peer of a tracked tree has refused: the background asks for access.
+    Apply { peer: PublicKey, ask: Box<(Ask, Vec<u8>)> },
+    /// A caller wants to know who is there.
+    Connect { command: CommandId },
 }
 
 impl Purpose {
-    const fn command(&self) -> Option<CommandId> {
+    pub(super) const fn command(&self) -> Option<CommandId> {
         match self {
-            Self::Sync { command, .. } | Self::Discover { command } | Self::Ask { command, .. } => {
-                Some(*command)
-            }
-            Self::Track { .. } => None,
+            Self::Sync { command, .. }
+            | Self::Discover { command }
+            | Self::Ask { command, .. }
+            | Self::Connect { command } => Some(*command),
+            Self::Track { .. } | Self::Apply { .. } => None,
         }
     }
 }
@@ -67,7 +72,11 @@ pub(super) struct Initiator {
     id: ExchangeId,
     own: PublicKey,
     purpose: Purpose,
+    /// Where the peer is, and who is expected there.
+    address: Address,
     peer: Option<PublicKey>,
+    /// The peer has said something, by which it has proven its key over any transport.
+    answered: bool,
     phase: Phase,
     /// What the metadata says about the tree and this peer.
     known: Option<Known>,
@@ -92,8 +101,53 @@ enum Phase {
 }
 
 impl Initiator {
-    pub(super) const fn new(id: ExchangeId, purpose: Purpose, own: PublicKey, now: Now) -> Self {
-        Self { id, own, purpose, peer: None, phase: Phase::Opening, known: None, began: now.monotonic }
+    /// `began` is in monotonic milliseconds.
+    pub(super) const fn new(
+        id: ExchangeId,
+        purpose: Purpose,
+        address: Address,
+        own: PublicKey,
+        began: u64,
+    ) -> Self {
+        Self {
+            id,
+            own,
+            purpose,
+            address,
+            peer: None,
+            answered: false,
+            phase: Phase::Opening,
+            known: None,
+            began,
+        }
+    }
+
+    /// Whom it is with, or is to be with.
+    pub(super) fn expected(&self) -> Option<PublicKey> {
+        self.peer.or(self.address.key)
+    }
+
+    /// Whether the peer has said something.
+    pub(super) const fn is_answered(&self) -> bool {
+        self.answered
+    }
+
+    /// Monotonic milliseconds.
+    pub(super) const fn began(&self) -> u64 {
+        self.began
+    }
+
+    /// Whether it is about access.
+    pub(super) const fn asks(&self) -> bool {
+        matches!(self.purpose, Purpose::Ask { .. } | Purpose::Apply { .. })
+    }
+
+    /// The session at work, once there is one.
+    pub(super) fn talk(&self) -> Option<&Talk> {
+        match &self.phase {
+            Phase::Talking(talk) => Some(talk),
+            _ => None,
+        }
     }
 
     pub(super) const fn peer(&self) -> Option<PublicKey> {
@@ -103,7 +157,10 @@ impl Initiator {
     pub(super) const fn tree(&self) -> Option<Id> {
         match self.purpose {
             Purpose::Sync { tree, .. } | Purpose::Track { tree, .. } => Some(tree),
-            Purpose::Discover { .. } | Purpose::Ask { .. } => None,
+            Purpose::Discover { .. }
+            | Purpose::Ask { .. }
+            | Purpose::Apply { .. }
+            | Purpose::Connect { .. } => None,
         }
     }
 
@@ -122,6 +179,7 @@ impl Initiator {
     }
 
     pub(super) fn event(&mut self, event: ExchangeEvent, out: &mut Outbox) -> Next {
+        self.answered |= matches!(event, ExchangeEvent::Received(_));
         match event {
             ExchangeEvent::Opened { peer } => self.opened(peer, out),
             ExchangeEvent::Failed(text) => self.fail(NodeError::Transport(bounded(text))),
@@ -171,11 +229,11 @@ impl Initiator {
                 out.read_once(Waiting::Exchange(self.id), read);
                 self.phase = Phase::Admitting;
             }
-            Purpose::Discover { .. } => {
+            Purpose::Discover { .. } | Purpose::Connect { .. } => {
                 self.phase = Phase::Listing { trees: Vec::new(), more: false };
                 self.ask_for_trees(None, out);
             }
-            Purpose::Ask { ask, .. } => {
+            Purpose::Ask { ask, .. } | Purpose::Apply { ask, .. } => {
                 let (ask, metadata) = &**ask;
                 let mut room = vec![0; ASK_HEAD.saturating_add(metadata.len())];
                 let length = write(Kind::Ask, ask, metadata.iter().copied(), &mut room).unwrap_or(0);
@@ -258,7 +316,7 @@ impl Initiator {
             && let Some(progress) = talk.take_progress()
         {
             let command = self.purpose.command();
-            out.notify(Notification::Progress(Progress { command, ..progress }));
+            out.notify(Notification::Progress(Progress { command, peer: self.peer, ..progress }));
         }
         match result {
             Ok(()) => Next::On,
@@ -289,7 +347,8 @@ impl Initiator {
             talk::Ended::Session(outcome) => match *outcome {
                 Outcome::Equal(_) => {
                     let purpose = self.purpose.clone();
-                    return Next::End(Ended::synced(purpose, tree, self.peer, counts, self.began));
+                    let with = (self.peer, self.address.clone());
+                    return Next::End(Ended::synced(purpose, tree, with, counts, self.began));
                 }
                 Outcome::Refused(refusal) => refused(tree, refusal),
                 _ => NodeError::StillDiffers(tree),
@@ -316,7 +375,7 @@ impl Initiator {
     }
 
     fn asked(&mut self, frame: &[u8], out: &mut Outbox) -> Next {
-        let Purpose::Ask { ask, .. } = &self.purpose else { return Next::On };
+        let (Purpose::Ask { ask, .. } | Purpose::Apply { ask, .. }) = &self.purpose else { return Next::On };
         match Frame::read(frame) {
             Ok(Frame::Asked(asked)) => {
                 self.phase = Phase::Asking(Some(asked.outcome));
@@ -353,6 +412,9 @@ impl Initiator {
     }
 
     fn listing_ended(&mut self, trees: Vec<TreeInfo>, more: bool, out: &mut Outbox) -> Next {
+        if let (Purpose::Connect { .. }, Some(peer)) = (&self.purpose, self.peer) {
+            return Next::End(Ended::connected(self.purpose.clone(), peer));
+        }
         match trees.last() {
             Some(last) if more => {
                 self.ask_for_trees(Some(last.id), out);

@@ -20,7 +20,10 @@
 //! | `talk`, `pipeline` | a session at work: its buffers, its snapshot, its frames |
 //! | `giving`, `difference` | answering a partial holder, and what it lacks |
 //! | `requests` | access requests, as the metadata keeps them; `deciding`: their way through |
-//! | `relations` | which tree is kept the same with which peer, and when to try next |
+//! | `relations` | which tree is kept the same with which peer, and when to try next; `record`: what is kept of that |
+//! | `races` | one purpose at several addresses; `tracking`: from what is due to what was reached |
+//! | `peers` | who is in the book, and who was met; `status`: what is known at this moment |
+//! | `waits` | callers that wait for a first sync |
 //! | `repairs` | when a damaged tree is made whole again |
 
 mod action;
@@ -37,27 +40,37 @@ mod giving;
 mod initiator;
 mod known;
 mod outbox;
+mod peers;
 mod pipeline;
+mod races;
 mod read;
+mod record;
 mod relations;
 mod repairs;
 mod requests;
 mod responder;
+mod status;
 mod talk;
+mod tracking;
 mod undo;
+mod waits;
 mod writes;
 
 pub use action::{Action, Arrival, Event, ExchangeEvent, ExchangeId, Number, Op, SnapshotId};
 pub use command::{
-    Command, CommandId, Commit, Damage, Notification, Origin, Progress, Reply, SyncReport, TreeInfo,
+    Command, CommandId, Commit, Damage, Notification, Origin, Petition, Progress, Reply, SyncReport,
+    Tracking, TreeInfo,
 };
 pub(crate) use create::ROOT_KEY_PREFIX;
 pub use create::root_key_place;
 pub use difference::Difference;
 pub use engine::Node;
 pub use error::NodeError;
+pub use peers::{MAX_ACQUAINTANCES, acquaintances};
 pub use read::{Admission, CommitContext, Read, ReadReply, perform};
+pub use record::{PairError, PairRecord};
 pub use requests::{
     BootstrapRequest, MAX_DECIDED, MAX_REQUESTS, MAX_REQUESTS_OF_KEY, REQUEST_EXPIRY, RequestStatus,
     approved_requests, decided_requests, pending_requests, rejected_requests, request,
 };
+pub use status::{Activity, ConnectionState, Moved, PairStatus, PeerState, PeerStatus, Seen};

@@ -6,7 +6,7 @@ use alloc::{
 };
 
 use crate::{
-    Id,
+    Id, PublicKey,
     entry::Entry,
     node::{Action, CommandId, ExchangeId, NodeError, Notification, Number, Op, Read, Reply, SnapshotId},
     storage::Write,
@@ -49,6 +49,8 @@ pub(super) struct Outbox {
     asked: BTreeMap<ExchangeId, Asked>,
     /// Trees whose store may be damaged, and whether damage was read.
     suspects: BTreeSet<(Id, bool)>,
+    /// Keys that were let in.
+    met: BTreeSet<PublicKey>,
 }
 
 impl Outbox {
@@ -131,5 +133,15 @@ impl Outbox {
     pub(super) fn next(&mut self) -> u64 {
         self.numbers = self.numbers.wrapping_add(1);
         self.numbers
+    }
+
+    /// A peer with this key may read a tree that it asked for.
+    pub(super) fn met(&mut self, peer: PublicKey) {
+        self.met.insert(peer);
+    }
+
+    /// A key that was let in since the last call.
+    pub(super) fn take_met(&mut self) -> Option<PublicKey> {
+        self.met.pop_first()
     }
 }

@@ -1,8 +1,17 @@
-//! Which tree is kept the same with which peer, and when to try next.
+//! Which tree is kept the same with which peer, how that went, and when to try next.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    string::ToString,
+    vec::Vec,
+};
 
-use crate::{Entropy, Id, PublicKey, node::ExchangeId, wire::Address};
+use crate::{
+    Entropy, Id, Now, PublicKey,
+    node::{NodeError, PairRecord, PairStatus, SyncReport, Tracking, races::RaceId, record::PairError},
+    wire::{Address, Ask, AskOutcome},
+};
 
 /// Milliseconds before the first retry after a failure: a peer that restarts is back within it.
 const FIRST_RETRY: u64 = 1_000;
@@ -10,107 +19,237 @@ const FIRST_RETRY: u64 = 1_000;
 /// Milliseconds between retries at most: an unreachable peer costs one dial in this time.
 const LAST_RETRY: u64 = 5 * 60 * 1_000;
 
-/// A tree and a peer that are kept the same.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// A tree and a peer. Without addresses it is only known how syncs went that callers asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Relation {
+    /// The one that worked last first.
     addresses: Vec<Address>,
     /// Milliseconds between two syncs when nothing else happens.
     interval: u64,
+    /// What to ask for when the peer refuses.
+    auth: Option<Box<(Ask, Vec<u8>)>>,
     /// When to sync next, monotonic milliseconds.
     due: u64,
-    /// Failures since the last success: they choose the address and the delay.
-    failures: u32,
-    running: Option<ExchangeId>,
+    running: Option<RaceId>,
     /// Something was committed while an exchange was running: run again after it.
     again: bool,
+    record: PairRecord,
+    /// The last failure was a refusal.
+    refused: bool,
+    /// What the peer has said to an access request since.
+    asked: Option<AskOutcome>,
 }
 
 /// All relations of a node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Relations(BTreeMap<(Id, PublicKey), Relation>);
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Relations {
+    all: BTreeMap<(Id, PublicKey), Relation>,
+    /// Peers that the background leaves alone.
+    paused: BTreeSet<PublicKey>,
+}
+
+/// A relation that is due.
+pub(super) struct Due {
+    pub(super) tree: Id,
+    pub(super) peer: PublicKey,
+    pub(super) addresses: Vec<Address>,
+}
 
 impl Relations {
-    /// Starts, changes or (without addresses) ends a relation. It is due at once.
-    pub(super) fn set(
-        &mut self,
-        tree: Id,
-        peer: PublicKey,
-        addresses: Vec<Address>,
-        interval: u64,
-        now: u64,
-    ) {
-        if addresses.is_empty() {
-            self.0.remove(&(tree, peer));
-            return;
+    /// Starts or changes a relation. One that failed before a restart is due when its delay is over, others at once.
+    pub(super) fn set(&mut self, tracking: Tracking, auth: Option<Box<(Ask, Vec<u8>)>>, now: Now) {
+        let Tracking { tree, peer, addresses, interval, record, .. } = tracking;
+        let before = self.all.remove(&(tree, peer));
+        let known = before.is_some();
+        let mut relation = before.unwrap_or(Relation { record, ..Relation::default() });
+        let left = relation.record.retry_at.saturating_sub(now.wall).min(LAST_RETRY);
+        let resumes = !known && relation.record.failures > 0;
+        if !resumes {
+            relation.record.failures = 0;
         }
-        let running = self.0.get(&(tree, peer)).and_then(|relation| relation.running);
-        let relation =
-            Relation { addresses, interval, due: now, failures: 0, running, again: running.is_some() };
-        self.0.insert((tree, peer), relation);
+        relation.due = now.monotonic.saturating_add(if resumes { left } else { 0 });
+        relation.again = relation.running.is_some();
+        self.all.insert((tree, peer), Relation { addresses, interval, auth, ..relation });
+    }
+
+    /// Ends a relation and forgets how it went.
+    pub(super) fn end(&mut self, tree: &Id, peer: &PublicKey) {
+        self.all.remove(&(*tree, *peer));
     }
 
     /// Ends all relations of a tree.
-    pub(super) fn forget(&mut self, tree: &Id) {
-        self.0.retain(|(of, _), _| of != tree);
+    pub(super) fn forget(&mut self, tree: &Id) -> Vec<PublicKey> {
+        self.all.extract_if(.., |(of, _), _| of == tree).map(|((_, peer), _)| peer).collect()
+    }
+
+    /// Leaves a peer alone from now on, or takes it up again: at once.
+    pub(super) fn pause(&mut self, peer: PublicKey, pause: bool, now: u64) {
+        if pause {
+            self.paused.insert(peer);
+        } else if self.paused.remove(&peer) {
+            for (_, relation) in self.all.iter_mut().filter(|((_, of), _)| *of == peer) {
+                relation.due = now;
+            }
+        }
     }
 
     /// Something is new in a tree: whoever it is kept the same with hears of it at once, save the one it is from.
     pub(super) fn news(&mut self, tree: Id, from: Option<PublicKey>, now: u64) {
-        for ((of, peer), relation) in &mut self.0 {
+        for ((of, peer), relation) in &mut self.all {
             if *of == tree && Some(*peer) != from {
                 match relation.running {
                     Some(_) => relation.again = true,
                     // A peer that failed is tried when its delay is over, news or not.
-                    None if relation.failures == 0 => relation.due = now,
+                    None if relation.record.failures == 0 => relation.due = now,
                     None => {}
                 }
             }
         }
     }
 
-    /// The next relation that is due: its tree, peer and address to try.
-    pub(super) fn due(&self, now: u64) -> Option<(Id, PublicKey, Address)> {
-        self.0.iter().find(|(_, relation)| relation.running.is_none() && relation.due <= now).and_then(
-            |((tree, peer), relation)| {
-                let turn = usize::try_from(relation.failures).ok()?.checked_rem(relation.addresses.len())?;
-                Some((*tree, *peer, relation.addresses.get(turn)?.clone()))
-            },
-        )
+    /// Those that wait for their time.
+    fn waiting(&self) -> impl Iterator<Item = (&(Id, PublicKey), &Relation)> {
+        self.all.iter().filter(|((_, peer), relation)| {
+            relation.running.is_none() && !relation.addresses.is_empty() && !self.paused.contains(peer)
+        })
     }
 
-    pub(super) fn started(&mut self, tree: Id, peer: PublicKey, exchange: ExchangeId) {
-        if let Some(relation) = self.0.get_mut(&(tree, peer)) {
-            relation.running = Some(exchange);
+    /// The next relation that is due.
+    pub(super) fn due(&self, now: u64) -> Option<Due> {
+        let ((tree, peer), relation) = self.waiting().find(|(_, relation)| relation.due <= now)?;
+        Some(Due { tree: *tree, peer: *peer, addresses: relation.addresses.clone() })
+    }
+
+    /// An exchange of a relation has begun: a sync, or what its refusal leads to.
+    pub(super) fn started(&mut self, tree: Id, peer: PublicKey, race: RaceId) {
+        if let Some(relation) = self.all.get_mut(&(tree, peer)) {
+            relation.running = Some(race);
+        }
+    }
+
+    /// A sync has begun: what is new from now on needs another.
+    pub(super) fn is_up_to_date(&mut self, tree: Id, peer: PublicKey) {
+        if let Some(relation) = self.all.get_mut(&(tree, peer)) {
             relation.again = false;
         }
     }
 
-    /// An exchange of a relation has ended. Nothing if the relation has gone meanwhile.
-    pub(super) fn ended(
+    /// Both hold the same. `tracked` if the background has seen to that. What is to be kept of it; nothing of a pair that
+    /// is unknown.
+    pub(super) fn synced(
+        &mut self,
+        report: &SyncReport,
+        peer: PublicKey,
+        tracked: bool,
+        now: Now,
+    ) -> Option<&PairRecord> {
+        let relation = self.all.get_mut(&(report.tree, peer))?;
+        relation.record.synced(report, now.wall);
+        (relation.refused, relation.asked) = (false, None);
+        if let Some(address) = &report.address
+            && let Some(at) = relation.addresses.iter().position(|known| known.is_same_place(address))
+        {
+            relation.addresses.get_mut(..=at).unwrap_or_default().rotate_right(1);
+        }
+        if tracked {
+            let delay = if relation.again { 0 } else { relation.interval };
+            relation.running = None;
+            relation.again = false;
+            relation.due = now.monotonic.saturating_add(delay);
+        } else if relation.running.is_none() && !relation.again {
+            relation.due = relation.due.max(now.monotonic.saturating_add(relation.interval));
+        }
+        Some(&relation.record)
+    }
+
+    /// A sync of the background came to nothing. What is to be kept of it; nothing if the relation has gone meanwhile.
+    pub(super) fn failed(
         &mut self,
         tree: Id,
         peer: PublicKey,
-        success: bool,
-        now: u64,
+        error: &NodeError,
+        now: Now,
         entropy: &mut Entropy,
-    ) {
-        let Some(relation) = self.0.get_mut(&(tree, peer)) else { return };
+    ) -> Option<&PairRecord> {
+        let relation = self.all.get_mut(&(tree, peer))?;
         relation.running = None;
-        let delay = if success {
-            relation.failures = 0;
-            if relation.again { 0 } else { relation.interval }
-        } else {
-            relation.failures = relation.failures.saturating_add(1);
-            let [draw] = entropy.draw::<1>();
-            backoff(relation.failures, draw)
-        };
         relation.again = false;
-        relation.due = now.saturating_add(delay);
+        if matches!(error, NodeError::Blocked(_)) {
+            return None;
+        }
+        let record = &mut relation.record;
+        record.failures = record.failures.saturating_add(1);
+        record.last_error = Some(PairError::new(now.wall, &error.to_string()));
+        let [draw] = entropy.draw::<1>();
+        let delay = backoff(record.failures, draw);
+        record.retry_at = now.wall.saturating_add(delay);
+        relation.due = now.monotonic.saturating_add(delay);
+        relation.refused = error.is_refusal();
+        if !relation.refused {
+            relation.asked = None;
+        }
+        Some(&relation.record)
+    }
+
+    /// What to ask the peer for, after it refused, and where.
+    pub(super) fn application(
+        &self,
+        tree: Id,
+        peer: PublicKey,
+    ) -> Option<(Box<(Ask, Vec<u8>)>, Vec<Address>)> {
+        let relation = self.all.get(&(tree, peer)).filter(|relation| relation.refused)?;
+        Some((relation.auth.clone()?, relation.addresses.clone()))
+    }
+
+    /// The peer has answered to an access request, or could not be asked. Whoever is let in for the first time need not
+    /// wait.
+    pub(super) fn applied(&mut self, tree: Id, peer: PublicKey, outcome: Option<AskOutcome>, now: u64) {
+        let Some(relation) = self.all.get_mut(&(tree, peer)) else { return };
+        relation.running = None;
+        let Some(outcome) = outcome else { return };
+        let before = relation.asked.replace(outcome);
+        if matches!(outcome, AskOutcome::Approved(_)) && !matches!(before, Some(AskOutcome::Approved(_))) {
+            relation.due = now;
+        }
+    }
+
+    /// What is known of a pair but for what is under way; nothing of one that is unknown.
+    pub(super) fn status(&self, tree: Id, peer: PublicKey, now: u64) -> Option<(PairStatus, Option<RaceId>)> {
+        let relation = self.all.get(&(tree, peer))?;
+        let followed = !relation.addresses.is_empty();
+        let waits = followed && relation.running.is_none() && !self.paused.contains(&peer);
+        let status = PairStatus {
+            followed,
+            record: relation.record.clone(),
+            next_try: waits.then(|| relation.due.saturating_sub(now)),
+            asked: relation.asked,
+            refused: relation.refused,
+            ..PairStatus::default()
+        };
+        Some((status, relation.running))
+    }
+
+    /// Whether a pair is known.
+    pub(super) fn are_about(&self, tree: &Id, peer: &PublicKey) -> bool {
+        self.all.contains_key(&(*tree, *peer))
+    }
+
+    /// Whether a pair has ever been the same.
+    pub(super) fn have_synced(&self, tree: &Id, peer: &PublicKey) -> bool {
+        self.all.get(&(*tree, *peer)).is_some_and(|relation| relation.record.last_sync.is_some())
+    }
+
+    /// Peers with whom the background has failed last.
+    pub(super) fn failing(&self) -> impl Iterator<Item = PublicKey> {
+        self.all
+            .iter()
+            .filter(|(_, relation)| relation.record.last_error.is_some())
+            .map(|((_, peer), _)| *peer)
     }
 
     /// When the next relation is due.
     pub(super) fn deadline(&self) -> Option<u64> {
-        self.0.values().filter(|relation| relation.running.is_none()).map(|relation| relation.due).min()
+        self.waiting().map(|(_, relation)| relation.due).min()
     }
 }
 
@@ -127,36 +266,105 @@ fn backoff(failures: u32, draw: u8) -> u64 {
 mod tests {
     use super::*;
 
-    fn relations() -> (Relations, Id, PublicKey, Entropy) {
+    fn now(monotonic: u64) -> Now {
+        Now { monotonic, wall: 1_700_000_000_000 + monotonic }
+    }
+
+    fn tracking() -> Tracking {
         let (tree, peer) = (Id::of(b"t"), PublicKey::from_bytes([1; 32]));
+        Tracking::new(tree, peer, alloc::vec![Address::http("a:1"), Address::http("b:1")], 60_000)
+    }
+
+    fn relations() -> (Relations, Id, PublicKey, Entropy) {
+        let tracking = tracking();
+        let (tree, peer) = (tracking.tree, tracking.peer);
         let mut relations = Relations::default();
-        relations.set(tree, peer, alloc::vec![Address::http("a:1"), Address::http("b:1")], 60_000, 5);
+        relations.set(tracking, None, now(5));
         (relations, tree, peer, Entropy::new([0; 32]))
     }
 
+    fn started(relations: &mut Relations, tree: Id, peer: PublicKey) {
+        relations.started(tree, peer, RaceId::default());
+        relations.is_up_to_date(tree, peer);
+    }
+
+    fn report(tree: Id, place: &str) -> SyncReport {
+        SyncReport { address: Some(Address::http(place)), ..SyncReport::nothing(tree) }
+    }
+
     #[test]
-    fn a_failure_tries_the_next_address_later() {
+    fn a_failure_is_tried_again_later() {
         let (mut relations, tree, peer, mut entropy) = relations();
-        assert_eq!(relations.due(5).unwrap().2, Address::http("a:1"));
-        relations.started(tree, peer, ExchangeId::opened(1));
-        assert_eq!(relations.due(5), None);
-        relations.ended(tree, peer, false, 10, &mut entropy);
+        assert!(relations.due(5).is_some());
+        started(&mut relations, tree, peer);
+        assert!(relations.due(5).is_none());
+        let error = NodeError::Transport("gone".into());
+        relations.failed(tree, peer, &error, now(10), &mut entropy).unwrap();
         let due = relations.deadline().unwrap();
         assert!((10 + FIRST_RETRY / 2..=10 + FIRST_RETRY).contains(&due));
-        assert_eq!(relations.due(due).unwrap().2, Address::http("b:1"));
+        let (status, running) = relations.status(tree, peer, 10).unwrap();
+        assert_eq!((status.next_try, running), (Some(due - 10), None));
+        assert_eq!(status.record.last_error.unwrap().reason, "gone");
+    }
+
+    #[test]
+    fn the_address_that_worked_last_goes_first() {
+        let (mut relations, tree, peer, _) = relations();
+        relations.synced(&report(tree, "b:1"), peer, true, now(9)).unwrap();
+        let due = relations.due(60_009).unwrap();
+        assert_eq!(due.addresses, [Address::http("b:1"), Address::http("a:1")]);
     }
 
     #[test]
     fn news_during_an_exchange_starts_another() {
-        let (mut relations, tree, peer, mut entropy) = relations();
-        relations.started(tree, peer, ExchangeId::opened(1));
+        let (mut relations, tree, peer, _) = relations();
+        started(&mut relations, tree, peer);
         relations.news(tree, None, 7);
-        relations.ended(tree, peer, true, 10, &mut entropy);
+        relations.synced(&report(tree, "a:1"), peer, true, now(10)).unwrap();
         assert!(relations.due(10).is_some());
-        relations.started(tree, peer, ExchangeId::opened(2));
+        started(&mut relations, tree, peer);
         relations.news(tree, Some(peer), 12);
-        relations.ended(tree, peer, true, 20, &mut entropy);
+        relations.synced(&report(tree, "a:1"), peer, true, now(20)).unwrap();
         assert_eq!(relations.deadline(), Some(60_020));
+    }
+
+    #[test]
+    fn the_delay_after_a_failure_goes_on_after_a_restart_and_a_caller_ends_it() {
+        let record = PairRecord { failures: 7, retry_at: now(0).wall + 40_000, ..PairRecord::default() };
+        let mut relations = Relations::default();
+        relations.set(Tracking { record: record.clone(), ..tracking() }, None, now(3));
+        assert_eq!(relations.deadline(), Some(40_000));
+        relations.set(tracking(), None, now(4));
+        assert_eq!(relations.deadline(), Some(4));
+        // A clock that jumped keeps nobody waiting for longer than a delay can be.
+        let record = PairRecord { retry_at: u64::MAX, ..record };
+        let mut relations = Relations::default();
+        relations.set(Tracking { record, ..tracking() }, None, now(3));
+        assert_eq!(relations.deadline(), Some(3 + LAST_RETRY));
+    }
+
+    #[test]
+    fn a_paused_peer_is_left_alone_and_taken_up_at_once() {
+        let (mut relations, tree, peer, _) = relations();
+        relations.pause(peer, true, 6);
+        assert!(relations.due(u64::MAX).is_none() && relations.deadline().is_none());
+        relations.news(tree, None, 7);
+        assert!(relations.due(u64::MAX).is_none());
+        relations.pause(peer, false, 90);
+        assert_eq!(relations.deadline(), Some(90));
+    }
+
+    #[test]
+    fn an_approval_that_lets_nobody_in_is_not_followed_at_once_again() {
+        let (mut relations, tree, peer, mut entropy) = relations();
+        let refused = NodeError::NotOffered(tree);
+        let approved = Some(AskOutcome::Approved(crate::entry::Permission::Read));
+        relations.failed(tree, peer, &refused, now(10), &mut entropy).unwrap();
+        relations.applied(tree, peer, approved, 11);
+        assert_eq!(relations.deadline(), Some(11));
+        relations.failed(tree, peer, &refused, now(12), &mut entropy).unwrap();
+        relations.applied(tree, peer, approved, 13);
+        assert!(relations.deadline() > Some(13));
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub(super) struct Responder {
     id: ExchangeId,
     proven: Option<PublicKey>,
     arrival: Arrival,
+    /// The key is blocked: it is answered as if nothing were here.
+    blocked: bool,
     own: PublicKey,
     phase: Phase,
 }
@@ -84,11 +86,12 @@ impl Responder {
     pub(super) fn new(
         id: ExchangeId,
         (proven, arrival): (Option<PublicKey>, Arrival),
+        blocked: bool,
         own: PublicKey,
         out: &mut Outbox,
     ) -> Self {
         out.exchange(id, Op::Receive);
-        Self { id, proven, arrival, own, phase: Phase::Resting }
+        Self { id, proven, arrival, blocked, own, phase: Phase::Resting }
     }
 
     pub(super) const fn proven(&self) -> Option<PublicKey> {
@@ -163,13 +166,11 @@ impl Responder {
         match Frame::read(&bytes) {
             Ok(Frame::Sync(hello, _)) => {
                 let tree = hello.tree;
-                out.read_once(Waiting::Exchange(self.id), Read::Admit { tree, proven: self.proven });
-                self.phase = Phase::Admitting { tree, frame: bytes };
+                self.admit(tree, bytes, out);
             }
             Ok(Frame::Have(have, _)) => {
                 let tree = have.tree;
-                out.read_once(Waiting::Exchange(self.id), Read::Admit { tree, proven: self.proven });
-                self.phase = Phase::Admitting { tree, frame: bytes };
+                self.admit(tree, bytes, out);
             }
             Ok(Frame::Trees(request)) if request.versions.agree(Versions::OURS).is_some() => {
                 let read = Read::Trees { proven: self.proven, after: request.after };
@@ -187,6 +188,17 @@ impl Responder {
         Next::On
     }
 
+    fn admit(&mut self, tree: Id, frame: Vec<u8>, out: &mut Outbox) {
+        let read = Read::Admit { tree: self.seen_as(tree), proven: self.proven };
+        out.read_once(Waiting::Exchange(self.id), read);
+        self.phase = Phase::Admitting { tree, frame };
+    }
+
+    /// To a key that is blocked every tree is one that nobody holds, with the look-ups of such a tree.
+    const fn seen_as(&self, tree: Id) -> Id {
+        if self.blocked { Id::MIN } else { tree }
+    }
+
     fn ask(&mut self, ask: &Ask, metadata: &[u8], out: &mut Outbox) {
         if ask.versions.agree(Versions::OURS).is_none() {
             let fault = Fault::Incompatible { theirs: ask.versions, ours: Versions::OURS };
@@ -197,7 +209,8 @@ impl Responder {
             return self.refuse(&Refusal::Malformed { rule }, out);
         };
         // When it came is said when its turn comes.
-        let request = BootstrapRequest::new(ask.tree, key, ask.permission, &ask.name, metadata, 0);
+        let request =
+            BootstrapRequest::new(self.seen_as(ask.tree), key, ask.permission, &ask.name, metadata, 0);
         self.phase = Phase::Asking(Box::new(request));
     }
 
@@ -256,7 +269,10 @@ impl Responder {
                 self.admitted(admission, tree, frame, out)
             }
             (Phase::Listing, ReadReply::Trees { lines, more }) => {
-                self.list(&lines, more, out);
+                match self.blocked {
+                    true => self.list(&[], false, out),
+                    false => self.list(&lines, more, out),
+                }
                 Next::On
             }
             (Phase::Giving(giving), ReadReply::Difference(difference)) => {
@@ -275,6 +291,9 @@ impl Responder {
         if admission != Admission::Granted {
             self.refuse(&Refusal::Unknown, out);
             return Next::On;
+        }
+        if let Some(key) = self.proven {
+            out.met(key);
         }
         if let Ok(Frame::Have(have, ids)) = Frame::read(&frame) {
             return match Giving::new(self.id, self.own, have, ids.iter().collect(), out) {

@@ -355,14 +355,21 @@ impl Talk {
     pub(super) fn take_progress(&mut self) -> Option<Progress> {
         let expected = self.session.expected();
         self.moved |= core::mem::replace(&mut self.expected, expected) != expected;
-        core::mem::take(&mut self.moved).then_some(Progress {
+        core::mem::take(&mut self.moved).then(|| self.progress())
+    }
+
+    /// How far it has come.
+    pub(super) fn progress(&self) -> Progress {
+        let expected = self.session.expected();
+        Progress {
             command: None,
             tree: self.tree,
+            peer: None,
             received: self.counts.entries_received,
             to_receive: self.counts.entries_received.max(expected.receive),
             sent: self.counts.entries_sent,
             to_send: self.counts.entries_sent.max(expected.send),
-        })
+        }
     }
 
     /// What makes the next exchange with this peer cheap, once both sides hold the same.

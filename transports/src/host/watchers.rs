@@ -7,7 +7,7 @@ use std::{
 
 use async_channel::{Receiver, Sender};
 use pleach_core::{
-    Id,
+    Id, PublicKey,
     instance::{Change, Error},
     node::{Notification, Origin, Progress},
 };
@@ -64,7 +64,8 @@ pub struct Watchers(Mutex<Kinds>);
 #[derive(Default)]
 struct Kinds {
     changes: Vec<(Id, Wanted, Channel<Change>)>,
-    progress: Vec<Channel<Progress>>,
+    /// Of one pair of tree and peer, or of all.
+    progress: Vec<(Option<(Id, PublicKey)>, Channel<Progress>)>,
     all: Vec<Channel<Notification>>,
     callbacks: Vec<thread::JoinHandle<()>>,
     /// After the end, a new stream is over at once.
@@ -126,12 +127,12 @@ impl Watchers {
         Watch { items }
     }
 
-    /// Watches exchanges move on.
-    pub fn progress(&self) -> Watch<Progress> {
+    /// Watches exchanges move on: those of one pair of tree and peer, or all.
+    pub fn progress(&self, pair: Option<(Id, PublicKey)>) -> Watch<Progress> {
         let (channel, items) = Channel::new();
         let mut kinds = self.lock();
         if !kinds.closed {
-            kinds.progress.push(channel);
+            kinds.progress.push((pair, channel));
         }
         Watch { items }
     }
@@ -188,7 +189,12 @@ impl Watchers {
                     })
                 });
             }
-            Notification::Progress(progress) => kinds.progress.retain_mut(|to| to.send(|_| *progress)),
+            Notification::Progress(progress) => kinds.progress.retain_mut(|(pair, to)| match pair {
+                Some((tree, peer)) if (*tree, Some(*peer)) != (progress.tree, progress.peer) => {
+                    !to.sender.is_closed()
+                }
+                _ => to.send(|_| *progress),
+            }),
             _ => {}
         }
         kinds.all.retain_mut(|to| to.send(|_| notification.clone()));

@@ -1,0 +1,89 @@
+//! What the exchanges under way say about peers, and how a block ends those with one.
+
+use alloc::vec::Vec;
+
+use crate::{
+    Now, PublicKey,
+    node::{
+        ConnectionState, ExchangeId, NodeError,
+        exchanges::{Exchange, Exchanges, Next, Role},
+        outbox::Outbox,
+        status::{Activity, Moved},
+    },
+};
+
+impl Exchanges {
+    /// Neither dials nor serves a key from now on, and ends what is under way with it; or lets it in again.
+    pub(in crate::node) fn block(&mut self, peer: PublicKey, block: bool, now: Now, out: &mut Outbox) {
+        if !block {
+            self.blocked.remove(&peer);
+            return;
+        }
+        self.blocked.insert(peer);
+        let with_peer = self.all.iter().filter(|(_, exchange)| exchange.expected() == Some(peer));
+        for id in with_peer.map(|(id, _)| *id).collect::<Vec<ExchangeId>>() {
+            self.with(id, now, out, |exchange, _| match &mut exchange.role {
+                Role::Initiator(initiator) => initiator.fail(NodeError::Blocked(peer)),
+                Role::Responder(_) => Next::Close,
+            });
+        }
+    }
+
+    /// Whether the peer of an exchange that this node opened has said something, and the exchange goes on.
+    pub(in crate::node) fn is_answered(&self, id: ExchangeId) -> bool {
+        self.all.get(&id).is_some_and(Exchange::is_answered)
+    }
+
+    /// Those with whom something is under way, and how far it is: the furthest of each.
+    pub(in crate::node) fn connections(&self) -> impl Iterator<Item = (PublicKey, ConnectionState)> {
+        self.all.values().filter_map(|exchange| {
+            let state = match exchange.is_answered() {
+                true => ConnectionState::Connected,
+                false => ConnectionState::Connecting,
+            };
+            Some((exchange.expected()?, state))
+        })
+    }
+
+    /// How far an exchange that this node opened is.
+    pub(in crate::node) fn activity(&self, id: ExchangeId, now: Now) -> Activity {
+        let Some(Exchange { role: Role::Initiator(initiator), heard, .. }) = self.all.get(&id) else {
+            return Activity::Idle;
+        };
+        let silent = now.monotonic.saturating_sub(*heard);
+        match initiator.talk() {
+            Some(talk) if initiator.is_answered() => {
+                let progress = talk.progress();
+                Activity::Syncing(Moved {
+                    entries_received: progress.received,
+                    entries_to_receive: progress.to_receive.saturating_sub(progress.received),
+                    entries_sent: progress.sent,
+                    entries_to_send: progress.to_send.saturating_sub(progress.sent),
+                    bytes_received: talk.counts.bytes_received,
+                    bytes_sent: talk.counts.bytes_sent,
+                    millis: now.since(initiator.began()),
+                    silent,
+                })
+            }
+            _ if initiator.asks() => Activity::Asking,
+            _ => Activity::Connecting { silent },
+        }
+    }
+}
+
+impl Exchange {
+    /// Whom it is with, or is to be with.
+    fn expected(&self) -> Option<PublicKey> {
+        match &self.role {
+            Role::Initiator(initiator) => initiator.expected(),
+            Role::Responder(responder) => responder.proven(),
+        }
+    }
+
+    fn is_answered(&self) -> bool {
+        match &self.role {
+            Role::Initiator(initiator) => initiator.is_answered(),
+            Role::Responder(_) => true,
+        }
+    }
+}
