@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use pleach_core::{
-    Id,
+    Id, PublicKey,
     entry::Who,
     limits::MAX_GRANT_NAME,
     wire::{Address, DatabaseTicket, MAX_REQUEST_METADATA},
@@ -144,8 +144,12 @@ pub(crate) enum Command {
     },
     /// Say what this node is and holds
     Status,
-    /// List known peers, and the databases kept the same with them
-    Peers,
+    /// List known peers, where they are and what is kept the same with them; or change that
+    Peers {
+        /// What to change
+        #[command(subcommand)]
+        action: Option<PeersAction>,
+    },
     /// List the databases that a peer lets this node read
     Trees {
         /// `http:KEY@host:port` or `quic:KEY@host:port`
@@ -239,6 +243,64 @@ pub(crate) enum RequestsAction {
     Reject {
         /// The request, by the id that was shown
         id: Id,
+    },
+}
+
+/// A change of the peer book.
+#[derive(Clone, Debug, Subcommand, Serialize, Deserialize)]
+pub(crate) enum PeersAction {
+    /// Put a peer into the book, or say more of one that is in it
+    Add {
+        /// Its public key
+        key: PublicKey,
+        /// What to call it here
+        #[arg(long, value_parser = name)]
+        name: Option<String>,
+        /// Where it may be found; can be given several times
+        #[arg(long, value_name = "ADDRESS", value_parser = address)]
+        address: Vec<String>,
+    },
+    /// Take a peer out of the book, and stop keeping databases the same with it
+    Remove {
+        /// Its public key
+        key: PublicKey,
+    },
+    /// Neither dial nor serve a peer from now on; to it, nothing is here
+    Block {
+        /// Its public key
+        key: PublicKey,
+    },
+    /// Take up with a peer again
+    Unblock {
+        /// Its public key
+        key: PublicKey,
+    },
+    /// Change where a peer may be found
+    Address {
+        /// What to change
+        #[command(subcommand)]
+        action: PeerAddressAction,
+    },
+}
+
+/// A change of where a peer may be found.
+#[derive(Clone, Debug, Subcommand, Serialize, Deserialize)]
+pub(crate) enum PeerAddressAction {
+    /// One more place
+    Add {
+        /// The peer's public key
+        key: PublicKey,
+        /// `http:host:port`, `quic:host:port` or `serial:/dev/tty…`
+        #[arg(value_parser = address)]
+        address: String,
+    },
+    /// It is no longer there
+    Remove {
+        /// The peer's public key
+        key: PublicKey,
+        /// The place, as it was added
+        #[arg(value_parser = address)]
+        address: String,
     },
 }
 

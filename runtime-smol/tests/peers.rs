@@ -218,15 +218,15 @@ fn a_first_address_that_never_answers_keeps_nobody_waiting() {
             let alice = a.instance.device_key();
             let silent = silent.with_key(alice);
 
+            let info = SyncPeerInfo::new(alice, id, vec![silent.clone(), at_a.clone()]);
+            let handle = b.sync.register_sync_peer(info).await.unwrap();
+            handle.wait_for_initial_sync_within(LONG).await.unwrap();
+
             let ticket = pleach_smol::DatabaseTicket::new(id, vec![silent.clone(), at_a.clone()]).unwrap();
             let report = in_time(b.sync.sync_with_ticket(&ticket)).await.unwrap();
             assert!(report.address.unwrap().is_same_place(&at_a));
             let known = b.sync.tree_peers(&id).unwrap().remove(0);
             assert!(known.addresses[0].is_same_place(&at_a), "the one that worked first");
-
-            let info = SyncPeerInfo::new(alice, id, vec![silent.clone(), at_a.clone()]);
-            let handle = b.sync.register_sync_peer(info).await.unwrap();
-            handle.wait_for_initial_sync_within(LONG).await.unwrap();
             let report = in_time(b.sync.sync_tree_with_peer(&alice, &id)).await.unwrap();
             assert!(report.address.unwrap().is_same_place(&at_a));
             assert_same(&a.open(&id), &b.open(&id));

@@ -50,8 +50,7 @@ pub(super) async fn status(cx: &Context) -> anyhow::Result<Ending> {
     }
     let sync = context::enabled(&cx.instance).await?;
     let addresses = sync.get_all_server_addresses()?;
-    let mut peers: Vec<_> = sync.sync_peers()?.into_iter().map(|info| info.peer_pubkey).collect();
-    peers.dedup();
+    let peers = sync.list_peers().await?.into_iter().filter(|info| info.registered);
     cx.out.put(&Status {
         public_key: cx.instance.device_id(),
         data: cx.data.display().to_string(),
@@ -60,7 +59,7 @@ pub(super) async fn status(cx: &Context) -> anyhow::Result<Ending> {
         addresses: addresses.into_iter().map(|(_, address)| address.to_string()).collect(),
         databases: held.len(),
         entries,
-        peers: peers.len(),
+        peers: peers.count(),
     })?;
     Ok(Ending::Done)
 }

@@ -1,4 +1,4 @@
-//! `sync`, `peers`, `trees`: exchanges with peers.
+//! `sync`, `trees`: exchanges with peers.
 
 use std::{fmt, future::Future};
 
@@ -125,28 +125,6 @@ pub(super) async fn sync(cx: &Context, db: Option<&str>, peer: Option<&str>) -> 
 }
 
 #[derive(Serialize)]
-struct Known {
-    peer: PublicKey,
-    id: Id,
-    addresses: Vec<String>,
-}
-
-impl fmt::Display for Known {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}  {}", strong(self.peer), faint(self.id))?;
-        self.addresses.iter().try_for_each(|address| write!(f, "\n  {}", Shown(address)))
-    }
-}
-
-pub(super) async fn peers(cx: &Context) -> anyhow::Result<Ending> {
-    for info in cx.sync().await?.sync_peers()? {
-        let addresses = info.addresses.iter().map(ToString::to_string).collect();
-        cx.out.put(&Known { peer: info.peer_pubkey, id: info.tree_id, addresses })?;
-    }
-    Ok(Ending::Done)
-}
-
-#[derive(Serialize)]
 struct Offered {
     id: Id,
     name: String,
@@ -175,6 +153,6 @@ pub(super) async fn trees(cx: &Context, at: &str) -> anyhow::Result<Ending> {
     Ok(Ending::Done)
 }
 
-fn address(text: &str) -> anyhow::Result<Address> {
+pub(super) fn address(text: &str) -> anyhow::Result<Address> {
     Ok(text.parse().map_err(|error| Misuse(format!("{text:?} is no address: {error}")))?)
 }

@@ -11,7 +11,8 @@
 //! | `sharing` | `ticket join` |
 //! | `asking` | `join --request` |
 //! | `requests` | `requests` |
-//! | `exchange` | `sync peers trees` |
+//! | `exchange` | `sync trees` |
+//! | `peers` | `peers` |
 //! | `watch` | `watch` |
 
 mod about;
@@ -21,6 +22,7 @@ mod exchange;
 mod graph;
 mod keys;
 mod log;
+mod peers;
 mod requests;
 mod root_key;
 mod sharing;
@@ -53,7 +55,7 @@ pub(crate) async fn run(cx: &Context, command: Command) -> anyhow::Result<Ending
         Command::Join(join) => sharing::join(cx, &join).await,
         Command::Requests { all, action } => requests::requests(cx, all, action).await,
         Command::Sync { db, peer } => exchange::sync(cx, db.as_deref(), peer.as_deref()).await,
-        Command::Peers => exchange::peers(cx).await,
+        Command::Peers { action } => peers::peers(cx, action).await,
         Command::Trees { address } => exchange::trees(cx, &address).await,
         Command::Watch { db } => watch::watch(cx, db.as_deref()).await,
         Command::Passphrase { .. }

@@ -9,6 +9,7 @@ mod lost_keys;
 mod misuse;
 mod node;
 mod passphrase;
+mod peers;
 mod requests;
 #[cfg(unix)]
 mod serial;

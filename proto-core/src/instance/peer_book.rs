@@ -327,11 +327,9 @@ impl PeerBook {
             PeerStatus::Active => Change::NoStanding(peer),
             status => Change::Standing(peer, status),
         });
-        let edit = match self.rows.contains_key(&peer) {
-            true => edit,
-            // So that it stays in the book when it is active again.
-            false => edit.with(Change::Peer(peer, Row::default())),
-        };
+        // So that it stays in the book when it is active again.
+        let edit =
+            if self.rows.contains_key(&peer) { edit } else { edit.with(Change::Peer(peer, Row::default())) };
         Ok(edit.then(Command::SetPeer { peer, status }))
     }
 

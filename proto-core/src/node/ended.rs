@@ -106,27 +106,22 @@ impl Ended {
 
     /// Tells the caller, or the watchers if the background asked.
     pub(super) fn report(self, out: &mut Outbox) {
-        let command = self.purpose.command();
-        match self.purpose {
-            Purpose::Track { tree, peer, .. } => {
-                let outcome = self.result.and_then(|good| match good {
-                    Good::Synced(report) => Ok(report),
-                    Good::Trees(_) | Good::Asked(_) | Good::Connected(_) => {
-                        Err(NodeError::Misbehaved("it answered what was not asked".into()))
-                    }
-                });
-                out.notify(Notification::Tracked { tree, peer, outcome });
-            }
-            _ => {
-                let Some(command) = command else { return };
-                let reply = self.result.map(|good| match good {
-                    Good::Synced(report) => Reply::Synced(report),
-                    Good::Trees(trees) => Reply::Trees(trees),
-                    Good::Asked(outcome) => Reply::Asked(outcome),
-                    Good::Connected(peer) => Reply::Connected(peer),
-                });
-                out.reply(command, reply);
-            }
+        if let Purpose::Track { tree, peer, .. } = self.purpose {
+            let outcome = self.result.and_then(|good| match good {
+                Good::Synced(report) => Ok(report),
+                Good::Trees(_) | Good::Asked(_) | Good::Connected(_) => {
+                    Err(NodeError::Misbehaved("it answered what was not asked".into()))
+                }
+            });
+            out.notify(Notification::Tracked { tree, peer, outcome });
+        } else if let Some(command) = self.purpose.command() {
+            let reply = self.result.map(|good| match good {
+                Good::Synced(report) => Reply::Synced(report),
+                Good::Trees(trees) => Reply::Trees(trees),
+                Good::Asked(outcome) => Reply::Asked(outcome),
+                Good::Connected(peer) => Reply::Connected(peer),
+            });
+            out.reply(command, reply);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The exchanges under way: those that this node opened, and those that peers did.
 
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, BTreeSet, VecDeque},
     string::String,
     vec::Vec,
@@ -75,7 +76,7 @@ pub(super) enum Next {
     /// A responder's is over: let go of it.
     Close,
     /// An initiator's is over.
-    End(Ended),
+    End(Box<Ended>),
 }
 
 impl Exchanges {

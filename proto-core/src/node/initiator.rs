@@ -171,7 +171,7 @@ impl Initiator {
     }
 
     pub(super) fn fail(&self, error: NodeError) -> Next {
-        Next::End(Ended::failed(self.purpose.clone(), error))
+        Next::End(Box::new(Ended::failed(self.purpose.clone(), error)))
     }
 
     fn misbehaved(&self, how: &str) -> Next {
@@ -204,7 +204,9 @@ impl Initiator {
                     let (trees, more) = (core::mem::take(trees), *more);
                     self.listing_ended(trees, more, out)
                 }
-                Phase::Asking(Some(outcome)) => Next::End(Ended::asked(self.purpose.clone(), *outcome)),
+                Phase::Asking(Some(outcome)) => {
+                    Next::End(Box::new(Ended::asked(self.purpose.clone(), *outcome)))
+                }
                 _ => self.misbehaved("it ended a message before it began one"),
             },
             ExchangeEvent::Sent => match &mut self.phase {
@@ -348,7 +350,7 @@ impl Initiator {
                 Outcome::Equal(_) => {
                     let purpose = self.purpose.clone();
                     let with = (self.peer, self.address.clone());
-                    return Next::End(Ended::synced(purpose, tree, with, counts, self.began));
+                    return Next::End(Box::new(Ended::synced(purpose, tree, with, counts, self.began)));
                 }
                 Outcome::Refused(refusal) => refused(tree, refusal),
                 _ => NodeError::StillDiffers(tree),
@@ -413,7 +415,7 @@ impl Initiator {
 
     fn listing_ended(&mut self, trees: Vec<TreeInfo>, more: bool, out: &mut Outbox) -> Next {
         if let (Purpose::Connect { .. }, Some(peer)) = (&self.purpose, self.peer) {
-            return Next::End(Ended::connected(self.purpose.clone(), peer));
+            return Next::End(Box::new(Ended::connected(self.purpose.clone(), peer)));
         }
         match trees.last() {
             Some(last) if more => {
@@ -421,7 +423,7 @@ impl Initiator {
                 self.phase = Phase::Listing { trees, more: false };
                 Next::On
             }
-            _ => Next::End(Ended::trees(self.purpose.clone(), trees)),
+            _ => Next::End(Box::new(Ended::trees(self.purpose.clone(), trees))),
         }
     }
 }

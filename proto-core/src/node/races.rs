@@ -149,6 +149,12 @@ impl Races {
         Some(Ended::failed(purpose, failure.unwrap_or(NodeError::NoAddress)))
     }
 
+    /// Ends a race without a word. Its exchanges are to be let go of.
+    pub(super) fn cancel(&mut self, id: RaceId) -> Vec<ExchangeId> {
+        let running = self.all.remove(&id).map(|race| race.running).unwrap_or_default();
+        running.into_iter().map(|(exchange, _)| exchange).collect()
+    }
+
     /// Races without an address end before they begin.
     pub(super) fn empty(&mut self) -> Option<Ended> {
         let (id, _) = self.all.iter().find(|(_, race)| race.running.is_empty() && race.waiting.is_empty())?;

@@ -19,6 +19,9 @@ const FIRST_RETRY: u64 = 1_000;
 /// Milliseconds between retries at most: an unreachable peer costs one dial in this time.
 const LAST_RETRY: u64 = 5 * 60 * 1_000;
 
+/// What to ask for: the message and the metadata behind it.
+type Application = Box<(Ask, Vec<u8>)>;
+
 /// A tree and a peer. Without addresses it is only known how syncs went that callers asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Relation {
@@ -27,7 +30,7 @@ struct Relation {
     /// Milliseconds between two syncs when nothing else happens.
     interval: u64,
     /// What to ask for when the peer refuses.
-    auth: Option<Box<(Ask, Vec<u8>)>>,
+    auth: Option<Application>,
     /// When to sync next, monotonic milliseconds.
     due: u64,
     running: Option<RaceId>,
@@ -57,7 +60,7 @@ pub(super) struct Due {
 
 impl Relations {
     /// Starts or changes a relation. One that failed before a restart is due when its delay is over, others at once.
-    pub(super) fn set(&mut self, tracking: Tracking, auth: Option<Box<(Ask, Vec<u8>)>>, now: Now) {
+    pub(super) fn set(&mut self, tracking: Tracking, auth: Option<Application>, now: Now) {
         let Tracking { tree, peer, addresses, interval, record, .. } = tracking;
         let before = self.all.remove(&(tree, peer));
         let known = before.is_some();
@@ -72,14 +75,14 @@ impl Relations {
         self.all.insert((tree, peer), Relation { addresses, interval, auth, ..relation });
     }
 
-    /// Ends a relation and forgets how it went.
-    pub(super) fn end(&mut self, tree: &Id, peer: &PublicKey) {
-        self.all.remove(&(*tree, *peer));
+    /// Ends a relation and forgets how it went. What is under way for it.
+    pub(super) fn end(&mut self, tree: &Id, peer: &PublicKey) -> Option<RaceId> {
+        self.all.remove(&(*tree, *peer))?.running
     }
 
-    /// Ends all relations of a tree.
-    pub(super) fn forget(&mut self, tree: &Id) -> Vec<PublicKey> {
-        self.all.extract_if(.., |(of, _), _| of == tree).map(|((_, peer), _)| peer).collect()
+    /// Those that a tree is kept the same with.
+    pub(super) fn peers_of(&self, tree: &Id) -> Vec<PublicKey> {
+        self.all.keys().filter(|(of, _)| of == tree).map(|(_, peer)| *peer).collect()
     }
 
     /// Leaves a peer alone from now on, or takes it up again: at once.
@@ -192,11 +195,7 @@ impl Relations {
     }
 
     /// What to ask the peer for, after it refused, and where.
-    pub(super) fn application(
-        &self,
-        tree: Id,
-        peer: PublicKey,
-    ) -> Option<(Box<(Ask, Vec<u8>)>, Vec<Address>)> {
+    pub(super) fn application(&self, tree: Id, peer: PublicKey) -> Option<(Application, Vec<Address>)> {
         let relation = self.all.get(&(tree, peer)).filter(|relation| relation.refused)?;
         Some((relation.auth.clone()?, relation.addresses.clone()))
     }

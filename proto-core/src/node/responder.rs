@@ -269,9 +269,10 @@ impl Responder {
                 self.admitted(admission, tree, frame, out)
             }
             (Phase::Listing, ReadReply::Trees { lines, more }) => {
-                match self.blocked {
-                    true => self.list(&[], false, out),
-                    false => self.list(&lines, more, out),
+                if self.blocked {
+                    self.list(&[], false, out);
+                } else {
+                    self.list(&lines, more, out);
                 }
                 Next::On
             }

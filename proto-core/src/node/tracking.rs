@@ -5,7 +5,8 @@ use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use crate::{
     Id, PublicKey,
     node::{
-        CommandId, ConnectionState, Node, NodeError, PairStatus, PeerState, PeerStatus, Reply, Tracking,
+        CommandId, ConnectionState, ExchangeId, Node, NodeError, PairStatus, PeerState, PeerStatus, Reply,
+        Tracking,
         ended::{Ended, Outcome},
         initiator::Purpose,
         outbox::Waiting,
@@ -39,14 +40,17 @@ impl Node {
     }
 
     pub(super) fn untrack(&mut self, tree: Id, peer: PublicKey) {
-        self.relations.end(&tree, &peer);
+        if let Some(race) = self.relations.end(&tree, &peer) {
+            let running = self.races.cancel(race);
+            self.let_go(running);
+        }
         self.keep(record::forget(&tree, &peer));
     }
 
     /// Ends all that is tracked of a tree.
     pub(super) fn untrack_all(&mut self, tree: &Id) {
-        for peer in self.relations.forget(tree) {
-            self.keep(record::forget(tree, &peer));
+        for peer in self.relations.peers_of(tree) {
+            self.untrack(*tree, peer);
         }
     }
 
@@ -76,17 +80,21 @@ impl Node {
         loop {
             let now = self.now.monotonic;
             let losers = self.races.losers(|id| self.exchanges.is_answered(id));
-            losers.into_iter().for_each(|id| self.exchanges.close(id, &mut self.out));
+            self.let_go(losers);
             if let Some((id, ended)) = self.exchanges.take_ended() {
                 let (ended, losers) = self.races.ended(id, ended, now);
-                losers.into_iter().for_each(|id| self.exchanges.close(id, &mut self.out));
-                ended.into_iter().for_each(|ended| self.ended(ended));
+                self.let_go(losers);
+                if let Some(ended) = ended {
+                    self.ended(ended);
+                }
             } else if let Some(Start { race, purpose, address, began }) = self.races.start(now) {
                 match self.exchanges.open(purpose, address.clone(), began, self.now, &mut self.out) {
                     Ok(id) => self.races.started(race, id, address),
                     Err(error) => {
                         let ended = self.races.not_started(race, error, now);
-                        ended.into_iter().for_each(|ended| self.ended(ended));
+                        if let Some(ended) = ended {
+                            self.ended(ended);
+                        }
                     }
                 }
             } else if let Some(ended) = self.races.empty() {
@@ -109,6 +117,12 @@ impl Node {
         let changes = self.peers.changes(self.now.monotonic);
         if !changes.is_empty() {
             self.out.write(Waiting::Nobody, Write::Meta(changes.into()));
+        }
+    }
+
+    fn let_go(&mut self, exchanges: Vec<ExchangeId>) {
+        for id in exchanges {
+            self.exchanges.close(id, &mut self.out);
         }
     }
 
@@ -139,7 +153,9 @@ impl Node {
             }
             None => {}
         }
-        change.into_iter().for_each(|change| self.keep(change));
+        if let Some(change) = change {
+            self.keep(change);
+        }
         ended.report(&mut self.out);
     }
 

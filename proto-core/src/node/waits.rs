@@ -34,8 +34,10 @@ impl Waits {
     /// Those that need wait no longer: for pairs about which this holds, or whose time is over.
     pub(super) fn take(&mut self, now: u64, over: impl Fn(&Id, &PublicKey) -> bool) -> Vec<Wait> {
         let is_over =
-            |wait: &mut Wait| over(&wait.tree, &wait.peer) || wait.until().is_some_and(|until| until <= now);
-        self.0.extract_if(.., is_over).collect()
+            |wait: &Wait| over(&wait.tree, &wait.peer) || wait.until().is_some_and(|until| until <= now);
+        let (over, waiting) = core::mem::take(&mut self.0).into_iter().partition(is_over);
+        self.0 = waiting;
+        over
     }
 
     /// When the first one's time is over.

@@ -61,11 +61,14 @@ impl Callback {
 #[derive(Default)]
 pub struct Watchers(Mutex<Kinds>);
 
+/// A tree, and a peer with which it is kept the same.
+pub(super) type Pair = (Id, PublicKey);
+
 #[derive(Default)]
 struct Kinds {
     changes: Vec<(Id, Wanted, Channel<Change>)>,
     /// Of one pair of tree and peer, or of all.
-    progress: Vec<(Option<(Id, PublicKey)>, Channel<Progress>)>,
+    progress: Vec<(Option<Pair>, Channel<Progress>)>,
     all: Vec<Channel<Notification>>,
     callbacks: Vec<thread::JoinHandle<()>>,
     /// After the end, a new stream is over at once.
@@ -128,7 +131,7 @@ impl Watchers {
     }
 
     /// Watches exchanges move on: those of one pair of tree and peer, or all.
-    pub fn progress(&self, pair: Option<(Id, PublicKey)>) -> Watch<Progress> {
+    pub fn progress(&self, pair: Option<Pair>) -> Watch<Progress> {
         let (channel, items) = Channel::new();
         let mut kinds = self.lock();
         if !kinds.closed {

@@ -37,10 +37,8 @@ impl Exchanges {
     /// Those with whom something is under way, and how far it is: the furthest of each.
     pub(in crate::node) fn connections(&self) -> impl Iterator<Item = (PublicKey, ConnectionState)> {
         self.all.values().filter_map(|exchange| {
-            let state = match exchange.is_answered() {
-                true => ConnectionState::Connected,
-                false => ConnectionState::Connecting,
-            };
+            let state =
+                if exchange.is_answered() { ConnectionState::Connected } else { ConnectionState::Connecting };
             Some((exchange.expected()?, state))
         })
     }
