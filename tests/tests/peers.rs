@@ -9,8 +9,8 @@ use pleach_core::{
     entry::{Permission, SETTINGS, Who},
     instance::{Stuck, SyncPhase, SyncStatus},
     node::{
-        Command, Commit, ConnectionState, MAX_ACQUAINTANCES, NodeError, PairRecord, PeerState, PeerStatus,
-        Petition, Reply, Tracking, acquaintances, pending_requests,
+        Command, Commit, ConnectionState, MAX_ACQUAINTANCES, Moved, NodeError, PairRecord, PeerState,
+        PeerStatus, Petition, Reply, Tracking, acquaintances, pending_requests,
     },
     wire::{Address, Ask, Frame, Kind, TreesRequest, Versions, write},
 };
@@ -213,9 +213,10 @@ fn a_block_ends_what_is_under_way_on_both_sides() {
         world.command(blocker, Command::SetPeer { peer: key, status: PeerStatus::Blocked });
         world.settle();
         let outcome = world.outcome(bob, sync).expect("it ended");
-        match blocker_opened {
-            true => assert_eq!(outcome, Err(NodeError::Blocked(key))),
-            false => assert!(matches!(outcome, Err(NodeError::Transport(_))), "{outcome:?}"),
+        if blocker_opened {
+            assert_eq!(outcome, Err(NodeError::Blocked(key)));
+        } else {
+            assert!(matches!(outcome, Err(NodeError::Transport(_))), "{outcome:?}");
         }
         assert!(world.count(bob, tree) < COUNT);
         assert_eq!(connection(&mut world, blocker, blocked), ConnectionState::Disconnected);
@@ -355,7 +356,7 @@ fn a_status_is_true_before_during_and_after() {
     assert_eq!((after.phase, after.stuck, after.failures), (SyncPhase::Waiting, None, 0));
     assert_eq!(after.last_sync, Some(world.wall(bob)));
     assert_eq!((after.last_error, after.next_try), (None, Some(INTERVAL)));
-    assert_eq!(after.moved, Default::default(), "nothing is under way");
+    assert_eq!(after.moved, Moved::default(), "nothing is under way");
     let record = PairRecord::read(&*world.snapshot(bob), &tree, &key).unwrap();
     assert_eq!((record.syncs, record.entries_received, record.entries_sent), (1, COUNT, 0));
 }

@@ -136,9 +136,12 @@ impl Error {
         matches!(self, Self::Node(NodeError::Closed))
     }
 
-    /// The database, or the access request, is not here.
+    /// The database, the access request, or the pair of database and peer is not here.
     pub const fn is_not_found(&self) -> bool {
-        matches!(self, Self::Node(NodeError::UnknownTree(_) | NodeError::NoRequest(_)))
+        matches!(
+            self,
+            Self::Node(NodeError::UnknownTree(_) | NodeError::NoRequest(_) | NodeError::NotTracked(..))
+        )
     }
 
     /// The rules of access are in the way: here, or at the peer, which does not say whether it holds the database.

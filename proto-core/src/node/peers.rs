@@ -18,6 +18,9 @@ pub const MAX_ACQUAINTANCES: usize = 256;
 /// Milliseconds that pass between two writes of when peers were met, so that those who come and go cost little.
 const WRITE_EVERY: u64 = 10_000;
 
+/// Peers whose rows wait to be written at most. A crowd that comes and goes faster makes writes of this size.
+const MAX_UNWRITTEN: usize = 4 * MAX_ACQUAINTANCES;
+
 /// Where the metadata keeps when a peer was met: this prefix and its key.
 const PREFIX: &[u8] = b"peer/";
 
@@ -92,16 +95,17 @@ impl Peers {
         seen.last = wall;
         seen.times = seen.times.saturating_add(1);
         self.note(peer, now);
-        let guests = || self.seen.iter().filter(|(key, _)| !self.registered.contains_key(*key));
-        if guests().count() > MAX_ACQUAINTANCES
-            && let Some(oldest) = guests()
-                .filter(|(key, _)| **key != peer)
-                .min_by_key(|(_, seen)| seen.last)
-                .map(|(key, _)| *key)
-        {
+        while let Some(oldest) = self.surplus() {
             self.seen.remove(&oldest);
             self.note(oldest, now);
         }
+    }
+
+    /// Of too many guests, the one that was met longest ago.
+    fn surplus(&self) -> Option<PublicKey> {
+        let guests = || self.seen.iter().filter(|(key, _)| !self.registered.contains_key(*key));
+        let oldest = guests().min_by_key(|(_, seen)| seen.last)?;
+        (guests().count() > MAX_ACQUAINTANCES).then_some(*oldest.0)
     }
 
     fn note(&mut self, peer: PublicKey, now: u64) {
@@ -109,6 +113,9 @@ impl Peers {
             self.write_at = now.saturating_add(WRITE_EVERY);
         }
         self.unwritten.insert(peer);
+        if self.unwritten.len() >= MAX_UNWRITTEN {
+            self.write_at = now;
+        }
     }
 
     pub(super) fn seen(&self) -> &BTreeMap<PublicKey, Seen> {
@@ -167,5 +174,10 @@ mod tests {
         assert_eq!(peers.changes(WRITE_EVERY - 1), []);
         assert_eq!(peers.changes(WRITE_EVERY).len(), 2);
         assert_eq!(peers.deadline(), None);
+        for n in 0..MAX_UNWRITTEN {
+            assert_eq!(peers.changes(WRITE_EVERY + 1), [], "{n}");
+            peers.met(key(n), 0, WRITE_EVERY + 1);
+        }
+        assert_eq!(peers.changes(WRITE_EVERY + 1).len(), MAX_UNWRITTEN, "what waits is bounded");
     }
 }

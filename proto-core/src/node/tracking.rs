@@ -174,7 +174,10 @@ impl Node {
         let mut all = BTreeMap::<PublicKey, ConnectionState>::new();
         let met = self.peers.seen().keys().map(|key| (*key, ConnectionState::Disconnected));
         let failing = self.relations.failing().map(|key| (key, ConnectionState::Failed));
-        for (peer, state) in met.chain(failing).chain(self.exchanges.connections()) {
+        // A blocked peer that calls is heard out as a stranger is; that is no connection.
+        let blocked = |peer: &PublicKey| self.peers.status(peer) == PeerStatus::Blocked;
+        let live = self.exchanges.connections().filter(|(peer, _)| !blocked(peer));
+        for (peer, state) in met.chain(failing).chain(live) {
             let furthest = all.entry(peer).or_default();
             *furthest = state.max(*furthest);
         }
