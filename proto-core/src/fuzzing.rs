@@ -237,6 +237,7 @@ fn frame_seeds(root: &Entry, child: &Entry) -> Vec<(&'static str, &'static str, 
         count: 2,
         token: None,
         start: Floor::new(&child.position()),
+        hold: 0,
     };
     let reply = Reply {
         version: VERSION,

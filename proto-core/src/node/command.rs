@@ -262,6 +262,11 @@ pub struct SyncReport {
 }
 
 impl SyncReport {
+    /// Whether entries went either way.
+    pub const fn moved(&self) -> bool {
+        self.entries_received > 0 || self.entries_sent > 0
+    }
+
     /// That nothing was moved yet.
     pub(super) const fn nothing(tree: Id) -> Self {
         Self {

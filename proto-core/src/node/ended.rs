@@ -86,6 +86,11 @@ impl Ended {
         matches!(self.purpose, Purpose::Track { .. })
     }
 
+    /// Whether entries went either way.
+    fn moved(&self) -> bool {
+        matches!(&self.result, Ok(Good::Synced(report)) if report.moved())
+    }
+
     /// What it says about a pair of tree and peer.
     pub(super) fn about_pair(&self) -> Option<(Id, PublicKey, Outcome<'_>)> {
         match (&self.purpose, &self.result) {
@@ -96,6 +101,10 @@ impl Ended {
                 Some((*tree, *peer, Outcome::Synced(report)))
             }
             (Purpose::Track { tree, peer, .. }, Err(error)) => Some((*tree, *peer, Outcome::Failed(error))),
+            (Purpose::Stay { tree, peer, .. }, Ok(Good::Synced(report))) => {
+                Some((*tree, *peer, Outcome::Stayed(report)))
+            }
+            (Purpose::Stay { tree, peer, .. }, Err(error)) => Some((*tree, *peer, Outcome::Left(error))),
             (Purpose::Apply { ask, peer }, Ok(Good::Asked(outcome))) => {
                 Some((ask.0.tree, *peer, Outcome::Asked(*outcome)))
             }
@@ -106,7 +115,9 @@ impl Ended {
 
     /// Tells the caller, or the watchers if the background asked.
     pub(super) fn report(self, out: &mut Outbox) {
-        if let Purpose::Track { tree, peer, .. } = self.purpose {
+        if self.purpose.stays() && !self.moved() {
+            // That nothing is new is no news.
+        } else if let Purpose::Track { tree, peer, .. } | Purpose::Stay { tree, peer, .. } = self.purpose {
             let outcome = self.result.and_then(|good| match good {
                 Good::Synced(report) => Ok(report),
                 Good::Trees(_) | Good::Asked(_) | Good::Connected(_) => {
@@ -133,6 +144,10 @@ pub(super) enum Outcome<'a> {
     Synced(&'a SyncReport),
     /// The background came to nothing.
     Failed(&'a NodeError),
+    /// The background has waited for news, and both hold the same.
+    Stayed(&'a SyncReport),
+    /// It could not wait for news, or no longer.
+    Left(&'a NodeError),
     /// The background has asked for access.
     Asked(AskOutcome),
     /// It could not.

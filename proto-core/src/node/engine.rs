@@ -360,6 +360,7 @@ impl Node {
             Origin::Remote(peer) => peer,
         };
         self.relations.news(tree, from, self.now.monotonic);
+        self.exchanges.news(tree, from, self.now, &mut self.out);
         self.out.notify(Notification::Wrote { tree, entries, origin });
     }
 

@@ -21,6 +21,7 @@ use crate::{
     wire::{Address, AskOutcome},
 };
 
+mod holds;
 mod live;
 
 /// Exchanges that peers may have open with this node at once, idle ones included: each costs two buffers of 64 KiB
@@ -29,6 +30,10 @@ pub(super) const MAX_ACCEPTED: usize = 256;
 
 /// Exchanges that this node has open at once.
 const MAX_OPENED: usize = 64;
+
+/// Exchanges of this node's that wait for news, beside the others: each costs about 256 KiB. Whoever keeps more trees the
+/// same with more peers hears of news at the next periodic sync.
+const MAX_STAYS: usize = 64;
 
 /// Milliseconds without a sign of life from the peer, while it is its turn, after which an exchange ends.
 const PATIENCE: u64 = 30_000;
@@ -139,9 +144,13 @@ impl Exchanges {
         if let Some(key) = address.key.filter(|key| self.blocked.contains(key)) {
             return Err(NodeError::Blocked(key));
         }
-        let open = self.all.values().filter(|e| matches!(e.role, Role::Initiator(_))).count();
-        if open >= MAX_OPENED {
-            return Err(NodeError::TooMany(MAX_OPENED));
+        let limit = if purpose.stays() { MAX_STAYS } else { MAX_OPENED };
+        let alike = |exchange: &&Exchange| match &exchange.role {
+            Role::Initiator(initiator) => initiator.stays() == purpose.stays(),
+            Role::Responder(_) => false,
+        };
+        if self.all.values().filter(alike).count() >= limit {
+            return Err(NodeError::TooMany(limit));
         }
         self.opened = self.opened.wrapping_add(1);
         let id = ExchangeId::opened(self.opened);
@@ -190,6 +199,7 @@ impl Exchanges {
             Role::Initiator(initiator) => initiator.read(reply, out),
             Role::Responder(responder) => responder.read(reply, out),
         });
+        self.bound_holds(id, now, out);
     }
 
     /// Signatures were checked.
@@ -321,10 +331,11 @@ impl Exchanges {
         let silent: Vec<ExchangeId> =
             self.all.iter().filter(|(_, exchange)| late(exchange)).map(|(id, _)| *id).collect();
         for id in silent {
-            self.with(id, now, out, |exchange, _| {
+            self.with(id, now, out, |exchange, out| {
                 let seconds = exchange.patience() / 1_000;
                 match &mut exchange.role {
                     Role::Initiator(initiator) => initiator.fail(NodeError::TimedOut(seconds)),
+                    Role::Responder(responder) if responder.holds().is_some() => responder.answer_now(out),
                     Role::Responder(_) => Next::Close,
                 }
             });
@@ -346,6 +357,9 @@ impl Exchange {
     fn deadline(&self) -> Option<u64> {
         let patience = match &self.role {
             Role::Responder(responder) if responder.rests() => REST,
+            Role::Responder(responder) if responder.holds().is_some() => {
+                u64::from(responder.holds().unwrap_or_default())
+            }
             _ if self.operations > 0 => self.patience(),
             _ => return None,
         };

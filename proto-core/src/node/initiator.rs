@@ -52,7 +52,13 @@ pub(super) enum Purpose {
     Apply { peer: PublicKey, ask: Box<(Ask, Vec<u8>)> },
     /// A caller wants to know who is there.
     Connect { command: CommandId },
+    /// The background wants to hear of news of a tracked tree that is the same at both.
+    Stay { tree: Id, peer: PublicKey, salt: Salt },
 }
+
+/// Milliseconds for which the answer is kept back to whoever waits for news: well below the patience of this node, and
+/// the time limits of proxies.
+pub(super) const HOLD: u32 = 20_000;
 
 impl Purpose {
     pub(super) const fn command(&self) -> Option<CommandId> {
@@ -61,8 +67,12 @@ impl Purpose {
             | Self::Discover { command }
             | Self::Ask { command, .. }
             | Self::Connect { command } => Some(*command),
-            Self::Track { .. } | Self::Apply { .. } => None,
+            Self::Track { .. } | Self::Apply { .. } | Self::Stay { .. } => None,
         }
+    }
+
+    pub(super) const fn stays(&self) -> bool {
+        matches!(self, Self::Stay { .. })
     }
 }
 
@@ -137,6 +147,11 @@ impl Initiator {
         self.began
     }
 
+    /// Whether it waits for news.
+    pub(super) const fn stays(&self) -> bool {
+        self.purpose.stays()
+    }
+
     /// Whether it is about access.
     pub(super) const fn asks(&self) -> bool {
         matches!(self.purpose, Purpose::Ask { .. } | Purpose::Apply { .. })
@@ -156,7 +171,7 @@ impl Initiator {
 
     pub(super) const fn tree(&self) -> Option<Id> {
         match self.purpose {
-            Purpose::Sync { tree, .. } | Purpose::Track { tree, .. } => Some(tree),
+            Purpose::Sync { tree, .. } | Purpose::Track { tree, .. } | Purpose::Stay { tree, .. } => Some(tree),
             Purpose::Discover { .. }
             | Purpose::Ask { .. }
             | Purpose::Apply { .. }
@@ -179,7 +194,9 @@ impl Initiator {
     }
 
     pub(super) fn event(&mut self, event: ExchangeEvent, out: &mut Outbox) -> Next {
-        self.answered |= matches!(event, ExchangeEvent::Received(_));
+        // Who waits for news is silent for long, and was in touch just before.
+        let opened = self.stays() && matches!(event, ExchangeEvent::Opened { .. });
+        self.answered |= opened || matches!(event, ExchangeEvent::Received(_));
         match event {
             ExchangeEvent::Opened { peer } => self.opened(peer, out),
             ExchangeEvent::Failed(text) => self.fail(NodeError::Transport(bounded(text))),
@@ -226,8 +243,8 @@ impl Initiator {
         }
         self.peer = peer;
         match &self.purpose {
-            Purpose::Sync { tree, .. } | Purpose::Track { tree, .. } => {
-                let read = Read::Admit { tree: *tree, proven: peer };
+            Purpose::Sync { tree, .. } | Purpose::Track { tree, .. } | Purpose::Stay { tree, .. } => {
+                let read = Read::Admit { tree: *tree, proven: peer, tips: None };
                 out.read_once(Waiting::Exchange(self.id), read);
                 self.phase = Phase::Admitting;
             }
@@ -247,7 +264,10 @@ impl Initiator {
     }
 
     fn admitted(&mut self, admission: Admission, known: Option<Known>, out: &mut Outbox) -> Next {
-        let (Purpose::Sync { tree, salt, .. } | Purpose::Track { tree, salt, .. }) = self.purpose else {
+        let (Purpose::Sync { tree, salt, .. }
+        | Purpose::Track { tree, salt, .. }
+        | Purpose::Stay { tree, salt, .. }) = self.purpose
+        else {
             return Next::On;
         };
         // What is not held yet is fetched; who may not read it gets nothing of it, but may give.
@@ -255,6 +275,7 @@ impl Initiator {
         let mut config = Config::host(tree, salt);
         config.pipeline = MAX_FRAMES;
         config.known = known;
+        config.hold = if self.stays() { HOLD } else { 0 };
         self.known = known;
         let mut talk = Talk::initiator(self.id, config, may_upload);
         let result = talk.drive(out);
@@ -269,7 +290,7 @@ impl Initiator {
             Err(error) => return self.fail(error.into()),
         };
         match (&mut self.phase, reply) {
-            (Phase::Admitting, ReadReply::Admit(admission, known)) => self.admitted(admission, known, out),
+            (Phase::Admitting, ReadReply::Admit { admission, known, .. }) => self.admitted(admission, known, out),
             (Phase::Talking(talk), reply) => {
                 let result = talk.answer(reply, out);
                 self.conclude(result, out)

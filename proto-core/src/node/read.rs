@@ -18,7 +18,7 @@ use crate::{
     },
     session::{ARRIVALS, Known, OwnedAnswer, Query, answer},
     storage::{MetaChanges, Snapshot, StorageError},
-    wire::{AskOutcome, Have, MAX_TREE_NAME, NAMED_TIPS, TREES_PAGE, TreeLine},
+    wire::{AskOutcome, Have, MAX_TREE_NAME, NAMED_TIPS, TREES_PAGE, Tips, TreeLine},
 };
 
 /// Tips read at a time.
@@ -51,6 +51,8 @@ pub enum Read {
         tree: Id,
         /// The key that the peer has proven, if any.
         proven: Option<PublicKey>,
+        /// The tips that it named, if it wants to hear of others only.
+        tips: Option<Tips>,
     },
     /// A session's question.
     Session {
@@ -108,8 +110,15 @@ pub enum Read {
 pub enum ReadReply {
     /// To [`Read::Commit`], or what is wrong with the question.
     Commit(Result<CommitContext, NodeError>),
-    /// To [`Read::Admit`], with what was last known of the peer.
-    Admit(Admission, Option<Known>),
+    /// To [`Read::Admit`].
+    Admit {
+        /// Whether the peer may read the tree.
+        admission: Admission,
+        /// What was last known of the peer.
+        known: Option<Known>,
+        /// Whether the tips of the tree are those that the peer named.
+        same: bool,
+    },
     /// To [`Read::Session`].
     Session(OwnedAnswer),
     /// To [`Read::Load`].
@@ -163,10 +172,11 @@ pub fn perform(snapshot: &Arc<dyn Snapshot>, read: &Read) -> Result<ReadReply, S
                 context => Ok(ReadReply::Commit(context)),
             }
         }
-        Read::Admit { tree, proven } => {
-            let known = known(snapshot, tree, proven.as_ref())?;
-            Ok(ReadReply::Admit(admit(snapshot, tree, proven.as_ref())?, known))
-        }
+        Read::Admit { tree, proven, tips } => Ok(ReadReply::Admit {
+            known: known(snapshot, tree, proven.as_ref())?,
+            admission: admit(snapshot, tree, proven.as_ref())?,
+            same: tips.as_ref().map_or(Ok(false), |tips| has_tips(snapshot, tree, tips))?,
+        }),
         Read::Session { tree, query } => answer(&**snapshot, tree, query).map(ReadReply::Session),
         Read::Load { tree, ranges, bytes, since: None } => load(snapshot, tree, ranges, *bytes),
         Read::Load { tree, ranges, bytes, since: Some(since) } => {
@@ -265,6 +275,12 @@ fn admit(
         (true, None) => Admission::Denied,
         (true, Some(_)) => Admission::Granted,
     })
+}
+
+fn has_tips(snapshot: &Arc<dyn Snapshot>, tree: &Id, tips: &Tips) -> Result<bool, StorageError> {
+    let Some(summary) = snapshot.summary(tree)? else { return Ok(false) };
+    let first = snapshot.tips(tree, None, NAMED_TIPS)?;
+    Ok(!summary.flips && Tips::of(&summary.tips, &first) == *tips)
 }
 
 fn known(

@@ -9,12 +9,19 @@ use alloc::{
 
 use crate::{
     Entropy, Id, Now, PublicKey,
-    node::{NodeError, PairRecord, PairStatus, SyncReport, Tracking, races::RaceId, record::PairError},
+    node::{
+        NodeError, PairRecord, PairStatus, SyncReport, Tracking, initiator::HOLD, races::RaceId,
+        record::PairError,
+    },
     wire::{Address, Ask, AskOutcome},
 };
 
 /// Milliseconds before the first retry after a failure: a peer that restarts is back within it.
 const FIRST_RETRY: u64 = 1_000;
+
+/// Milliseconds after which news are waited for again when the wait came to nothing, though a sync did not: something in
+/// between cuts what is silent.
+const STAY_AGAIN: u64 = 10_000;
 
 /// Milliseconds between retries at most: an unreachable peer costs one dial in this time.
 const LAST_RETRY: u64 = 5 * 60 * 1_000;
@@ -41,6 +48,10 @@ struct Relation {
     refused: bool,
     /// What the peer has said to an access request since.
     asked: Option<AskOutcome>,
+    /// What waits for news of the peer.
+    staying: Option<RaceId>,
+    /// When that may begin again, monotonic milliseconds.
+    stay_at: u64,
 }
 
 /// All relations of a node.
@@ -76,8 +87,9 @@ impl Relations {
     }
 
     /// Ends a relation and forgets how it went. What is under way for it.
-    pub(super) fn end(&mut self, tree: &Id, peer: &PublicKey) -> Option<RaceId> {
-        self.all.remove(&(*tree, *peer))?.running
+    pub(super) fn end(&mut self, tree: &Id, peer: &PublicKey) -> impl Iterator<Item = RaceId> + use<> {
+        let relation = self.all.remove(&(*tree, *peer));
+        relation.into_iter().flat_map(|relation| [relation.running, relation.staying]).flatten()
     }
 
     /// Those that a tree is kept the same with.
@@ -107,6 +119,57 @@ impl Relations {
                     None => {}
                 }
             }
+        }
+    }
+
+    /// A relation that is the same at both and where nothing waits for news.
+    pub(super) fn to_stay(&self, now: u64) -> Option<Due> {
+        let (_, ((tree, peer), relation)) = self.resting().find(|(at, _)| *at <= now)?;
+        // The one that worked last.
+        Some(Due { tree: *tree, peer: *peer, addresses: relation.addresses.iter().take(1).cloned().collect() })
+    }
+
+    /// Those where news could be waited for, and from when on.
+    fn resting(&self) -> impl Iterator<Item = (u64, (&(Id, PublicKey), &Relation))> {
+        let rests = |relation: &Relation| {
+            relation.staying.is_none() && relation.record.failures == 0 && relation.record.last_sync.is_some()
+        };
+        let resting = self.waiting().filter(move |(_, relation)| rests(relation));
+        resting.map(|pair| (pair.1.stay_at, pair))
+    }
+
+    /// News of a relation are waited for.
+    pub(super) fn stays(&mut self, tree: Id, peer: PublicKey, race: RaceId) {
+        if let Some(relation) = self.all.get_mut(&(tree, peer)) {
+            relation.staying = Some(race);
+        }
+    }
+
+    /// What waits for news of a relation, which is to begin anew: what it says of this side is not true any more.
+    pub(super) fn take_stay(&mut self, tree: Id, peer: PublicKey) -> Option<RaceId> {
+        self.all.get_mut(&(tree, peer))?.staying.take()
+    }
+
+    /// News were waited for, and what there was has come. What is to be kept of it, if there was something.
+    pub(super) fn stayed(&mut self, report: &SyncReport, peer: PublicKey, now: Now) -> Option<&PairRecord> {
+        let relation = self.all.get_mut(&(report.tree, peer))?;
+        relation.staying = None;
+        // A peer that answers at once though there is nothing new does not keep answers back.
+        let waited = report.moved() || report.millis >= u64::from(HOLD) / 2;
+        relation.stay_at = now.monotonic.saturating_add(if waited { 0 } else { relation.interval });
+        report.moved().then(|| {
+            relation.record.synced(report, now.wall);
+            &relation.record
+        })
+    }
+
+    /// News could not be waited for, or no longer: an ordinary sync finds out what is the matter.
+    pub(super) fn left(&mut self, tree: Id, peer: PublicKey, error: &NodeError, now: u64) {
+        let Some(relation) = self.all.get_mut(&(tree, peer)) else { return };
+        relation.staying = None;
+        relation.stay_at = now.saturating_add(STAY_AGAIN);
+        if !matches!(error, NodeError::TooMany(_)) && relation.record.failures == 0 {
+            relation.due = now;
         }
     }
 
@@ -248,7 +311,8 @@ impl Relations {
 
     /// When the next relation is due.
     pub(super) fn deadline(&self) -> Option<u64> {
-        self.waiting().map(|(_, relation)| relation.due).min()
+        let stay = self.resting().map(|(at, _)| at).min();
+        self.waiting().map(|(_, relation)| relation.due).chain(stay).min()
     }
 }
 

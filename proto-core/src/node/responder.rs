@@ -20,13 +20,16 @@ use crate::{
     session::{Config, Fault},
     storage::{Put, StorageError},
     wire::{
-        Ask, AskOutcome, Asked, Frame, Kind, Refusal, Rule, Salt, TreeLine, TreesReply, VERSION, Versions,
+        Ask, AskOutcome, Asked, Frame, Kind, Refusal, Rule, Salt, Tips, TreeLine, TreesReply, VERSION, Versions,
         write,
     },
 };
 
 /// Bytes of a refusal at most.
 const REFUSAL: usize = 256;
+
+/// Milliseconds for which an answer is kept back at most: below the time after which proxies give an answer up.
+const MAX_HOLD: u32 = 25_000;
 
 /// Bytes of an answer to an access request at most.
 const ASKED: usize = 16;
@@ -55,6 +58,14 @@ enum Phase {
     Admitting {
         tree: Id,
         frame: Vec<u8>,
+        /// Milliseconds for which the answer may be kept back; none once there was news.
+        hold: u32,
+    },
+    /// The peer holds the same and hears when that is over.
+    Holding {
+        tree: Id,
+        frame: Vec<u8>,
+        hold: u32,
     },
     Talking(Box<Talk>),
     /// A partial holder asks.
@@ -100,7 +111,7 @@ impl Responder {
 
     pub(super) fn tree(&self) -> Option<Id> {
         match &self.phase {
-            Phase::Admitting { tree, .. } => Some(*tree),
+            Phase::Admitting { tree, .. } | Phase::Holding { tree, .. } => Some(*tree),
             Phase::Talking(talk) => Some(talk.tree()),
             Phase::Giving(giving) => Some(giving.tree()),
             _ => None,
@@ -110,6 +121,28 @@ impl Responder {
     /// Whether the peer owes nothing.
     pub(super) const fn rests(&self) -> bool {
         matches!(self.phase, Phase::Resting)
+    }
+
+    /// For how long the answer is kept back, in milliseconds, if it is.
+    pub(super) const fn holds(&self) -> Option<u32> {
+        match self.phase {
+            Phase::Holding { hold, .. } => Some(hold),
+            _ => None,
+        }
+    }
+
+    /// There is news of the tree, or the time is over: who waits for that is answered. Whether it may still read the tree
+    /// is asked again.
+    pub(super) fn answer_now(&mut self, out: &mut Outbox) -> Next {
+        match &mut self.phase {
+            Phase::Admitting { hold, .. } => *hold = 0,
+            Phase::Holding { tree, frame, .. } => {
+                let (tree, frame) = (*tree, core::mem::take(frame));
+                self.admit(tree, frame, None, out);
+            }
+            _ => {}
+        }
+        Next::On
     }
 
     pub(super) fn release(&mut self, out: &mut Outbox) {
@@ -165,12 +198,14 @@ impl Responder {
     fn request(&mut self, bytes: Vec<u8>, out: &mut Outbox) -> Next {
         match Frame::read(&bytes) {
             Ok(Frame::Sync(hello, _)) => {
-                let tree = hello.tree;
-                self.admit(tree, bytes, out);
+                let (tree, hold) = (hello.tree, hello.hold.min(MAX_HOLD));
+                // Who is nobody keeps no place.
+                let tips = (hold > 0 && self.proven.is_some()).then_some((hello.tips, hold));
+                self.admit(tree, bytes, tips, out);
             }
             Ok(Frame::Have(have, _)) => {
                 let tree = have.tree;
-                self.admit(tree, bytes, out);
+                self.admit(tree, bytes, None, out);
             }
             Ok(Frame::Trees(request)) if request.versions.agree(Versions::OURS).is_some() => {
                 let read = Read::Trees { proven: self.proven, after: request.after };
@@ -188,10 +223,11 @@ impl Responder {
         Next::On
     }
 
-    fn admit(&mut self, tree: Id, frame: Vec<u8>, out: &mut Outbox) {
-        let read = Read::Admit { tree: self.seen_as(tree), proven: self.proven };
+    fn admit(&mut self, tree: Id, frame: Vec<u8>, hold: Option<(Tips, u32)>, out: &mut Outbox) {
+        let (tips, hold) = hold.map_or((None, 0), |(tips, hold)| (Some(tips), hold));
+        let read = Read::Admit { tree: self.seen_as(tree), proven: self.proven, tips };
         out.read_once(Waiting::Exchange(self.id), read);
-        self.phase = Phase::Admitting { tree, frame };
+        self.phase = Phase::Admitting { tree, frame, hold };
     }
 
     /// To a key that is blocked every tree is one that nobody holds, with the look-ups of such a tree.
@@ -264,8 +300,12 @@ impl Responder {
             }
         };
         match (&mut self.phase, reply) {
-            (Phase::Admitting { tree, frame }, ReadReply::Admit(admission, _)) => {
-                let (tree, frame) = (*tree, core::mem::take(frame));
+            (Phase::Admitting { tree, frame, hold }, ReadReply::Admit { admission, same, .. }) => {
+                let (tree, frame, hold) = (*tree, core::mem::take(frame), *hold);
+                if admission == Admission::Granted && same && hold > 0 {
+                    self.phase = Phase::Holding { tree, frame, hold };
+                    return Next::On;
+                }
                 self.admitted(admission, tree, frame, out)
             }
             (Phase::Listing, ReadReply::Trees { lines, more }) => {

@@ -12,6 +12,7 @@ use crate::{
         outbox::Waiting,
         races::Start,
         record,
+        relations::Due,
         waits::Wait,
     },
     storage::{MetaChange, Write},
@@ -40,7 +41,7 @@ impl Node {
     }
 
     pub(super) fn untrack(&mut self, tree: Id, peer: PublicKey) {
-        if let Some(race) = self.relations.end(&tree, &peer) {
+        for race in self.relations.end(&tree, &peer) {
             let running = self.races.cancel(race);
             self.let_go(running);
         }
@@ -106,6 +107,11 @@ impl Node {
                 let race = self.races.begin(purpose, addresses, now);
                 self.relations.started(tree, peer, race);
                 self.relations.is_up_to_date(tree, peer);
+            } else if let Some(Due { tree, peer, addresses }) = self.relations.to_stay(now) {
+                let purpose = Purpose::Stay { tree, peer, salt: Salt(self.entropy.draw()) };
+                let addresses = addresses.into_iter().map(|address| address.with_key(peer)).collect();
+                let race = self.races.begin(purpose, addresses, now);
+                self.relations.stays(tree, peer, race);
             } else {
                 break;
             }
@@ -132,6 +138,9 @@ impl Node {
         match ended.about_pair() {
             Some((tree, peer, Outcome::Synced(report))) => {
                 let tracked = ended.is_tracked();
+                let stale = report.moved().then(|| self.relations.take_stay(tree, peer)).flatten();
+                let stale = stale.map(|race| self.races.cancel(race));
+                self.let_go(stale.unwrap_or_default());
                 let record = self.relations.synced(report, peer, tracked, self.now);
                 change = record.map(|record| record.change(&tree, &peer));
                 self.out.met(peer);
@@ -144,6 +153,14 @@ impl Node {
                     let race = self.races.begin(Purpose::Apply { peer, ask }, addresses, self.now.monotonic);
                     self.relations.started(tree, peer, race);
                 }
+            }
+            Some((_, peer, Outcome::Stayed(report))) => {
+                let tree = report.tree;
+                let record = self.relations.stayed(report, peer, self.now);
+                change = record.map(|record| record.change(&tree, &peer));
+            }
+            Some((tree, peer, Outcome::Left(error))) => {
+                self.relations.left(tree, peer, error, self.now.monotonic);
             }
             Some((tree, peer, Outcome::Asked(outcome))) => {
                 self.relations.applied(tree, peer, Some(outcome), self.now.monotonic);

@@ -109,6 +109,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
             count: self.summary.measure.count,
             token: self.token,
             start: Floor::new(&start),
+            hold: if self.totals.rounds == 1 { self.config.hold } else { 0 },
         };
         self.peer_tips = Some(hello.tips.clone());
         let room = self.room(outgoing);

@@ -88,6 +88,8 @@ pub struct Config {
     pub salt: Salt,
     /// Where both sides stood when they last held the same; an initiator's only. It saves ranges.
     pub known: Option<Known>,
+    /// Milliseconds for which the answer to the first request may be kept back; an initiator's only.
+    pub hold: u32,
     /// What this side can take.
     pub limits: PeerLimits,
     /// Frames of entries that may be on their way into the store at once, at least 1.
@@ -108,6 +110,7 @@ impl Config {
             tree,
             salt,
             known: None,
+            hold: 0,
             limits: PeerLimits::HOST,
             pipeline: 8,
             rounds: 65_536,

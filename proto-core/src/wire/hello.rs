@@ -14,8 +14,9 @@ use crate::{
 pub const VERSION: u8 = 1;
 
 /// What this program can do beyond version 1.
-pub const CAPABILITIES: Capabilities =
-    Capabilities(Capabilities::TOKENS.0 | Capabilities::PARTIAL.0 | Capabilities::WALKS.0);
+pub const CAPABILITIES: Capabilities = Capabilities(
+    Capabilities::TOKENS.0 | Capabilities::PARTIAL.0 | Capabilities::WALKS.0 | Capabilities::HOLDS.0,
+);
 
 /// Tips that a message names; of more it gives a digest. Two ids are as long as three fingerprints of ranges.
 pub const NAMED_TIPS: usize = 2;
@@ -55,6 +56,8 @@ impl Capabilities {
     pub const PARTIAL: Self = Self(2);
     /// Bit 2: answers an initiator that is merely behind by walking down from the tips that it named.
     pub const WALKS: Self = Self(4);
+    /// Bit 3: keeps an answer back for as long as there is no news, if asked to.
+    pub const HOLDS: Self = Self(8);
 
     /// Whether all of these are among them.
     pub const fn has(self, these: Self) -> bool {
@@ -127,6 +130,9 @@ pub struct Hello {
     pub token: Option<Token>,
     /// Where the ranges begin: the floor, below which this run has found both sets equal.
     pub start: Floor,
+    /// Milliseconds for which the responder may keep its answer back while its tips are those named; 0 to be answered at
+    /// once.
+    pub hold: u32,
 }
 
 /// The head of a sync response. Items of ranges follow in the same frame, from the request's start.

@@ -307,6 +307,7 @@ mod tests {
             count: 700,
             token: Some(token),
             start: Floor::new(&Position { height: 7, id }),
+            hold: 20_000,
         };
         let fingerprint = salt.fingerprint(&Measure::of(id));
         let mut start = Position { height: 7, id };
