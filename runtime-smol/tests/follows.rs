@@ -11,7 +11,8 @@ async fn follow(a: &World, b: &World) {
     let address = a.sync.accept_connections().await.unwrap().remove(0);
     b.sync.sync_with_peer(&address, Some(&database.root_id())).await.unwrap();
     let info = SyncPeerInfo::new(a.instance.device_key(), database.root_id(), vec![address]);
-    b.sync.register_sync_peer(info.clone()).await.unwrap();
+    let handle = b.sync.register_sync_peer(info.clone()).await.unwrap();
+    handle.wait_for_initial_sync().await.unwrap();
     assert_eq!(b.sync.tree_peers(&database.root_id()).unwrap(), [info]);
 
     let changes = database.watch();
@@ -20,6 +21,14 @@ async fn follow(a: &World, b: &World) {
         write(&theirs, &format!("from{n}"), "b").await;
         let change = changes.next().await.unwrap();
         assert_eq!(change.entries, theirs.tips().unwrap());
+        assert_same(&database, &theirs);
+    }
+    // Who is followed dials nobody, and is heard all the same.
+    let changes = theirs.watch();
+    for n in 0..3 {
+        write(&database, &format!("to{n}"), "a").await;
+        let change = changes.next().await.unwrap();
+        assert_eq!(change.entries, database.tips().unwrap());
         assert_same(&database, &theirs);
     }
 }

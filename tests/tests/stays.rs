@@ -118,12 +118,8 @@ fn who_loses_the_right_to_read_hears_nothing_more_and_is_told_so() {
     let settings = draft.store::<pleach_core::document::SettingsStore>(pleach_core::entry::SETTINGS).unwrap();
     settings.revoke(pleach_core::entry::Who::Key(key)).unwrap();
     let changes = draft.finish().unwrap();
-    let commit = pleach_core::node::Commit {
-        tree,
-        key: secret,
-        stores: changes.stores,
-        paths: changes.touched,
-    };
+    let commit =
+        pleach_core::node::Commit { tree, key: secret, stores: changes.stores, paths: changes.touched };
     world.run(alice, Command::Commit(commit)).unwrap();
     world.settle();
     world.write(alice, tree, "secret", "not for Bob").unwrap();

@@ -171,7 +171,9 @@ impl Initiator {
 
     pub(super) const fn tree(&self) -> Option<Id> {
         match self.purpose {
-            Purpose::Sync { tree, .. } | Purpose::Track { tree, .. } | Purpose::Stay { tree, .. } => Some(tree),
+            Purpose::Sync { tree, .. } | Purpose::Track { tree, .. } | Purpose::Stay { tree, .. } => {
+                Some(tree)
+            }
             Purpose::Discover { .. }
             | Purpose::Ask { .. }
             | Purpose::Apply { .. }
@@ -290,7 +292,9 @@ impl Initiator {
             Err(error) => return self.fail(error.into()),
         };
         match (&mut self.phase, reply) {
-            (Phase::Admitting, ReadReply::Admit { admission, known, .. }) => self.admitted(admission, known, out),
+            (Phase::Admitting, ReadReply::Admit { admission, known, .. }) => {
+                self.admitted(admission, known, out)
+            }
             (Phase::Talking(talk), reply) => {
                 let result = talk.answer(reply, out);
                 self.conclude(result, out)

@@ -126,7 +126,11 @@ impl Relations {
     pub(super) fn to_stay(&self, now: u64) -> Option<Due> {
         let (_, ((tree, peer), relation)) = self.resting().find(|(at, _)| *at <= now)?;
         // The one that worked last.
-        Some(Due { tree: *tree, peer: *peer, addresses: relation.addresses.iter().take(1).cloned().collect() })
+        Some(Due {
+            tree: *tree,
+            peer: *peer,
+            addresses: relation.addresses.iter().take(1).cloned().collect(),
+        })
     }
 
     /// Those where news could be waited for, and from when on.

@@ -20,8 +20,8 @@ use crate::{
     session::{Config, Fault},
     storage::{Put, StorageError},
     wire::{
-        Ask, AskOutcome, Asked, Frame, Kind, Refusal, Rule, Salt, Tips, TreeLine, TreesReply, VERSION, Versions,
-        write,
+        Ask, AskOutcome, Asked, Frame, Kind, Refusal, Rule, Salt, Tips, TreeLine, TreesReply, VERSION,
+        Versions, write,
     },
 };
 
