@@ -7,7 +7,7 @@ use crate::{
     document::Doc,
     entry::{Permission, VerifiedEntry, Who},
     storage::{MetaChanges, Put},
-    wire::{Address, AskOutcome},
+    wire::{Address, AskOutcome, Invitation},
 };
 
 /// Ties a command to its reply. The caller's choice; never used twice.
@@ -68,6 +68,8 @@ pub enum Command {
         name: String,
         /// What else whoever decides is to know.
         metadata: Vec<u8>,
+        /// An invite to redeem.
+        invite: Option<Invitation>,
     },
     /// Note what was decided about an access request that a peer made here. It grants nothing: that is a commit to the
     /// tree's settings, made before. Replies [`Reply::Done`].
@@ -99,7 +101,7 @@ pub enum Command {
 }
 
 /// One transaction of a caller.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit {
     /// The tree.
     pub tree: Id,

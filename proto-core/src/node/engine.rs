@@ -125,7 +125,7 @@ impl Node {
         if self.requests.is_free(self.now.wall, &mut self.out)
             && let Some((exchange, request)) = self.exchanges.take_request(self.now.wall)
         {
-            self.requests.ask(exchange, Box::new(request), self.key.public(), &mut self.out);
+            self.requests.ask(exchange, request, self.key.public(), &mut self.out);
         }
         let now = self.now.monotonic;
         let tidy = self.untidy.iter().filter(|(tree, due)| **due <= now && !self.exchanges.are_about(tree));
@@ -182,11 +182,12 @@ impl Node {
             Command::Discover(address) => {
                 self.exchanges.open_discovery(id, address, self.now, &mut self.out);
             }
-            Command::Ask { address, tree, permission, name, metadata } => {
+            Command::Ask { address, tree, permission, name, metadata, invite } => {
                 let name = heapless::String::try_from(name.as_str());
                 match name {
                     Ok(name) if metadata.len() <= MAX_REQUEST_METADATA => {
-                        let ask = Ask { versions: Versions::OURS, tree, permission, name };
+                        let invite = invite.map(|invite| invite.redeem(self.key.public()));
+                        let ask = Ask { versions: Versions::OURS, tree, permission, name, invite };
                         self.exchanges.open_asking(id, (ask, metadata), address, self.now, &mut self.out);
                     }
                     _ => self.out.reply(id, Err(NodeError::RequestTooLong)),
@@ -225,12 +226,17 @@ impl Node {
         self.notice_damage(waiting, &reply);
         match waiting {
             Some(Waiting::Commit(tree)) => {
-                let reply = reply.map_err(NodeError::from).and_then(|reply| match reply {
-                    ReadReply::Commit(context) => context,
-                    other => Err(NodeError::Bug(alloc::format!("a commit was told {other:?}"))),
-                });
                 let Some(writes) = self.writes.get_mut(&tree) else { return };
-                let outcomes = writes.context(reply, self.now.wall, &mut self.out);
+                let (wall, out) = (self.now.wall, &mut self.out);
+                let outcomes = match reply.map_err(NodeError::from) {
+                    Ok(ReadReply::Commit(context)) => writes.context(context, wall, out),
+                    Ok(ReadReply::Redeem(redeeming)) => writes.redeem(redeeming, wall, out),
+                    Ok(other) => {
+                        let bug = NodeError::Bug(alloc::format!("a commit was told {other:?}"));
+                        writes.context(Err(bug), wall, out)
+                    }
+                    Err(error) => writes.context(Err(error), wall, out),
+                };
                 self.conclude(tree, outcomes);
             }
             Some(Waiting::Exchange(id)) => self.exchanges.read(id, reply, self.now, &mut self.out),
@@ -285,6 +291,10 @@ impl Node {
                 Outcome::Merged { exchange, merge } => {
                     self.exchanges.merged(exchange, merge.as_ref(), self.now, &mut self.out);
                 }
+                Outcome::Redeemed(result) => {
+                    let settled = self.requests.redeemed(result, self.key.public(), &mut self.out);
+                    self.settled(settled);
+                }
                 Outcome::Wrote(entries) => self.wrote(tree, entries, Origin::Local),
                 Outcome::Ingested { exchange, frames, result } => {
                     let peer = self.exchanges.peer(exchange);
@@ -319,6 +329,10 @@ impl Node {
         match settled {
             Some(Settled::Asked(exchange, outcome)) => {
                 self.exchanges.asked(exchange, &outcome, self.now, &mut self.out);
+            }
+            Some(Settled::Invited(request, invite)) => {
+                let own = Box::new(self.key.clone());
+                self.push(request.tree, Job::Redeem(request, invite, own));
             }
             Some(Settled::Decided(command, result)) => self.out.reply(command, result.map(|()| Reply::Done)),
             None => {}

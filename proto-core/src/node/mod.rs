@@ -20,6 +20,7 @@
 //! | `talk`, `pipeline` | a session at work: its buffers, its snapshot, its frames |
 //! | `giving`, `difference` | answering a partial holder, and what it lacks |
 //! | `requests` | access requests, as the metadata keeps them; `deciding`: their way through |
+//! | `invites` | what a tree's settings say of invites; `redeeming`: letting their bearers in |
 //! | `relations` | which tree is kept the same with which peer, and when to try next |
 //! | `repairs` | when a damaged tree is made whole again |
 
@@ -35,10 +36,12 @@ mod error;
 mod exchanges;
 mod giving;
 mod initiator;
+mod invites;
 mod known;
 mod outbox;
 mod pipeline;
 mod read;
+mod redeeming;
 mod relations;
 mod repairs;
 mod requests;
@@ -56,7 +59,9 @@ pub use create::root_key_place;
 pub use difference::Difference;
 pub use engine::Node;
 pub use error::NodeError;
+pub use invites::{InviteInfo, InviteUse, invites, record_invite, record_revocation};
 pub use read::{Admission, CommitContext, Read, ReadReply, perform};
+pub use redeeming::Redeeming;
 pub use requests::{
     BootstrapRequest, MAX_DECIDED, MAX_REQUESTS, MAX_REQUESTS_OF_KEY, REQUEST_EXPIRY, RequestStatus,
     approved_requests, decided_requests, pending_requests, rejected_requests, request,

@@ -4,14 +4,16 @@ use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 
 use crate::{
     Id, Position, SecretKey,
-    entry::{Entry, VerifiedEntry},
+    entry::{Entry, Permission, VerifiedEntry},
     limits::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES},
     node::{
-        CommandId, Commit, CommitContext, Damage, ExchangeId, NodeError, Read,
+        BootstrapRequest, CommandId, Commit, CommitContext, Damage, ExchangeId, NodeError, Read,
         compose::{Composer, newest_of},
         outbox::{Outbox, Waiting},
+        redeeming::Redeeming,
     },
     storage::{Put, Repaired, StorageError, Write, Written},
+    wire::Redemption,
 };
 
 /// Something that changes a tree.
@@ -27,6 +29,8 @@ pub(super) enum Job {
     Ingest(ExchangeId, Vec<VerifiedEntry>),
     /// A merge for a partial holder, over these tips and all others, signed with this key.
     Merge(ExchangeId, Box<SecretKey>, Vec<Position>),
+    /// A grant for the bearer of an invite, signed with this key unless only the root key may.
+    Redeem(Box<BootstrapRequest>, Box<Redemption>, Box<SecretKey>),
     Drop(CommandId),
     /// What was masked when it came may go.
     Tidy,
@@ -84,6 +88,9 @@ enum Flight {
     /// A merge waits for the tips.
     ReadingTips(ExchangeId, Box<SecretKey>, Vec<Position>),
     Merge(ExchangeId, Box<VerifiedEntry>),
+    /// A grant for the bearer of an invite waits for what it needs to know.
+    ReadingInvite(Permission),
+    Redeem(Permission),
     Drop(CommandId),
     Tidy,
     Repair(Repair),
@@ -132,6 +139,8 @@ pub(super) enum Outcome {
         exchange: ExchangeId,
         merge: Option<Entry>,
     },
+    /// What the bearer of an invite was granted; nothing if it lets nobody in.
+    Redeemed(Result<Option<Permission>, StorageError>),
     /// New entries of this node's own.
     Wrote(Vec<Position>),
 }
@@ -186,6 +195,11 @@ impl Writes {
                 let (author, paths) = (key.public(), Vec::new());
                 out.read_once(Waiting::Commit(tree), Read::Commit { tree, author, paths, without: None });
                 Flight::ReadingTips(exchange, key, tips)
+            }
+            Job::Redeem(request, invite, own) => {
+                let permission = invite.invite.permission;
+                out.read_once(Waiting::Commit(tree), Read::Redeem { request, invite, own });
+                Flight::ReadingInvite(permission)
             }
             Job::Drop(command) => {
                 out.write(Waiting::Write(tree), Write::Drop { tree });
@@ -259,6 +273,14 @@ impl Writes {
             Flight::ReadingTips(exchange, key, tips) => {
                 return self.merge(exchange, &key, &tips, (reply, wall), out);
             }
+            Flight::ReadingInvite(_) => {
+                self.start(out);
+                let failed = match reply {
+                    Err(NodeError::Storage(error)) => Err(error),
+                    _ => Ok(None),
+                };
+                return alloc::vec![Outcome::Redeemed(failed)];
+            }
             flight => {
                 self.flight = flight;
                 return Vec::new();
@@ -316,6 +338,29 @@ impl Writes {
         alloc::vec![Outcome::Merged { exchange, merge: None }]
     }
 
+    /// What is to be granted to the bearer of an invite is known: write it, with the note that belongs to it.
+    pub(super) fn redeem(
+        &mut self,
+        redeeming: Option<Box<Redeeming>>,
+        wall: u64,
+        out: &mut Outbox,
+    ) -> Vec<Outcome> {
+        let Flight::ReadingInvite(permission) = self.flight else { return Vec::new() };
+        if let Some(redeeming) = redeeming {
+            let Redeeming { commit, context, meta } = *redeeming;
+            let mut composer = Composer::new(self.tree, wall, context.tips);
+            if composer.add(&commit, &context.newest).is_ok() {
+                let (tree, entries) = (self.tree, composer.into_entries());
+                out.write(Waiting::Write(tree), Write::PutWithMeta { tree, entries, meta });
+                self.flight = Flight::Redeem(permission);
+                return Vec::new();
+            }
+        }
+        self.flight = Flight::Nothing;
+        self.start(out);
+        alloc::vec![Outcome::Redeemed(Ok(None))]
+    }
+
     fn fail_all(
         &mut self,
         commits: Vec<(CommandId, Commit)>,
@@ -348,12 +393,17 @@ impl Writes {
                 alloc::vec![Outcome::Ingested { exchange, frames, result: put }]
             }
             Flight::Merge(exchange, merge) => merged(exchange, &merge, put),
+            Flight::Redeem(permission) => redeemed(permission, put),
             Flight::Drop(command) => {
                 alloc::vec![Outcome::Dropped { command, result: put.map(|_| ()).map_err(NodeError::from) }]
             }
             // What could not be dropped now is dropped the next time.
             Flight::Tidy => Vec::new(),
-            flight @ (Flight::Nothing | Flight::Reading(_) | Flight::ReadingTips(..) | Flight::Repair(_)) => {
+            flight @ (Flight::Nothing
+            | Flight::Reading(_)
+            | Flight::ReadingTips(..)
+            | Flight::ReadingInvite(_)
+            | Flight::Repair(_)) => {
                 self.flight = flight;
                 return Vec::new();
             }
@@ -441,6 +491,16 @@ fn merged(exchange: ExchangeId, merge: &VerifiedEntry, put: Result<Put, StorageE
     let durable = !refused && stored.contains(&merge.position());
     let merge = durable.then(|| merge.entry().clone());
     alloc::vec![Outcome::Wrote(stored), Outcome::Merged { exchange, merge }]
+}
+
+fn redeemed(permission: Permission, put: Result<Put, StorageError>) -> Vec<Outcome> {
+    match put {
+        Ok(put) => {
+            let granted = put.counts().then_some(permission);
+            alloc::vec![Outcome::Wrote(put.stored), Outcome::Redeemed(Ok(granted))]
+        }
+        Err(error) => alloc::vec![Outcome::Redeemed(Err(error))],
+    }
 }
 
 fn appended(command: CommandId, put: Result<Put, StorageError>) -> Vec<Outcome> {

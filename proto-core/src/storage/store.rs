@@ -105,6 +105,16 @@ pub enum Write {
         /// The entries, at most [`crate::limits::MAX_BATCH_ENTRIES`] and [`crate::limits::MAX_BATCH_BYTES`].
         entries: Vec<VerifiedEntry>,
     },
+    /// Takes entries as [`Write::Put`] does and, if every one of them is stored and [counts](Put::counts), changes the
+    /// node's metadata in the same transaction.
+    PutWithMeta {
+        /// The tree that all of them claim.
+        tree: Id,
+        /// The entries, within the same limits.
+        entries: Vec<VerifiedEntry>,
+        /// A value for a key, or nothing to remove it.
+        meta: MetaChanges,
+    },
     /// Forgets a tree with all that belongs to it.
     Drop {
         /// The tree.
@@ -134,7 +144,7 @@ pub enum Write {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Written {
-    /// The outcome of [`Write::Put`].
+    /// The outcome of [`Write::Put`] and of [`Write::PutWithMeta`].
     Put(Put),
     /// The outcome of [`Write::Repair`].
     Repaired(Repaired),
@@ -171,6 +181,13 @@ pub struct Put {
     pub missing: Vec<Id>,
     /// The first entry that breaks a rule, with the rule. Nothing after it was looked at; what came before it stays.
     pub refused: Option<(Id, Refusal)>,
+}
+
+impl Put {
+    /// Whether every entry is durable and counts by what is known here.
+    pub fn counts(&self) -> bool {
+        self.refused.is_none() && self.held.is_empty() && self.masked == 0
+    }
 }
 
 /// What a store knows of a tree as a whole.
