@@ -90,7 +90,7 @@ pub enum Error {
     InviteUses(u16),
     /// An invite is good for a limited time.
     #[error(
-        "an invite is good for 1 to {MAX_INVITE_VALIDITY} ms, not for {0}: make a new one when it has expired"
+        "an invite is good for at most 365 days ({MAX_INVITE_VALIDITY} ms) and at least one ms, not for {0}: make a new one when it has expired"
     )]
     InviteValidity(u64),
     /// The settings know no such invite.

@@ -3,11 +3,12 @@
 use core::time::Duration;
 
 use crate::{
-    Id, SecretKey,
+    Id, PublicKey, SecretKey,
     document::Draft,
     entry::{Permission, Who},
-    instance::{Approval, Error},
+    instance::{Approval, Error, root_key::root_author},
     node::{invites, record_invite, record_revocation},
+    storage::Snapshot,
     wire::{Invitation, MAX_INVITE_VALIDITY},
 };
 
@@ -61,9 +62,7 @@ impl InviteOptions {
         wall: u64,
     ) -> Result<Invitation, Error> {
         let (tree, key, permission) = (draft.tree(), admin.public(), self.permission);
-        let held = draft.snapshot().permission(&tree, &Who::Key(key))?;
-        let most = held.and_then(|held| Approval::least(Permission::Admin(0), None, held));
-        let most = most.ok_or(Error::NotAdministrator { tree, key })?;
+        let most = most(&**draft.snapshot(), &tree, key)?;
         if permission > most {
             return Err(Error::InviteRank { key, most, permission });
         }
@@ -87,10 +86,17 @@ pub fn revoke_invite(draft: &Draft, id: &Id) -> Result<bool, Error> {
     if known.ok_or(Error::NoInvite(*id))?.revoked.is_some() {
         return Ok(false);
     }
-    let held = draft.snapshot().permission(&tree, &Who::Key(key))?;
-    if !held.is_some_and(Permission::administers) {
-        return Err(Error::NotAdministrator { tree, key });
-    }
+    most(&**draft.snapshot(), &tree, key)?;
     record_revocation(draft, id)?;
     Ok(true)
+}
+
+/// The most that an administrator may grant.
+fn most(snapshot: &dyn Snapshot, tree: &Id, key: PublicKey) -> Result<Permission, Error> {
+    if root_author(snapshot, tree)? == key {
+        return Ok(Permission::Admin(0));
+    }
+    let held = snapshot.permission(tree, &Who::Key(key))?;
+    let most = held.and_then(|held| Approval::least(Permission::Admin(0), None, held));
+    most.ok_or(Error::NotAdministrator { tree: *tree, key })
 }
