@@ -19,7 +19,7 @@
 //! |---|---|
 //! | `instance` | [`Instance`]: a node over a store |
 //! | `database`, `transaction` | [`Database`], [`Transaction`]: reading and writing |
-//! | `sync` | [`Sync`]: transports, servers, exchanges with peers; `bootstrap`: access requests |
+//! | `sync` | [`Sync`]: transports, servers, exchanges with peers; `bootstrap`: access requests; `invites` |
 //! | `driver` | the loop that carries out what the node wants |
 //!
 //! # Features
@@ -30,6 +30,7 @@ mod bootstrap;
 mod database;
 mod driver;
 mod instance;
+mod invites;
 mod sync;
 mod transaction;
 
@@ -41,14 +42,14 @@ pub use pleach_core::{
     entry::{Entry, EntryBuilder, Permission, Value, VerifiedEntry, Who},
     instance::{
         AccessRequest, Bootstrap, Change, Clock, DatabaseKey, DatabaseStats, Error, Error as SyncError,
-        Fault, Follow, Options, RootKey, RootKeyTextError, SyncPeerInfo, Verification,
+        Fault, Follow, InviteOptions, Options, RootKey, RootKeyTextError, SyncPeerInfo, Verification,
     },
     node::{
-        BootstrapRequest, Damage, NodeError, Notification, Origin, Progress, RequestStatus, SyncReport,
-        TreeInfo,
+        BootstrapRequest, Damage, InviteInfo, InviteUse, NodeError, Notification, Origin, Progress,
+        RequestStatus, SyncReport, TreeInfo,
     },
     storage::{Put, Snapshot, StorageError, Store},
-    wire::{Address, DatabaseTicket, TicketError},
+    wire::{Address, DatabaseTicket, Invitation, Invite, TicketError},
 };
 pub use pleach_storage::Memory;
 #[cfg(feature = "redb")]

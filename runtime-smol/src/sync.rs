@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pleach_core::{
     Id, PublicKey,
     document::Draft,
-    instance::{DatabaseKey, Error, Follow, SyncPeerInfo, sync_tree},
+    instance::{AccessRequest, DatabaseKey, Error, Follow, SyncPeerInfo, sync_tree},
     node::{Command, Notification, Progress, Reply, SyncReport, TreeInfo},
     wire::{Address, DatabaseTicket},
 };
@@ -205,7 +205,8 @@ impl Sync {
 
     /// A text by which a database is shared, with the addresses of all running servers. A server that listens
     /// everywhere (`0.0.0.0`, `[::]`) is named by the addresses by which this machine reaches others; without a network
-    /// it is left out, and a warning says so. The ticket grants nothing: who may read is said in the database's settings.
+    /// it is left out, and a warning says so. The ticket grants nothing: who may read is said in the database's settings
+    /// (but see [`Sync::create_invite`]).
     pub fn create_ticket(&self, database: &Id) -> Result<DatabaseTicket, Error> {
         let mut addresses = Vec::new();
         for (name, address) in self.get_all_server_addresses()? {
@@ -251,8 +252,11 @@ impl Sync {
     }
 
     /// Fetches what a ticket names, or brings it up to date: the first of its addresses that answers well is taken,
-    /// or else that of a peer that is known for the database.
+    /// or else that of a peer that is known for the database. An invite in the ticket is redeemed first.
     pub async fn sync_with_ticket(&self, ticket: &DatabaseTicket) -> Result<SyncReport, Error> {
+        if let Some(request) = AccessRequest::of_ticket(ticket) {
+            return self.bootstrap_with_ticket(ticket, &request).await?.into_report(&ticket.database());
+        }
         self.first_of(&self.addresses_of(ticket)?, ticket.database())
             .await?
             .ok_or(Error::NoAddress(ticket.database()))
