@@ -2,6 +2,7 @@
 
 mod demo;
 mod histories;
+mod inviting;
 mod keys;
 #[cfg(target_os = "linux")]
 mod kills;
