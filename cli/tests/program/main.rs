@@ -6,10 +6,13 @@ mod inviting;
 mod keys;
 #[cfg(target_os = "linux")]
 mod kills;
+#[cfg(unix)]
 mod lost_keys;
 mod misuse;
 mod node;
 mod passphrase;
+#[cfg(unix)]
+mod reader;
 mod requests;
 #[cfg(unix)]
 mod serial;
