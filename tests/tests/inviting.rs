@@ -601,3 +601,13 @@ fn a_grant_comes_on_top_of_more_tips_than_an_entry_has_parents() {
     assert_eq!(world.tips(alice, tree).len(), 1);
     assert_eq!(held(&world, alice, tree, world.key(bob)), Some(WRITE));
 }
+
+#[test]
+fn the_invite_that_the_protocol_shows_reads_as_it_says() {
+    let tree = Id::from_bytes([1; 32]);
+    let seed = |byte| SecretKey::from_bytes([byte; 32]);
+    let invitation = Invitation::sign(&seed(2), tree, seed(3), WRITE, 1, 86_400_000).unwrap();
+    let page = include_str!("../../docs/protocol.md");
+    let shown = format!("```text\n{}\n{}\n```", invitation.invite().id(), invitation.to_text());
+    assert!(page.contains(&shown), "docs/protocol.md should show\n{shown}");
+}
