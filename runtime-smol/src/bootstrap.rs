@@ -21,8 +21,10 @@ impl Sync {
         database: &Id,
         request: &AccessRequest,
     ) -> Result<Bootstrap, Error> {
-        let instance = self.instance()?;
-        let first = request.asks_first(&*instance.snapshot()?, database, &instance.device_key())?;
+        let first = {
+            let instance = self.instance()?;
+            request.asks_first(&*instance.snapshot()?, database, &instance.device_key())?
+        };
         let asked = if first { Some(self.ask_for(address, database, request).await?) } else { None };
         let synced = match self.sync_one(address, *database).await {
             Ok(report) => Some(report),
@@ -56,7 +58,7 @@ impl Sync {
                 Err(error) if !error.is_closed() => failed = error,
                 // What is no administrator's node cannot take an invite; the next may be one.
                 Ok(Bootstrap::Pending(report)) if request.invite.is_some() => {
-                    pending = pending.or(Some(report))
+                    pending = pending.or(Some(report));
                 }
                 outcome => return outcome,
             }

@@ -1,6 +1,7 @@
 //! Getting into a database by asking, and letting somebody in who asks.
 
 use alloc::{
+    boxed::Box,
     string::{String, ToString},
     vec::Vec,
 };
@@ -80,7 +81,7 @@ impl AccessRequest {
             permission: self.permission,
             name: self.name.clone(),
             metadata: self.metadata.clone(),
-            invite: self.invite.clone(),
+            invite: self.invite.clone().map(Box::new),
         }
     }
 

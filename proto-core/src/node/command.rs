@@ -1,6 +1,6 @@
 //! What callers ask of the node, and what they are told.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 
 use crate::{
     Id, Position, PublicKey, SecretKey,
@@ -69,7 +69,7 @@ pub enum Command {
         /// What else whoever decides is to know.
         metadata: Vec<u8>,
         /// An invite to redeem.
-        invite: Option<Invitation>,
+        invite: Option<Box<Invitation>>,
     },
     /// Note what was decided about an access request that a peer made here. It grants nothing: that is a commit to the
     /// tree's settings, made before. Replies [`Reply::Done`].

@@ -8,7 +8,7 @@ use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 use crate::{
     Id, PublicKey, canonical,
-    document::{Draft, SettingsStore},
+    document::{DocumentError, Draft, SettingsStore},
     entry::{SETTINGS, Value},
     storage::{OfPath, Paths, Row, RowKind, RowQuery, Snapshot, StorageError},
     wire::Invite,
@@ -31,7 +31,6 @@ const PAGE: usize = 256;
 /// assert!(info.is_overused() && !info.is_open(6), "2 of 1: two administrators let somebody in while apart");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_structs, reason = "what the settings can say of an invite")]
 pub struct InviteInfo {
     /// What was promised, and by whom.
     pub invite: Invite,
@@ -43,7 +42,6 @@ pub struct InviteInfo {
 
 /// A use of an invite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_structs, reason = "what the settings can say of a use")]
 pub struct InviteUse {
     /// Who was let in.
     pub key: PublicKey,
@@ -75,22 +73,18 @@ fn used(id: &Id, key: &PublicKey) -> String {
 }
 
 /// Writes down that an invite was made, for all administrators to list and to revoke it.
-pub fn record_invite(draft: &Draft, invite: &Invite) -> Result<(), crate::document::DocumentError> {
+pub fn record_invite(draft: &Draft, invite: &Invite) -> Result<(), DocumentError> {
     let settings = draft.store::<SettingsStore>(SETTINGS)?;
     settings.set(&place(&invite.id(), "made"), Value::Bytes(canonical::to_vec(invite)))
 }
 
 /// Writes down that an invite lets nobody in any more.
-pub fn record_revocation(draft: &Draft, id: &Id) -> Result<(), crate::document::DocumentError> {
+pub fn record_revocation(draft: &Draft, id: &Id) -> Result<(), DocumentError> {
     draft.store::<SettingsStore>(SETTINGS)?.set(&place(id, "revoked"), true)
 }
 
 /// Writes down that a key was let in.
-pub(super) fn record_use(
-    draft: &Draft,
-    id: &Id,
-    key: &PublicKey,
-) -> Result<(), crate::document::DocumentError> {
+pub(super) fn record_use(draft: &Draft, id: &Id, key: &PublicKey) -> Result<(), DocumentError> {
     draft.store::<SettingsStore>(SETTINGS)?.set(&used(id, key), true)
 }
 

@@ -15,7 +15,7 @@
 //! | `action`, `outbox` | what a runtime carries out, and the events that answer |
 //! | `read` | questions to a snapshot, and [`perform`], which answers them |
 //! | `create`, `compose` | how a tree is made, how commits become entries |
-//! | `writes` | the writes of one tree: one in flight, the others in line |
+//! | `writes`, `outcome` | the writes of one tree: one in flight, the others in line; what came of them |
 //! | `exchanges` | all exchanges; `initiator`, `responder`: one of either kind; `ended`: who is told |
 //! | `talk`, `pipeline` | a session at work: its buffers, its snapshot, its frames |
 //! | `giving`, `difference` | answering a partial holder, and what it lacks |
@@ -39,6 +39,7 @@ mod initiator;
 mod invites;
 mod known;
 mod outbox;
+mod outcome;
 mod pipeline;
 mod read;
 mod redeeming;

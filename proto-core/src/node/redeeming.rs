@@ -24,7 +24,7 @@ pub(super) enum Worth {
     /// Its bearer holds as much already, by this invite or otherwise.
     Held(Permission),
     /// It lets its bearer in. The grant is signed with the root key, or else with the node's own.
-    Grant(Option<SecretKey>),
+    Grant(Option<Box<SecretKey>>),
 }
 
 /// A grant to be written for the bearer of an invite.
@@ -81,7 +81,7 @@ pub(super) fn weigh(
     }
     let seed = kept.and_then(|kept| <[u8; 32]>::try_from(kept).ok());
     let root_key = seed.map(SecretKey::from_bytes).filter(|kept| root == Some(kept.public()));
-    Ok(root_key.filter(|_| is_good).map_or(Worth::Nothing, |key| Worth::Grant(Some(key))))
+    Ok(root_key.filter(|_| is_good).map_or(Worth::Nothing, |key| Worth::Grant(Some(Box::new(key)))))
 }
 
 /// The grant for the bearer of an invite, the use of the invite, and the note that somebody was let in; nothing if it
@@ -94,7 +94,7 @@ pub(super) fn redeem(
 ) -> Result<Option<Box<Redeeming>>, StorageError> {
     let Worth::Grant(root) = weigh(&**snapshot, request, redemption, &own.public())? else { return Ok(None) };
     let (tree, permission) = (request.tree, redemption.invite.permission);
-    let key = root.unwrap_or_else(|| own.clone());
+    let key = root.map_or_else(|| own.clone(), |root| *root);
     let by = key.public();
     let Changes { stores, touched } = match changes(snapshot, request, redemption, by) {
         Ok(changes) => changes,

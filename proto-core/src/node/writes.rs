@@ -4,12 +4,13 @@ use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 
 use crate::{
     Id, Position, SecretKey,
-    entry::{Entry, Permission, VerifiedEntry},
+    entry::{Permission, VerifiedEntry},
     limits::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES},
     node::{
         BootstrapRequest, CommandId, Commit, CommitContext, Damage, ExchangeId, NodeError, Read,
         compose::{Composer, newest_of},
         outbox::{Outbox, Waiting},
+        outcome::{Outcome, appended, created, merged, redeemed},
         redeeming::Redeeming,
     },
     storage::{Put, Repaired, StorageError, Write, Written},
@@ -103,46 +104,6 @@ struct Composed {
     commit: Commit,
     position: Position,
     entries: usize,
-}
-
-/// What came of a write, for the rest of the node.
-#[derive(Clone, Debug)]
-pub(super) enum Outcome {
-    Committed {
-        command: CommandId,
-        result: Result<Position, NodeError>,
-    },
-    Created {
-        command: CommandId,
-        result: Result<(), NodeError>,
-    },
-    Appended {
-        command: CommandId,
-        result: Result<Put, NodeError>,
-    },
-    Ingested {
-        exchange: ExchangeId,
-        frames: usize,
-        result: Result<Put, StorageError>,
-    },
-    Dropped {
-        command: CommandId,
-        result: Result<(), NodeError>,
-    },
-    /// The tree is whole again, if it had to be made so.
-    Repaired {
-        command: Option<CommandId>,
-        result: Result<Option<Damage>, NodeError>,
-    },
-    /// The merge, if it is durable.
-    Merged {
-        exchange: ExchangeId,
-        merge: Option<Entry>,
-    },
-    /// What the bearer of an invite was granted; nothing if it lets nobody in.
-    Redeemed(Result<Option<Permission>, StorageError>),
-    /// New entries of this node's own.
-    Wrote(Vec<Position>),
 }
 
 /// The writes of one tree.
@@ -473,49 +434,6 @@ impl Writes {
             self.line.push_front(job);
         }
         outcomes
-    }
-}
-
-fn created(command: CommandId, put: Result<Put, StorageError>) -> Vec<Outcome> {
-    match put {
-        Ok(Put { refused: Some((id, refusal)), .. }) => {
-            alloc::vec![Outcome::Created { command, result: Err(NodeError::Refused(id, refusal)) }]
-        }
-        Ok(put) => alloc::vec![Outcome::Wrote(put.stored), Outcome::Created { command, result: Ok(()) }],
-        Err(error) => alloc::vec![Outcome::Created { command, result: Err(error.into()) }],
-    }
-}
-
-fn merged(exchange: ExchangeId, merge: &VerifiedEntry, put: Result<Put, StorageError>) -> Vec<Outcome> {
-    let (stored, refused) = put.map_or((Vec::new(), true), |put| (put.stored, put.refused.is_some()));
-    let durable = !refused && stored.contains(&merge.position());
-    let merge = durable.then(|| merge.entry().clone());
-    alloc::vec![Outcome::Wrote(stored), Outcome::Merged { exchange, merge }]
-}
-
-fn redeemed(permission: Permission, put: Result<Put, StorageError>) -> Vec<Outcome> {
-    match put {
-        Ok(put) => {
-            let granted = put.counts().then_some(permission);
-            alloc::vec![Outcome::Wrote(put.stored), Outcome::Redeemed(Ok(granted))]
-        }
-        Err(error) => alloc::vec![Outcome::Redeemed(Err(error))],
-    }
-}
-
-fn appended(command: CommandId, put: Result<Put, StorageError>) -> Vec<Outcome> {
-    match put {
-        Ok(put) => {
-            let mut outcomes = alloc::vec![Outcome::Wrote(put.stored.clone())];
-            let result = match (&put.refused, put.held.len()) {
-                (Some((id, refusal)), _) => Err(NodeError::Refused(*id, *refusal)),
-                (None, 0) => Ok(put),
-                (None, held) => Err(NodeError::MissingParents(held)),
-            };
-            outcomes.push(Outcome::Appended { command, result });
-            outcomes
-        }
-        Err(error) => alloc::vec![Outcome::Appended { command, result: Err(error.into()) }],
     }
 }
 
