@@ -1,6 +1,9 @@
 //! The command line, as data: what a person types, and what one process asks of another that serves the same folder.
 
-use std::{fmt, path::PathBuf, time::Duration};
+mod invite;
+mod ticket;
+
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -8,11 +11,14 @@ use pleach_core::{
     Id,
     entry::Who,
     limits::MAX_GRANT_NAME,
-    wire::{Address, DatabaseTicket, MAX_REQUEST_METADATA},
+    wire::{Address, MAX_REQUEST_METADATA},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::permission::Asked;
+
+pub(crate) use invite::Invite;
+pub(crate) use ticket::TicketText;
 
 /// Keeps signed databases the same on every device that holds them.
 #[derive(Debug, Parser)]
@@ -207,7 +213,7 @@ pub(crate) struct Get {
 #[derive(Clone, Debug, Args, Serialize, Deserialize)]
 pub(crate) struct Join {
     /// The ticket: `pleach:?db=…`; one that holds an invite lets this node in at once
-    #[arg(value_parser = ticket)]
+    #[arg(value_parser = ticket::ticket)]
     pub(crate) uri: TicketText,
     /// Fetch it now, and leave it at that
     #[arg(long)]
@@ -224,50 +230,6 @@ pub(crate) struct Join {
     /// What to say to whoever decides
     #[arg(long, requires = "request", value_name = "TEXT", value_parser = message)]
     pub(crate) message: Option<String>,
-}
-
-/// The text of a ticket. It may hold a secret, which `Debug` does not show.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct TicketText(String);
-
-impl TicketText {
-    pub(crate) fn text(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for TicketText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TicketText(…)")
-    }
-}
-
-#[derive(Clone, Debug, Args, Serialize, Deserialize)]
-pub(crate) struct Invite {
-    /// Id or name
-    pub(crate) db: String,
-    /// What is granted: `read`, `write[:N]` or `admin[:N]`, below what this node holds
-    #[arg(long, required_unless_present_any = ["list", "revoke"], conflicts_with_all = ["list", "revoke"])]
-    pub(crate) permission: Option<Asked>,
-    /// How many nodes it lets in, up to 1024
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) uses: u16,
-    /// For how long it is good: `30m`, `12h`, `7d` or `4w`, up to 365 days
-    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = span)]
-    pub(crate) expires: Duration,
-    /// Draw the ticket as a QR code as well
-    #[arg(long, conflicts_with_all = ["list", "revoke"])]
-    pub(crate) qr: bool,
-    /// Sign with the root key, which ranks above everybody, in place of the node's own
-    #[arg(long, conflicts_with = "list")]
-    pub(crate) as_root: bool,
-    /// List all invites, and whom they let in
-    #[arg(long, conflicts_with = "revoke")]
-    pub(crate) list: bool,
-    /// Take one back, by its id or by its ticket; whom it let in stays
-    #[arg(long, value_name = "INVITE", value_parser = invite)]
-    pub(crate) revoke: Option<Id>,
 }
 
 /// What to do about an access request.
@@ -423,34 +385,6 @@ fn message(text: &str) -> Result<String, String> {
     Ok(text.into())
 }
 
-/// The id of an invite, or that of the invite in a ticket.
-fn invite(text: &str) -> Result<Id, String> {
-    if let Ok(ticket) = text.parse::<DatabaseTicket>() {
-        let invite = ticket.invite().ok_or("the ticket holds no invite: there is nothing to revoke")?;
-        return Ok(invite.invite().id());
-    }
-    text.parse().map_err(|error| format!("expected the id of an invite, or its ticket: {error}"))
-}
-
-/// A span of time: a number and its unit.
-fn span(text: &str) -> Result<Duration, String> {
-    let wrong = || String::from("expected a number and a unit, as in `30m`, `12h`, `7d` or `4w`");
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
-    let seconds = match unit {
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        "w" => 7 * 86_400,
-        _ => return Err(wrong()),
-    };
-    let number: u32 = number.parse().map_err(|_| wrong())?;
-    Ok(Duration::from_secs(u64::from(number) * seconds))
-}
-
-fn ticket(text: &str) -> Result<TicketText, String> {
-    text.parse::<DatabaseTicket>().map(|_| TicketText(text.into())).map_err(|error| error.to_string())
-}
-
 fn address(text: &str) -> Result<String, String> {
     text.parse::<Address>().map(|_| text.into()).map_err(|error| error.to_string())
 }
@@ -458,15 +392,6 @@ fn address(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_span_of_time_has_a_unit() {
-        assert_eq!(span("90m"), Ok(Duration::from_secs(5_400)));
-        assert_eq!(span("2w"), span("14d"));
-        for wrong in ["", "7", "d", "-1d", "1.5h", "7 d", "7ä", "99999999999d"] {
-            assert!(span(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn what_was_typed_shows_no_ticket_in_debug() {
