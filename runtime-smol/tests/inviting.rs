@@ -1,7 +1,7 @@
 //! Getting into a database by an invite.
 
 use pleach_smol::{
-    AccessRequest, Bootstrap, Database, DatabaseKey, DatabaseTicket, Doc, DocStore, Id, Instance,
+    AccessRequest, Bootstrap, Database, DatabaseKey, DatabaseTicket, Doc, DocStore, Id, Instance, Invitation,
     InviteOptions, Memory, MemoryNetwork, Permission, Sync, Who,
 };
 
@@ -49,7 +49,7 @@ async fn course(a: &Node, b: &Node, c: &Node) {
 
     for sync in [&a.sync, &b.sync] {
         let [invite] = &sync.invites(&id).unwrap()[..] else { panic!("one was made") };
-        assert_eq!(Some(&invite.invite), ticket.invite().map(|invite| invite.invite()));
+        assert_eq!(Some(&invite.invite), ticket.invite().map(Invitation::invite));
         let [used] = invite.used[..] else { panic!("{invite:?}") };
         assert_eq!((used.key, used.by), (b.instance.device_key(), a.instance.device_key()));
     }
