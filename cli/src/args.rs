@@ -1,5 +1,8 @@
 //! The command line, as data: what a person types, and what one process asks of another that serves the same folder.
 
+mod invite;
+mod ticket;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -8,11 +11,14 @@ use pleach_core::{
     Id, PublicKey,
     entry::Who,
     limits::MAX_GRANT_NAME,
-    wire::{Address, DatabaseTicket, MAX_REQUEST_METADATA},
+    wire::{Address, MAX_REQUEST_METADATA},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::permission::Asked;
+
+pub(crate) use invite::Invite;
+pub(crate) use ticket::TicketText;
 
 /// Keeps signed databases the same on every device that holds them.
 #[derive(Debug, Parser)]
@@ -118,6 +124,8 @@ pub(crate) enum Command {
         #[arg(long)]
         qr: bool,
     },
+    /// Print a ticket that lets whoever has it into a database, list such invites, or revoke one
+    Invite(Invite),
     /// Fetch a database by its ticket, and keep it the same from now on
     Join(Join),
     /// List who asks for access to databases here, let somebody in, or reject a request
@@ -208,9 +216,9 @@ pub(crate) struct Get {
 
 #[derive(Clone, Debug, Args, Serialize, Deserialize)]
 pub(crate) struct Join {
-    /// The ticket: `pleach:?db=…`
-    #[arg(value_parser = ticket)]
-    pub(crate) uri: String,
+    /// The ticket: `pleach:?db=…`; one that holds an invite lets this node in at once
+    #[arg(value_parser = ticket::ticket)]
+    pub(crate) uri: TicketText,
     /// Fetch it now, and leave it at that
     #[arg(long)]
     pub(crate) once: bool,
@@ -221,7 +229,7 @@ pub(crate) struct Join {
     #[arg(long, requires = "request")]
     pub(crate) wait: bool,
     /// The name to ask under [default: this node's]
-    #[arg(long, requires = "request", value_parser = request_name)]
+    #[arg(long, value_parser = request_name)]
     pub(crate) name: Option<String>,
     /// What to say to whoever decides
     #[arg(long, requires = "request", value_name = "TEXT", value_parser = message)]
@@ -439,10 +447,6 @@ fn message(text: &str) -> Result<String, String> {
     Ok(text.into())
 }
 
-fn ticket(text: &str) -> Result<String, String> {
-    text.parse::<DatabaseTicket>().map(|_| text.into()).map_err(|error| error.to_string())
-}
-
 fn address(text: &str) -> Result<String, String> {
     text.parse::<Address>().map(|_| text.into()).map_err(|error| error.to_string())
 }
@@ -450,6 +454,13 @@ fn address(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_typed_shows_no_ticket_in_debug() {
+        let text = format!("pleach:?db={}", Id::of(b"r"));
+        let cli = Cli::try_parse_from(["pleach", "join", &text]).unwrap();
+        assert!(!format!("{cli:?}").contains(&text[10..]), "{cli:?}");
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -23,8 +23,8 @@ use crate::{
     storage::{Epoch, Measure, Token},
     wire::{
         Address, Ask, AskOutcome, Asked, Bound, CAPABILITIES, DatabaseTicket, End, EntriesWriter, Floor,
-        Frame, Hello, Kind, Mode, PeerLimits, Prefix, RangeItem, Refusal, Reply, Rule, Salt, Tips,
-        TreesRequest, VERSION, Versions, write,
+        Frame, Hello, Invitation, Invite, Kind, Mode, PeerLimits, Prefix, RangeItem, Redemption, Refusal,
+        Reply, Rule, Salt, Tips, TreesRequest, VERSION, Versions, write,
     },
 };
 
@@ -192,6 +192,8 @@ pub fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     child.parent(root.position()).expect("one parent");
     let child = VerifiedEntry::sign(&child, &key, &[("log", log), ("main", &writes)]).expect("a child");
     let mut seeds = frame_seeds(&root, &child);
+    let invite = Invitation::sign(&key, root.id(), key.clone(), Permission::Read, 1, 1 << 40);
+    let invite = invite.expect("an invite for one use");
     seeds.extend([
         ("root", "entry", root.bytes().into()),
         ("child", "entry", child.bytes().into()),
@@ -210,12 +212,14 @@ pub fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "text",
             alloc::format!("pleach:?db={}&pr=quic:{}@h:1&x=%20", root.id(), key.public()).into_bytes(),
         ),
+        ("invite", "text", alloc::format!("pleach:?db={}&in={}", root.id(), invite.to_text()).into_bytes()),
     ]);
     seeds
 }
 
 /// One frame of each kind about a tree of two entries.
 fn frame_seeds(root: &Entry, child: &Entry) -> Vec<(&'static str, &'static str, Vec<u8>)> {
+    let key = SecretKey::from_bytes([1; 32]);
     let salt = Salt([3; 8]);
     let measure = Measure::of(root.id()).plus(Measure::of(child.id()));
     let item = |end: &Position, mode| RangeItem { bound: Bound::new(&Position::MIN, end), mode };
@@ -255,7 +259,10 @@ fn frame_seeds(root: &Entry, child: &Entry) -> Vec<(&'static str, &'static str, 
         tree: root.id(),
         permission: Permission::Admin(0),
         name: "Bob".try_into().expect("a short name"),
+        invite: None,
     };
+    let invite = Invite::sign(&key, root.id(), key.public(), Permission::Write(100), 1, 1 << 40);
+    let redeemed = Ask { invite: Some(Redemption::sign(invite, &key, key.public())), ..ask.clone() };
     let asked = Asked { version: VERSION, outcome: AskOutcome::Approved(Permission::Write(300)) };
     let ids = [root.id(), child.id()];
     let mut buffer = vec![0; 4_096];
@@ -276,6 +283,7 @@ fn frame_seeds(root: &Entry, child: &Entry) -> Vec<(&'static str, &'static str, 
         frame("trees", &|room| write(Kind::Trees, &trees, NOTHING, room)),
         // Bytes of metadata stand behind one another without a length, as items of one byte do.
         frame("ask", &|room| write(Kind::Ask, &ask, *b"please", room)),
+        frame("redeem", &|room| write(Kind::Ask, &redeemed, *b"please", room)),
         frame("asked", &|room| write(Kind::Asked, &asked, NOTHING, room)),
     ];
     frames.push(("entries", "frame", entries));

@@ -13,13 +13,19 @@ use crate::{Database, Sync};
 /// Asking for access. The key that asks is the node's own, which every exchange proves.
 impl Sync {
     /// Fetches a database from a peer, or brings it up to date; asks for access if the peer does not offer it, or if this
-    /// node may do less there than the request says. To call it again is to ask whether somebody has decided.
+    /// node may do less there than the request says. To call it again is to ask whether somebody has decided. An invite
+    /// in the request is redeemed first.
     pub fn sync_with_peer_for_bootstrap_with_key(
         &self,
         address: &Address,
         database: &Id,
         request: &AccessRequest,
     ) -> Result<Bootstrap, Error> {
+        let first = {
+            let instance = self.instance()?;
+            request.asks_first(&*instance.snapshot()?, database, &instance.device_key())?
+        };
+        let asked = if first { Some(self.ask_for(address, database, request)?) } else { None };
         let synced = match self.sync_one(address, *database) {
             Ok(report) => Some(report),
             Err(Error::Node(NodeError::NotOffered(_))) => None,
@@ -28,29 +34,48 @@ impl Sync {
         if let Some(report) = self.if_met(synced.clone(), database, request)? {
             return Ok(Bootstrap::Joined(report));
         }
-        match self.ask(request.command(address, database))? {
-            Reply::Asked(AskOutcome::Approved(_)) => self.sync_one(address, *database).map(Bootstrap::Joined),
-            Reply::Asked(outcome) => Ok(Bootstrap::without(outcome, synced)),
-            reply => Err(Error::unexpected(&reply)),
+        if let Some(outcome) = asked {
+            return Bootstrap::after(outcome, synced, database);
+        }
+        match self.ask_for(address, database, request)? {
+            AskOutcome::Approved(_) => self.sync_one(address, *database).map(Bootstrap::Joined),
+            outcome => Ok(Bootstrap::without(outcome, synced)),
         }
     }
 
     /// The same with the first address of a ticket at which a peer answers, or that of a peer that is known for its
-    /// database.
+    /// database; with an invite in the ticket, the first at which it is taken.
     pub fn bootstrap_with_ticket(
         &self,
         ticket: &DatabaseTicket,
         request: &AccessRequest,
     ) -> Result<Bootstrap, Error> {
         let database = ticket.database();
-        let mut failed = Error::NoAddress(database);
+        let request = request.clone().with_invite_of(ticket);
+        let (mut failed, mut pending) = (Error::NoAddress(database), None);
         for address in self.addresses_of(ticket)? {
-            match self.sync_with_peer_for_bootstrap_with_key(&address, &database, request) {
+            match self.sync_with_peer_for_bootstrap_with_key(&address, &database, &request) {
                 Err(error) if !error.is_closed() => failed = error,
+                // What is no administrator's node cannot take an invite; the next may be one.
+                Ok(Bootstrap::Pending(report)) if request.invite.is_some() => {
+                    pending = pending.or(Some(report));
+                }
                 outcome => return outcome,
             }
         }
-        Err(failed)
+        pending.map_or(Err(failed), |report| Ok(Bootstrap::Pending(report)))
+    }
+
+    fn ask_for(
+        &self,
+        address: &Address,
+        database: &Id,
+        request: &AccessRequest,
+    ) -> Result<AskOutcome, Error> {
+        match self.ask(request.command(address, database))? {
+            Reply::Asked(outcome) => Ok(outcome),
+            reply => Err(Error::unexpected(&reply)),
+        }
     }
 
     /// The report of a sync after which this node may do all that a request asks for.

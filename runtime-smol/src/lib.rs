@@ -19,7 +19,7 @@
 //! |---|---|
 //! | `instance` | [`Instance`]: a node over a store |
 //! | `database`, `transaction` | [`Database`], [`Transaction`]: reading and writing |
-//! | `sync` | [`Sync`]: transports, servers, exchanges with peers; `bootstrap`: access requests |
+//! | `sync` | [`Sync`]: transports, servers, exchanges with peers; `bootstrap`: access requests; `invites` |
 //! | `peers`, `handle` | the peer book; [`SyncHandle`]: the sync of one database with one peer |
 //! | `driver` | the loop that carries out what the node wants |
 //!
@@ -32,6 +32,7 @@ mod database;
 mod driver;
 mod handle;
 mod instance;
+mod invites;
 mod peers;
 mod sync;
 mod transaction;
@@ -45,15 +46,15 @@ pub use pleach_core::{
     entry::{Entry, EntryBuilder, Permission, Value, VerifiedEntry, Who},
     instance::{
         AccessRequest, AuthParams, Bootstrap, Change, Clock, DatabaseKey, DatabaseStats, Error,
-        Error as SyncError, Fault, Follow, Options, PeerInfo, RootKey, RootKeyTextError, Stuck, SyncPeerInfo,
-        SyncPhase, SyncStatus, Verification,
+        Error as SyncError, Fault, Follow, InviteOptions, Options, PeerInfo, RootKey, RootKeyTextError,
+        Stuck, SyncPeerInfo, SyncPhase, SyncStatus, Verification,
     },
     node::{
-        BootstrapRequest, ConnectionState, Damage, Moved, NodeError, Notification, Origin, PairError,
-        PeerStatus, Progress, RequestStatus, Seen, SyncReport, TreeInfo,
+        BootstrapRequest, ConnectionState, Damage, InviteInfo, InviteUse, Moved, NodeError, Notification,
+        Origin, PairError, PeerStatus, Progress, RequestStatus, Seen, SyncReport, TreeInfo,
     },
     storage::{Put, Snapshot, StorageError, Store},
-    wire::{Address, DatabaseTicket, TicketError},
+    wire::{Address, DatabaseTicket, Invitation, Invite, TicketError},
 };
 pub use pleach_storage::Memory;
 #[cfg(feature = "redb")]

@@ -7,8 +7,9 @@ use std::{
 
 use pleach_core::{
     Id,
+    entry::VerifiedEntry,
     limits::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES},
-    storage::{Put, Snapshot, StorageError, Store, Write, Written},
+    storage::{MetaChange, Put, Snapshot, StorageError, Store, Write, Written},
 };
 
 use crate::{
@@ -113,12 +114,14 @@ impl<T: Tables> Kept<T> {
     fn prepare(&self, write: &Write) -> Result<(Written, Changes), StorageError> {
         match write {
             Write::Put { tree, entries } => {
-                let bytes = entries.iter().map(|entry| entry.bytes().len()).sum::<usize>();
-                if entries.len() > MAX_BATCH_ENTRIES || bytes > MAX_BATCH_BYTES {
-                    return Err(StorageError::Batch { entries: entries.len(), bytes });
+                let (put, changes) = self.prepare_put(*tree, entries)?;
+                Ok((Written::Put(put), changes))
+            }
+            Write::PutWithMeta { tree, entries, meta } => {
+                let (put, mut changes) = self.prepare_put(*tree, entries)?;
+                if put.counts() {
+                    change_meta(&mut changes, meta);
                 }
-                let (put, changes): (Put, _) =
-                    put(self.tables.view()?, &self.salt, self.step, *tree, entries)?;
                 Ok((Written::Put(put), changes))
             }
             Write::Drop { tree } => {
@@ -139,16 +142,28 @@ impl<T: Tables> Kept<T> {
             }
             Write::Meta(pairs) => {
                 let mut changes = Changes::default();
-                for (key, value) in &**pairs {
-                    match value {
-                        Some(value) => changes.put(Table::Meta, key, value.clone()),
-                        None => changes.remove(Table::Meta, key),
-                    }
-                }
+                change_meta(&mut changes, pairs);
                 Ok((Written::Done, changes))
             }
             // Kinds of writes that this version does not know cannot be asked of it.
             _ => Err(StorageError::Failed("this store does not know that kind of write".into())),
+        }
+    }
+
+    fn prepare_put(&self, tree: Id, entries: &[VerifiedEntry]) -> Result<(Put, Changes), StorageError> {
+        let bytes = entries.iter().map(|entry| entry.bytes().len()).sum::<usize>();
+        if entries.len() > MAX_BATCH_ENTRIES || bytes > MAX_BATCH_BYTES {
+            return Err(StorageError::Batch { entries: entries.len(), bytes });
+        }
+        put(self.tables.view()?, &self.salt, self.step, tree, entries)
+    }
+}
+
+fn change_meta(changes: &mut Changes, pairs: &[MetaChange]) {
+    for (key, value) in pairs {
+        match value {
+            Some(value) => changes.put(Table::Meta, key, value.clone()),
+            None => changes.remove(Table::Meta, key),
         }
     }
 }

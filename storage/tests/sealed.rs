@@ -110,3 +110,17 @@ fn debug_shows_nothing_of_a_sealed_store() {
     let store = open(&Arc::new(Memory::new()), None).unwrap();
     assert_eq!(format!("{store:?}"), "Sealed { .. }");
 }
+
+#[test]
+fn a_secret_that_comes_with_entries_is_sealed_too() {
+    let within = Arc::new(Memory::new());
+    let store = open(&within, None).unwrap();
+    store.change(Some("correct horse")).unwrap();
+    let maker = pleach_storage::conformance::Maker::new(1);
+    let (tree, entries, place) = (maker.tree(), vec![maker.root()], root_key_place(&maker.tree()));
+    let noted = [(place.clone(), Some(vec![219; 32]))].into();
+    store.write(&Write::PutWithMeta { tree, entries, meta: noted }).unwrap();
+    assert!(store.snapshot().unwrap().summary(&tree).unwrap().is_some());
+    assert_eq!(meta(&store, &place), Ok(Some(vec![219; 32])));
+    assert!(!in_the_clear(&within, &[219; 8]));
+}

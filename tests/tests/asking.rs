@@ -33,7 +33,8 @@ fn pair(seed: u64) -> (World, HostId, HostId, Id) {
 /// One host asks another.
 fn ask(world: &mut World, host: HostId, with: HostId, tree: Id, permission: Permission) -> AskOutcome {
     let (address, name) = (world.address(with), "Bob".into());
-    let command = Command::Ask { address, tree, permission, name, metadata: b"let me in".to_vec() };
+    let command =
+        Command::Ask { address, tree, permission, name, metadata: b"let me in".to_vec(), invite: None };
     match world.run(host, command) {
         Ok(Reply::Asked(outcome)) => outcome,
         other => panic!("not the reply to an access request: {other:?}"),
@@ -43,7 +44,7 @@ fn ask(world: &mut World, host: HostId, with: HostId, tree: Id, permission: Perm
 /// The frame that asks.
 fn frame(tree: Id, name: &str) -> Vec<u8> {
     let name = name.try_into().expect("a short name");
-    let ask = Ask { versions: Versions::OURS, tree, permission: Permission::Read, name };
+    let ask = Ask { versions: Versions::OURS, tree, permission: Permission::Read, name, invite: None };
     let mut room = [0; 1_024];
     let length = write(Kind::Ask, &ask, *b"please", &mut room).expect("it fits");
     room[..length].to_vec()
@@ -289,7 +290,8 @@ fn a_process_that_ends_in_the_middle_loses_no_more_than_the_answer() {
         let (mut world, alice, bob, tree) = pair(100 + steps);
         let (address, name) = (world.address(alice), "Bob".into());
         let (permission, metadata) = (Permission::Read, Vec::new());
-        let command = world.command(bob, Command::Ask { address, tree, permission, name, metadata });
+        let command =
+            world.command(bob, Command::Ask { address, tree, permission, name, metadata, invite: None });
         for _ in 0..steps {
             world.step();
         }
@@ -397,11 +399,11 @@ fn what_is_too_long_is_not_sent_and_not_taken() {
     let (address, permission) = (world.address(alice), Permission::Read);
     for (name, metadata) in [(65, 0), (0, MAX_REQUEST_METADATA + 1)] {
         let (address, name, metadata) = (address.clone(), "x".repeat(name), vec![0; metadata]);
-        let command = Command::Ask { address, tree, permission, name, metadata };
+        let command = Command::Ask { address, tree, permission, name, metadata, invite: None };
         assert_eq!(world.run(bob, command), Err(NodeError::RequestTooLong));
     }
     let (name, metadata) = ("x".repeat(64), vec![0xff; MAX_REQUEST_METADATA]);
-    let command = Command::Ask { address, tree, permission, name, metadata };
+    let command = Command::Ask { address, tree, permission, name, metadata, invite: None };
     assert_eq!(world.run(bob, command), Ok(Reply::Asked(AskOutcome::Received)));
     assert_eq!(pending(&world, alice)[0].metadata.len(), MAX_REQUEST_METADATA);
     let long = [frame(tree, "Eve"), vec![0; MAX_REQUEST_METADATA]].concat();

@@ -1,4 +1,4 @@
-//! `join --request`: getting into a database by asking.
+//! `join --request`, and `join` with an invite: getting into a database by asking.
 
 use std::time::Duration;
 
@@ -20,9 +20,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const GLANCE: Duration = Duration::from_millis(200);
 
 /// What the command line asks for, if it asks.
-pub(super) fn request(cx: &Context, join: &Join) -> anyhow::Result<Option<AccessRequest>> {
-    let Some(asked) = join.request else { return Ok(None) };
-    let mut request = AccessRequest::new(asked.of_another());
+pub(super) fn request(
+    cx: &Context,
+    join: &Join,
+    ticket: &DatabaseTicket,
+) -> anyhow::Result<Option<AccessRequest>> {
+    let asked = join.request.map(|asked| AccessRequest::new(asked.of_another()));
+    let Some(mut request) = asked.or_else(|| AccessRequest::of_ticket(ticket)) else {
+        if join.name.is_some() {
+            return Err(Misuse("there is nothing to ask under this name: add --request".into()).into());
+        }
+        return Ok(None);
+    };
     if let Some(name) = &join.name {
         request = request.name(name);
     } else if let Some(name) = node::name(&cx.data)? {
@@ -72,10 +81,15 @@ pub(super) async fn join(
                 return Ok(Attempt { outcome: Outcome::Rejected, report, reason });
             }
             Some(Bootstrap::Pending(report)) if !wait => {
-                let reason = format!(
-                    "an administrator has to approve it (this node is {}); join again after that",
-                    cx.instance.device_key()
-                );
+                let key = cx.instance.device_key();
+                let reason = if ticket.invite().is_some() {
+                    format!(
+                        "the invite lets nobody in there: it may be used up, revoked or expired, or the peer cannot take \
+                         it; ask for a new one, or for an administrator to approve this node ({key}), and join again"
+                    )
+                } else {
+                    format!("an administrator has to approve it (this node is {key}); join again after that")
+                };
                 return Ok(Attempt { outcome: Outcome::Pending, report, reason: Some(reason) });
             }
             Some(Bootstrap::Pending(_)) | None => {}

@@ -65,7 +65,7 @@ pub(super) async fn keys(cx: &Context, db: &str, action: Option<KeysAction>) -> 
 }
 
 /// The database, opened with its root key if that is wanted.
-fn signed_by(db: Database, name: &str, as_root: bool) -> anyhow::Result<Database> {
+pub(super) fn signed_by(db: Database, name: &str, as_root: bool) -> anyhow::Result<Database> {
     if !as_root {
         return Ok(db);
     }

@@ -10,6 +10,7 @@
 //! | `transfer` | `import export` |
 //! | `sharing` | `ticket join` |
 //! | `asking` | `join --request` |
+//! | `inviting` | `invite` |
 //! | `requests` | `requests` |
 //! | `exchange` | `sync trees` |
 //! | `peers` | `peers` |
@@ -20,6 +21,7 @@ mod asking;
 mod databases;
 mod exchange;
 mod graph;
+mod inviting;
 mod keys;
 mod log;
 mod peers;
@@ -52,6 +54,7 @@ pub(crate) async fn run(cx: &Context, command: Command) -> anyhow::Result<Ending
         Command::Import { db, file } => transfer::import(cx, &db, &file).await,
         Command::Export { db, file } => transfer::export(cx, &db, file.as_deref()),
         Command::Ticket { db, qr } => sharing::ticket(cx, &db, qr).await,
+        Command::Invite(invite) => inviting::invite(cx, &invite).await,
         Command::Join(join) => sharing::join(cx, &join).await,
         Command::Requests { all, action } => requests::requests(cx, all, action).await,
         Command::Sync { db, peer } => exchange::sync(cx, db.as_deref(), peer.as_deref()).await,

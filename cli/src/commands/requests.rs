@@ -186,7 +186,7 @@ async fn decide(cx: &Context, sync: &Sync, action: RequestsAction) -> anyhow::Re
 }
 
 /// Wall milliseconds.
-fn wall() -> u64 {
+pub(super) fn wall() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }

@@ -3,7 +3,7 @@
 use std::{fmt, time::Instant};
 
 use anyhow::{Context as _, ensure};
-use pleach_smol::{Address, DatabaseTicket, SyncPeerInfo, SyncReport};
+use pleach_smol::{Address, DatabaseTicket, Invitation, SyncPeerInfo, SyncReport};
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 use serde::Serialize;
 
@@ -27,31 +27,44 @@ struct Ticket {
 
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(code) = &self.code {
-            // Terminals are dark far more often than not: what is light in the code is what is written.
-            let mut image = code.render::<Dense1x2>();
-            let image = image.dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
-            writeln!(f, "{image}")?;
-        }
-        f.write_str(&self.ticket)
+        show(f, &self.ticket, self.code.as_ref())
     }
+}
+
+/// A ticket, below its QR code if there is one.
+pub(super) fn show(f: &mut fmt::Formatter<'_>, ticket: &str, code: Option<&QrCode>) -> fmt::Result {
+    if let Some(code) = code {
+        // Terminals are dark far more often than not: what is light in the code is what is written.
+        let mut image = code.render::<Dense1x2>();
+        let image = image.dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
+        writeln!(f, "{image}")?;
+    }
+    f.write_str(ticket)
+}
+
+/// Says so if a ticket names nobody who could be asked.
+pub(super) fn remark_addresses(cx: &Context, ticket: &DatabaseTicket) -> anyhow::Result<()> {
+    if ticket.addresses().is_empty() {
+        cx.out.remark("no server is running: the ticket names no address (see `pleach serve`)")?;
+    }
+    Ok(())
 }
 
 pub(super) async fn ticket(cx: &Context, db: &str, qr: bool) -> anyhow::Result<Ending> {
     let id = cx.id(db)?;
     let ticket = cx.sync().await?.create_ticket(&id)?;
-    if ticket.addresses().is_empty() {
-        cx.out.remark("no server is running: the ticket names no address (see `pleach serve`)")?;
-    }
+    remark_addresses(cx, &ticket)?;
     let code = if qr { Some(code(&ticket)?) } else { None };
     cx.out.put(&Ticket { ticket: ticket.to_string(), code })?;
     Ok(Ending::Done)
 }
 
-/// A QR code of a ticket. Ids and keys are in upper case in it, for which a character takes 5.5 bits in place of 8.
-fn code(ticket: &DatabaseTicket) -> anyhow::Result<QrCode> {
+/// A QR code of a ticket. Ids, keys and invites are in upper case in it, for which a character takes 5.5 bits in place of
+/// 8.
+pub(super) fn code(ticket: &DatabaseTicket) -> anyhow::Result<QrCode> {
     let keys = ticket.addresses().iter().filter_map(|address| address.key);
     let texts = keys.map(|key| key.to_string()).chain([ticket.database().to_string()]);
+    let texts = texts.chain(ticket.invite().map(Invitation::to_text));
     let short = texts.fold(ticket.to_string(), |short, text| short.replace(&text, &text.to_uppercase()));
     ensure!(short.parse().as_ref() == Ok(ticket), "the ticket cannot be shortened: take it as text");
     QrCode::with_error_correction_level(short, EcLevel::L).map_err(|error| {
@@ -100,10 +113,10 @@ pub(super) struct Attempt {
 }
 
 pub(super) async fn join(cx: &Context, join: &Join) -> anyhow::Result<Ending> {
-    let ticket: DatabaseTicket = join.uri.parse().map_err(|error| Misuse(format!("{error}")))?;
+    let ticket: DatabaseTicket = join.uri.text().parse().map_err(|error| Misuse(format!("{error}")))?;
     let sync = cx.sync().await?;
     let start = Instant::now();
-    let attempt = if let Some(request) = asking::request(cx, join)? {
+    let attempt = if let Some(request) = asking::request(cx, join, &ticket)? {
         asking::join(cx, &sync, &ticket, &request, join.wait).await
     } else {
         let report = with_progress(cx, &sync, sync.sync_with_ticket(&ticket)).await;

@@ -2,14 +2,18 @@
 
 mod demo;
 mod histories;
+mod inviting;
 mod keys;
 #[cfg(target_os = "linux")]
 mod kills;
+#[cfg(unix)]
 mod lost_keys;
 mod misuse;
 mod node;
 mod passphrase;
 mod peers;
+#[cfg(unix)]
+mod reader;
 mod requests;
 #[cfg(unix)]
 mod serial;

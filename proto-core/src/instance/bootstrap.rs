@@ -1,6 +1,7 @@
 //! Getting into a database by asking, and letting somebody in who asks.
 
 use alloc::{
+    boxed::Box,
     string::{String, ToString},
     vec::Vec,
 };
@@ -14,7 +15,7 @@ use crate::{
     instance::Error,
     node::{self, BootstrapRequest, Command, NodeError, RequestStatus, SyncReport},
     storage::Snapshot,
-    wire::{Address, AskOutcome},
+    wire::{Address, AskOutcome, DatabaseTicket, Invitation},
 };
 
 /// What to ask a peer for.
@@ -33,12 +34,16 @@ pub struct AccessRequest {
     pub name: String,
     /// What else whoever decides is to know: at most 4,096 bytes.
     pub metadata: Vec<u8>,
+    /// An invite to redeem: it grants what it promises, whatever is asked for, and the rest of the request is for whoever
+    /// decides if it lets nobody in. It is a secret, and not kept for after a restart.
+    #[serde(skip)]
+    pub invite: Option<Invitation>,
 }
 
 impl AccessRequest {
     /// Asks for a permission, and says nothing besides.
     pub fn new(permission: Permission) -> Self {
-        Self { permission, name: String::new(), metadata: Vec::new() }
+        Self { permission, name: String::new(), metadata: Vec::new(), invite: None }
     }
 
     /// A name by which people there may recognise this node.
@@ -53,6 +58,24 @@ impl AccessRequest {
         Self { metadata: metadata.into(), ..self }
     }
 
+    /// Asks for what the invite of a ticket promises; nothing if it holds none.
+    pub fn of_ticket(ticket: &DatabaseTicket) -> Option<Self> {
+        let invite = ticket.invite()?;
+        Some(Self::new(invite.invite().permission).with_invite_of(ticket))
+    }
+
+    /// The same request with the invite that a ticket holds, unless it has one already.
+    #[must_use]
+    pub fn with_invite_of(self, ticket: &DatabaseTicket) -> Self {
+        Self { invite: self.invite.or_else(|| ticket.invite().cloned()), ..self }
+    }
+
+    /// Whether it is best to ask before anything is fetched: there is an invite, and a key may do less than is asked for,
+    /// as far as is known here.
+    pub fn asks_first(&self, snapshot: &dyn Snapshot, tree: &Id, key: &PublicKey) -> Result<bool, Error> {
+        Ok(self.invite.is_some() && !self.is_met(snapshot, tree, key)?)
+    }
+
     /// The command that asks.
     pub fn command(&self, address: &Address, tree: &Id) -> Command {
         Command::Ask {
@@ -61,6 +84,7 @@ impl AccessRequest {
             permission: self.permission,
             name: self.name.clone(),
             metadata: self.metadata.clone(),
+            invite: self.invite.clone().map(Box::new),
         }
     }
 
@@ -90,11 +114,28 @@ pub enum Bootstrap {
 }
 
 impl Bootstrap {
+    /// What is to be made of an answer, and of what could be read after it.
+    pub fn after(outcome: AskOutcome, report: Option<SyncReport>, tree: &Id) -> Result<Self, Error> {
+        match (outcome, report) {
+            (AskOutcome::Approved(_), Some(report)) => Ok(Self::Joined(report)),
+            (AskOutcome::Approved(_), None) => Err(NodeError::NotOffered(*tree).into()),
+            (outcome, report) => Ok(Self::without(outcome, report)),
+        }
+    }
+
     /// What is to be made of an answer that lets nobody in.
     pub fn without(outcome: AskOutcome, report: Option<SyncReport>) -> Self {
         match outcome {
             AskOutcome::Rejected => Self::Rejected(report),
             AskOutcome::Received | AskOutcome::Approved(_) => Self::Pending(report),
+        }
+    }
+
+    /// What was moved, or an error if nothing may be read.
+    pub fn into_report(self, tree: &Id) -> Result<SyncReport, Error> {
+        match self {
+            Self::Joined(report) | Self::Pending(Some(report)) | Self::Rejected(Some(report)) => Ok(report),
+            Self::Pending(None) | Self::Rejected(None) => Err(NodeError::NotOffered(*tree).into()),
         }
     }
 

@@ -4,10 +4,11 @@ use alloc::string::String;
 
 use crate::{
     Id, PublicKey,
+    entry::Permission,
     instance::MAX_PEER_ADDRESSES,
     node::{NodeError, Reply},
     storage::StorageError,
-    wire::{AddressError, TicketError},
+    wire::{AddressError, MAX_INVITE_USES, MAX_INVITE_VALIDITY, TicketError},
 };
 
 /// Why a call failed. The text says what to do; the `is_*` queries sort errors by what a program does about them.
@@ -87,6 +88,29 @@ pub enum Error {
     /// The access request has waited too long, or a clock was wrong.
     #[error("the access request {0} has expired: have it asked again, and compare what it asks for")]
     RequestExpired(Id),
+    /// An invite promises no more than one below what its maker holds.
+    #[error(
+        "an invite by {key} can grant at most {most}, not {permission}: ask an administrator of a higher rank to make it"
+    )]
+    InviteRank {
+        /// Who wanted to make it.
+        key: PublicKey,
+        /// The most that they may promise.
+        most: Permission,
+        /// What was to be promised.
+        permission: Permission,
+    },
+    /// An invite is for a limited number of keys.
+    #[error("an invite is for 1 to {MAX_INVITE_USES} keys, not for {0}: make several, or let everybody in")]
+    InviteUses(u16),
+    /// An invite is good for a limited time.
+    #[error(
+        "an invite is good for at most 365 days ({MAX_INVITE_VALIDITY} ms) and at least one ms, not for {0}: make a new one when it has expired"
+    )]
+    InviteValidity(u64),
+    /// The settings know no such invite.
+    #[error("no invite {0} is known here: list them, or sync with whoever made it")]
+    NoInvite(Id),
     /// The store belongs to another node key.
     #[error(
         "the store belongs to the node {held}, not to {given}: open it without a key, or use another store"
@@ -136,11 +160,12 @@ impl Error {
         matches!(self, Self::Node(NodeError::Closed))
     }
 
-    /// The database, the access request, or the pair of database and peer is not here.
+    /// The database, the access request, the invite, or the pair of database and peer is not here.
     pub const fn is_not_found(&self) -> bool {
         matches!(
             self,
-            Self::Node(NodeError::UnknownTree(_) | NodeError::NoRequest(_) | NodeError::NotTracked(..))
+            Self::NoInvite(_)
+                | Self::Node(NodeError::UnknownTree(_) | NodeError::NoRequest(_) | NodeError::NotTracked(..))
         )
     }
 
@@ -149,6 +174,7 @@ impl Error {
         matches!(
             self,
             Self::NotAdministrator { .. }
+                | Self::InviteRank { .. }
                 | Self::Node(
                     NodeError::Refused(..)
                         | NodeError::NotOffered(_)

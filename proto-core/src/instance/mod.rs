@@ -14,12 +14,14 @@
 //! | `stats` | [`DatabaseStats`]: counts, tips, the content hash |
 //! | `verify` | [`verify`]: the whole history again from the bytes; [`check`]: signatures on many cores |
 //! | `bootstrap` | [`AccessRequest`], [`Bootstrap`]: asking for access; [`Approval`]: granting it |
+//! | `inviting` | [`InviteOptions`]: making invites; revoking them |
 //! | `change` | [`Change`]: what watchers of a database are told |
 
 mod bootstrap;
 mod change;
 mod clock;
 mod error;
+mod inviting;
 mod key;
 mod options;
 mod peer_book;
@@ -35,6 +37,7 @@ pub use bootstrap::{AccessRequest, Approval, Bootstrap};
 pub use change::Change;
 pub use clock::Clock;
 pub use error::Error;
+pub use inviting::{DEFAULT_INVITE_VALIDITY, InviteOptions, revoke_invite};
 pub use key::DatabaseKey;
 pub use options::Options;
 pub use peer_book::{Edit, MAX_PEER_ADDRESSES, PeerBook, PeerInfo};

@@ -102,7 +102,7 @@ impl RootKey {
 }
 
 /// Who signed the root of a database: the public half of its root key.
-fn root_author(snapshot: &dyn Snapshot, tree: &Id) -> Result<PublicKey, Error> {
+pub(super) fn root_author(snapshot: &dyn Snapshot, tree: &Id) -> Result<PublicKey, Error> {
     let root = snapshot.entry(tree, tree)?.ok_or(NodeError::UnknownTree(*tree))?;
     Ok(root.view().author())
 }

@@ -141,6 +141,7 @@ impl SyncPeerInfo {
             permission: auth.permission,
             name: auth.name.clone(),
             metadata: auth.metadata.clone(),
+            invite: auth.invite.clone().map(Box::new),
         });
         tracking.record = record;
         Command::Track(Box::new(tracking))

@@ -8,7 +8,7 @@ use crate::{
     entry::{Permission, VerifiedEntry, Who},
     node::{NodeError, PairRecord, PairStatus, PeerState, PeerStatus, Seen},
     storage::{MetaChanges, Put},
-    wire::{Address, Ask, AskOutcome, MAX_REQUEST_METADATA, Versions},
+    wire::{Address, Ask, AskOutcome, Invitation, MAX_REQUEST_METADATA, Versions},
 };
 
 /// Ties a command to its reply. The caller's choice; never used twice.
@@ -79,6 +79,8 @@ pub enum Command {
         name: String,
         /// What else whoever decides is to know.
         metadata: Vec<u8>,
+        /// An invite to redeem.
+        invite: Option<Box<Invitation>>,
     },
     /// Note what was decided about an access request that a peer made here. It grants nothing: that is a commit to the
     /// tree's settings, made before. Replies [`Reply::Done`].
@@ -170,15 +172,18 @@ pub struct Petition {
     pub name: String,
     /// What else whoever decides is to know.
     pub metadata: Vec<u8>,
+    /// An invite to redeem.
+    pub invite: Option<Box<Invitation>>,
 }
 
 impl Petition {
     /// The message that asks, and the metadata behind it.
-    pub(super) fn ask(self, tree: Id) -> Result<Box<(Ask, Vec<u8>)>, NodeError> {
-        let Self { permission, name, metadata } = self;
+    pub(super) fn ask(self, tree: Id, own: PublicKey) -> Result<Box<(Ask, Vec<u8>)>, NodeError> {
+        let Self { permission, name, metadata, invite } = self;
+        let invite = invite.map(|invite| invite.redeem(own));
         match heapless::String::try_from(name.as_str()) {
             Ok(name) if metadata.len() <= MAX_REQUEST_METADATA => {
-                Ok(Box::new((Ask { versions: Versions::OURS, tree, permission, name }, metadata)))
+                Ok(Box::new((Ask { versions: Versions::OURS, tree, permission, name, invite }, metadata)))
             }
             _ => Err(NodeError::RequestTooLong),
         }
@@ -186,7 +191,7 @@ impl Petition {
 }
 
 /// One transaction of a caller.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit {
     /// The tree.
     pub tree: Id,

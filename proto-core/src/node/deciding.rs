@@ -11,7 +11,7 @@ use crate::{
         outbox::{Outbox, Waiting},
     },
     storage::{StorageError, Write},
-    wire::AskOutcome,
+    wire::{AskOutcome, Redemption},
 };
 
 /// A decision of a caller: what is granted, or nothing to reject.
@@ -23,10 +23,19 @@ pub(super) struct Decision {
     pub(super) granted: Option<Permission>,
 }
 
+/// What a peer asks, with the invite that it brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Asking {
+    pub(super) request: Box<BootstrapRequest>,
+    pub(super) invite: Option<Box<Redemption>>,
+}
+
 /// What came of it.
 #[derive(Clone, Debug)]
 pub(super) enum Settled {
     Asked(ExchangeId, Result<AskOutcome, StorageError>),
+    /// A grant is to be written in the turn of its tree.
+    Invited(Box<BootstrapRequest>, Box<Redemption>),
     Decided(CommandId, Result<(), NodeError>),
 }
 
@@ -39,7 +48,9 @@ pub(super) struct Requests {
 
 #[derive(Clone, Debug)]
 enum Flight {
-    Ask(ExchangeId),
+    Ask(ExchangeId, Asking),
+    /// The grant for the bearer of an invite is read and written.
+    Redeem(ExchangeId, Box<BootstrapRequest>),
     Answer(ExchangeId, AskOutcome),
     Decide(CommandId, Id),
     Decided(CommandId),
@@ -69,15 +80,34 @@ impl Requests {
     }
 
     /// A peer asks.
-    pub(super) fn ask(
+    pub(super) fn ask(&mut self, exchange: ExchangeId, asking: Asking, own: PublicKey, out: &mut Outbox) {
+        let Asking { request, invite } = asking.clone();
+        out.read_once(Waiting::Requests, Read::Ask { request, invite, own });
+        self.flight = Some(Flight::Ask(exchange, asking));
+    }
+
+    /// The bearer of an invite holds the grant now, or the invite has let nobody in after all: then the request is one
+    /// as any other.
+    pub(super) fn redeemed(
         &mut self,
-        exchange: ExchangeId,
-        request: Box<BootstrapRequest>,
+        result: Result<Option<Permission>, StorageError>,
         own: PublicKey,
         out: &mut Outbox,
-    ) {
-        out.read_once(Waiting::Requests, Read::Ask { request, own });
-        self.flight = Some(Flight::Ask(exchange));
+    ) -> Option<Settled> {
+        match (self.flight.take()?, result) {
+            (Flight::Redeem(exchange, request), Ok(None)) => {
+                self.ask(exchange, Asking { request, invite: None }, own, out);
+                None
+            }
+            (Flight::Redeem(exchange, _), Ok(Some(granted))) => {
+                Some(Settled::Asked(exchange, Ok(AskOutcome::Approved(granted))))
+            }
+            (Flight::Redeem(exchange, _), Err(error)) => Some(Settled::Asked(exchange, Err(error))),
+            (flight, _) => {
+                self.flight = Some(flight);
+                None
+            }
+        }
     }
 
     /// The store has looked.
@@ -87,12 +117,16 @@ impl Requests {
         out: &mut Outbox,
     ) -> Option<Settled> {
         match (self.flight.take()?, reply) {
-            (Flight::Ask(exchange), Ok(ReadReply::Ask(outcome, change))) => {
+            (Flight::Ask(exchange, _), Ok(ReadReply::Ask(outcome, change))) => {
                 out.write(Waiting::Requests, Write::Meta(change));
                 self.flight = Some(Flight::Answer(exchange, outcome));
                 None
             }
-            (Flight::Ask(exchange), Err(error)) => Some(Settled::Asked(exchange, Err(error))),
+            (Flight::Ask(exchange, Asking { request, invite: Some(invite) }), Ok(ReadReply::Invited)) => {
+                self.flight = Some(Flight::Redeem(exchange, request.clone()));
+                Some(Settled::Invited(request, invite))
+            }
+            (Flight::Ask(exchange, _), Err(error)) => Some(Settled::Asked(exchange, Err(error))),
             (Flight::Decide(command, _), Ok(ReadReply::Decide(Some(change)))) => {
                 out.write(Waiting::Requests, Write::Meta(change));
                 self.flight = Some(Flight::Decided(command));

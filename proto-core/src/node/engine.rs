@@ -12,12 +12,13 @@ use crate::{
         exchanges::Exchanges,
         initiator::Purpose,
         outbox::{Outbox, Waiting},
+        outcome::Outcome,
         peers::Peers,
         races::Races,
         relations::Relations,
         repairs::Repairs,
         waits::{Wait, Waits},
-        writes::{Job, Outcome, Repair, Writes},
+        writes::{Job, Repair, Writes},
     },
     storage::{StorageError, Write, Written},
 };
@@ -142,7 +143,7 @@ impl Node {
         if self.requests.is_free(self.now.wall, &mut self.out)
             && let Some((exchange, request)) = self.exchanges.take_request(self.now.wall)
         {
-            self.requests.ask(exchange, Box::new(request), self.key.public(), &mut self.out);
+            self.requests.ask(exchange, request, self.key.public(), &mut self.out);
         }
         let now = self.now.monotonic;
         let tidy = self.untidy.iter().filter(|(tree, due)| **due <= now && !self.exchanges.are_about(tree));
@@ -182,8 +183,8 @@ impl Node {
             Command::SyncAny { addresses, tree } => self.sync_any(id, tree, addresses),
             Command::Connect(address) => self.open(Purpose::Connect { command: id }, address),
             Command::Discover(address) => self.open(Purpose::Discover { command: id }, address),
-            Command::Ask { address, tree, permission, name, metadata } => {
-                match (Petition { permission, name, metadata }).ask(tree) {
+            Command::Ask { address, tree, permission, name, metadata, invite } => {
+                match (Petition { permission, name, metadata, invite }).ask(tree, self.key.public()) {
                     Ok(ask) => self.open(Purpose::Ask { command: id, ask }, address),
                     Err(error) => self.out.reply(id, Err(error)),
                 }
@@ -245,12 +246,17 @@ impl Node {
         self.notice_damage(waiting, &reply);
         match waiting {
             Some(Waiting::Commit(tree)) => {
-                let reply = reply.map_err(NodeError::from).and_then(|reply| match reply {
-                    ReadReply::Commit(context) => context,
-                    other => Err(NodeError::Bug(alloc::format!("a commit was told {other:?}"))),
-                });
                 let Some(writes) = self.writes.get_mut(&tree) else { return };
-                let outcomes = writes.context(reply, self.now.wall, &mut self.out);
+                let (wall, out) = (self.now.wall, &mut self.out);
+                let outcomes = match reply.map_err(NodeError::from) {
+                    Ok(ReadReply::Commit(context)) => writes.context(context, wall, out),
+                    Ok(ReadReply::Redeem(redeeming)) => writes.redeem(redeeming, wall, out),
+                    Ok(other) => {
+                        let bug = NodeError::Bug(alloc::format!("a commit was told {other:?}"));
+                        writes.context(Err(bug), wall, out)
+                    }
+                    Err(error) => writes.context(Err(error), wall, out),
+                };
                 self.conclude(tree, outcomes);
             }
             Some(Waiting::Exchange(id)) => self.exchanges.read(id, reply, self.now, &mut self.out),
@@ -305,6 +311,10 @@ impl Node {
                 Outcome::Merged { exchange, merge } => {
                     self.exchanges.merged(exchange, merge.as_ref(), self.now, &mut self.out);
                 }
+                Outcome::Redeemed(result) => {
+                    let settled = self.requests.redeemed(result, self.key.public(), &mut self.out);
+                    self.settled(settled);
+                }
                 Outcome::Wrote(entries) => self.wrote(tree, entries, Origin::Local),
                 Outcome::Ingested { exchange, frames, result } => {
                     let peer = self.exchanges.peer(exchange);
@@ -339,6 +349,10 @@ impl Node {
         match settled {
             Some(Settled::Asked(exchange, outcome)) => {
                 self.exchanges.asked(exchange, &outcome, self.now, &mut self.out);
+            }
+            Some(Settled::Invited(request, invite)) => {
+                let own = Box::new(self.key.clone());
+                self.push(request.tree, Job::Redeem(request, invite, own));
             }
             Some(Settled::Decided(command, result)) => self.out.reply(command, result.map(|()| Reply::Done)),
             None => {}

@@ -11,7 +11,8 @@ use crate::{
     Id, Now, Position, PublicKey,
     entry::{Entry, EntryError, VerifiedEntry},
     node::{
-        Arrival, BootstrapRequest, ExchangeEvent, ExchangeId, NodeError, Op, ReadReply,
+        Arrival, ExchangeEvent, ExchangeId, NodeError, Op, ReadReply,
+        deciding::Asking,
         ended::Ended,
         initiator::{Initiator, Purpose},
         outbox::{Asked, Outbox},
@@ -294,7 +295,7 @@ impl Exchanges {
     }
 
     /// A peer's access request whose turn it is, as received now.
-    pub(super) fn take_request(&mut self, wall: u64) -> Option<(ExchangeId, BootstrapRequest)> {
+    pub(super) fn take_request(&mut self, wall: u64) -> Option<(ExchangeId, Asking)> {
         self.all.iter_mut().find_map(|(id, exchange)| match &mut exchange.role {
             Role::Responder(responder) => Some((*id, responder.take_request(wall)?)),
             Role::Initiator(_) => None,

@@ -32,7 +32,7 @@ use crate::{
 const TREES_REQUEST: usize = 64;
 
 /// Bytes of an access request at most, but for its metadata.
-const ASK_HEAD: usize = 160;
+const ASK_HEAD: usize = 512;
 
 /// Trees that one discovery collects at most.
 const MAX_TREES: usize = 65_536;

@@ -15,11 +15,12 @@
 //! | `action`, `outbox` | what a runtime carries out, and the events that answer |
 //! | `read` | questions to a snapshot, and [`perform`], which answers them |
 //! | `create`, `compose` | how a tree is made, how commits become entries |
-//! | `writes` | the writes of one tree: one in flight, the others in line |
+//! | `writes`, `outcome` | the writes of one tree: one in flight, the others in line; what came of them |
 //! | `exchanges` | all exchanges; `initiator`, `responder`: one of either kind; `ended`: who is told |
 //! | `talk`, `pipeline` | a session at work: its buffers, its snapshot, its frames |
 //! | `giving`, `difference` | answering a partial holder, and what it lacks |
 //! | `requests` | access requests, as the metadata keeps them; `deciding`: their way through |
+//! | `invites` | what a tree's settings say of invites; `redeeming`: letting their bearers in |
 //! | `relations` | which tree is kept the same with which peer, and when to try next; `record`: what is kept of that |
 //! | `races` | one purpose at several addresses; `tracking`: from what is due to what was reached |
 //! | `peers` | who is in the book, and who was met; `status`: what is known at this moment |
@@ -38,13 +39,16 @@ mod error;
 mod exchanges;
 mod giving;
 mod initiator;
+mod invites;
 mod known;
 mod outbox;
+mod outcome;
 mod peers;
 mod pipeline;
 mod races;
 mod read;
 mod record;
+mod redeeming;
 mod relations;
 mod repairs;
 mod requests;
@@ -66,9 +70,11 @@ pub use create::root_key_place;
 pub use difference::Difference;
 pub use engine::Node;
 pub use error::NodeError;
+pub use invites::{InviteInfo, InviteUse, invites, record_invite, record_revocation};
 pub use peers::{MAX_ACQUAINTANCES, acquaintances};
 pub use read::{Admission, CommitContext, Read, ReadReply, perform};
 pub use record::{PairError, PairRecord};
+pub use redeeming::Redeeming;
 pub use requests::{
     BootstrapRequest, MAX_DECIDED, MAX_REQUESTS, MAX_REQUESTS_OF_KEY, REQUEST_EXPIRY, RequestStatus,
     approved_requests, decided_requests, pending_requests, rejected_requests, request,

@@ -8,17 +8,21 @@ use alloc::{
 };
 
 use crate::{
-    Id, Position, PublicKey, Range,
+    Id, Position, PublicKey, Range, SecretKey,
     document::{DocumentError, newest_time},
     entry::{Entry, Permission, Who},
     limits::MAX_BATCH_ENTRIES,
     node::{
-        BootstrapRequest, Difference, NodeError, RequestStatus, difference::difference, known, requests,
+        BootstrapRequest, Difference, NodeError, RequestStatus,
+        difference::difference,
+        known,
+        redeeming::{self, Redeeming, Worth},
+        requests,
         undo::tips_without,
     },
     session::{ARRIVALS, Known, OwnedAnswer, Query, answer},
     storage::{MetaChanges, Snapshot, StorageError},
-    wire::{AskOutcome, Have, MAX_TREE_NAME, NAMED_TIPS, TREES_PAGE, Tips, TreeLine},
+    wire::{AskOutcome, Have, MAX_TREE_NAME, NAMED_TIPS, Redemption, TREES_PAGE, Tips, TreeLine},
 };
 
 /// Tips read at a time.
@@ -85,8 +89,19 @@ pub enum Read {
     Ask {
         /// The request, received now.
         request: Box<BootstrapRequest>,
+        /// The invite that came with it.
+        invite: Option<Box<Redemption>>,
         /// This node's key.
         own: PublicKey,
+    },
+    /// What is to be written for the bearer of an invite, while no other write of the tree is under way.
+    Redeem {
+        /// The request.
+        request: Box<BootstrapRequest>,
+        /// The invite that came with it.
+        invite: Box<Redemption>,
+        /// This node's key, which signs the grant unless only the root key may.
+        own: Box<SecretKey>,
     },
     /// How an access request is decided.
     Decide {
@@ -132,6 +147,10 @@ pub enum ReadReply {
     Difference(Difference),
     /// To [`Read::Ask`]: the answer, and the change of metadata that comes before it.
     Ask(AskOutcome, MetaChanges),
+    /// To [`Read::Ask`]: the invite that came with it lets its bearer in.
+    Invited,
+    /// To [`Read::Redeem`]; nothing if the invite lets nobody in any more.
+    Redeem(Option<Box<Redeeming>>),
     /// To [`Read::Decide`]: the change of metadata; nothing if no such request is open.
     Decide(Option<MetaChanges>),
     /// To [`Read::Trees`].
@@ -185,9 +204,17 @@ pub fn perform(snapshot: &Arc<dyn Snapshot>, read: &Read) -> Result<ReadReply, S
         Read::Difference { have, ids, own } => {
             difference(snapshot, have, ids, own).map(ReadReply::Difference)
         }
-        Read::Ask { request, own } => {
-            let (outcome, change) = requests::receive(snapshot, request, own)?;
+        Read::Ask { request, invite, own } => {
+            let worth = invite.as_ref().map(|invite| redeeming::weigh(&**snapshot, request, invite, own));
+            let (outcome, change) = match worth.transpose()? {
+                Some(Worth::Grant(_)) => return Ok(ReadReply::Invited),
+                Some(Worth::Held(held)) => (AskOutcome::Approved(held), requests::unseen(request)),
+                Some(Worth::Nothing) | None => requests::receive(snapshot, request, own)?,
+            };
             Ok(ReadReply::Ask(outcome, change.into()))
+        }
+        Read::Redeem { request, invite, own } => {
+            redeeming::redeem(snapshot, request, invite, own).map(ReadReply::Redeem)
         }
         Read::Decide { request, status } => {
             let change = requests::decide(snapshot, request, *status)?;
@@ -197,7 +224,7 @@ pub fn perform(snapshot: &Arc<dyn Snapshot>, read: &Read) -> Result<ReadReply, S
     }
 }
 
-fn commit_context(
+pub(super) fn commit_context(
     snapshot: &Arc<dyn Snapshot>,
     tree: &Id,
     author: &PublicKey,

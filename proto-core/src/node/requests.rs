@@ -264,7 +264,7 @@ pub(super) fn receive(
     let administers = administers(snapshot, tree, own)?;
     let personal = snapshot.permission(tree, &Who::Key(*key))?;
     let held = personal.max(snapshot.permission(tree, &Who::Everyone)?);
-    let unseen = NOWHERE.put_at((&PublicKey::from_bytes([0; 32]), &Id::MIN), request);
+    let unseen = unseen(request);
     // What was granted may have been revoked since: then the key asks afresh.
     match decided.map(|line| line.status) {
         Some(RequestStatus::Approved { permission, .. }) if personal.is_some() => {
@@ -283,6 +283,11 @@ pub(super) fn receive(
         }
     };
     Ok((AskOutcome::Received, change))
+}
+
+/// What is written of a request that is not kept.
+pub(super) fn unseen(request: &BootstrapRequest) -> Vec<MetaChange> {
+    NOWHERE.put_at((&PublicKey::from_bytes([0; 32]), &Id::MIN), request)
 }
 
 /// Whether this node can let somebody into a tree: its own key may, or it made the tree and keeps its root key.
@@ -329,15 +334,26 @@ pub(super) fn decide(
     let Some(line) = OPEN.all(snapshot)?.into_iter().find(|line| line.id == *id) else {
         return Ok(None);
     };
-    let mut change = OPEN.remove(&line);
-    let request = BootstrapRequest { status, ..OPEN.whole(snapshot, line)? };
+    let request = OPEN.whole(snapshot, line)?;
+    note(snapshot, &request, status).map(Some)
+}
+
+/// The change of metadata by which it is noted what was decided about a request; what its key had open about the tree
+/// is over with it.
+pub(super) fn note(
+    snapshot: &dyn Snapshot,
+    request: &BootstrapRequest,
+    status: RequestStatus,
+) -> Result<Vec<MetaChange>, StorageError> {
+    let open = OPEN.one(snapshot, &request.key, &request.tree)?;
+    let mut change: Vec<_> = open.iter().flat_map(|line| OPEN.remove(line)).collect();
     let known = DECIDED.one(snapshot, &request.key, &request.tree)?.is_some();
     if !known && snapshot.metas(DECIDED.lines, None, MAX_DECIDED)?.len() >= MAX_DECIDED {
         let oldest = DECIDED.all(snapshot)?.into_iter().min_by_key(Line::decided);
         change.extend(oldest.iter().flat_map(|line| DECIDED.remove(line)));
     }
-    change.extend(DECIDED.put(&request));
-    Ok(Some(change))
+    change.extend(DECIDED.put(&BootstrapRequest { status, ..request.clone() }));
+    Ok(change)
 }
 
 #[cfg(test)]

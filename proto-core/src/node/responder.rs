@@ -9,6 +9,7 @@ use crate::{
     limits::{MAX_BATCH_BYTES, MAX_FRAME},
     node::{
         Arrival, BootstrapRequest, ExchangeEvent, ExchangeId, Op, Read, ReadReply,
+        deciding::Asking,
         exchanges::Next,
         giving::{self, Giving},
         outbox::{Outbox, Waiting},
@@ -73,7 +74,7 @@ enum Phase {
     /// The store looks for what the peer may read.
     Listing,
     /// An access request waits for its turn.
-    Asking(Box<BootstrapRequest>),
+    Asking(Asking),
     /// An access request is looked up and written.
     Asked,
     /// The answer is on its way.
@@ -247,15 +248,17 @@ impl Responder {
         // When it came is said when its turn comes.
         let request =
             BootstrapRequest::new(self.seen_as(ask.tree), key, ask.permission, &ask.name, metadata, 0);
-        self.phase = Phase::Asking(Box::new(request));
+        let invite = ask.invite.map(Box::new);
+        self.phase = Phase::Asking(Asking { request: Box::new(request), invite });
     }
 
     /// An access request that waits for its turn, which has come.
-    pub(super) fn take_request(&mut self, wall: u64) -> Option<BootstrapRequest> {
-        let Phase::Asking(request) = &self.phase else { return None };
-        let request = BootstrapRequest { received: wall, ..BootstrapRequest::clone(request) };
+    pub(super) fn take_request(&mut self, wall: u64) -> Option<Asking> {
+        let Phase::Asking(asking) = &mut self.phase else { return None };
+        asking.request.received = wall;
+        let asking = asking.clone();
         self.phase = Phase::Asked;
-        Some(request)
+        Some(asking)
     }
 
     /// What became of the access request is durable.

@@ -32,7 +32,8 @@ impl Node {
     }
 
     pub(super) fn track(&mut self, command: CommandId, mut tracking: Tracking) {
-        let auth = tracking.auth.take().map(|petition| petition.ask(tracking.tree)).transpose();
+        let own = self.public_key();
+        let auth = tracking.auth.take().map(|petition| petition.ask(tracking.tree, own)).transpose();
         let reply = auth.map(|auth| {
             self.relations.set(tracking, auth, self.now);
             Reply::Done

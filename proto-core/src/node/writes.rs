@@ -4,14 +4,17 @@ use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 
 use crate::{
     Id, Position, SecretKey,
-    entry::{Entry, VerifiedEntry},
+    entry::{Permission, VerifiedEntry},
     limits::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES},
     node::{
-        CommandId, Commit, CommitContext, Damage, ExchangeId, NodeError, Read,
+        BootstrapRequest, CommandId, Commit, CommitContext, Damage, ExchangeId, NodeError, Read,
         compose::{Composer, newest_of},
         outbox::{Outbox, Waiting},
+        outcome::{Outcome, appended, created, merged, redeemed},
+        redeeming::Redeeming,
     },
     storage::{Put, Repaired, StorageError, Write, Written},
+    wire::Redemption,
 };
 
 /// Something that changes a tree.
@@ -27,6 +30,8 @@ pub(super) enum Job {
     Ingest(ExchangeId, Vec<VerifiedEntry>),
     /// A merge for a partial holder, over these tips and all others, signed with this key.
     Merge(ExchangeId, Box<SecretKey>, Vec<Position>),
+    /// A grant for the bearer of an invite, signed with this key unless only the root key may.
+    Redeem(Box<BootstrapRequest>, Box<Redemption>, Box<SecretKey>),
     Drop(CommandId),
     /// What was masked when it came may go.
     Tidy,
@@ -96,6 +101,9 @@ enum Flight {
     /// A merge waits for the tips.
     ReadingTips(ExchangeId, Box<SecretKey>, Vec<Position>),
     Merge(ExchangeId, Box<VerifiedEntry>),
+    /// A grant for the bearer of an invite waits for what it needs to know.
+    ReadingInvite(Permission),
+    Redeem(Permission),
     Drop(CommandId),
     Tidy,
     Repair(Repair),
@@ -108,44 +116,6 @@ struct Composed {
     commit: Commit,
     position: Position,
     entries: usize,
-}
-
-/// What came of a write, for the rest of the node.
-#[derive(Clone, Debug)]
-pub(super) enum Outcome {
-    Committed {
-        command: CommandId,
-        result: Result<Position, NodeError>,
-    },
-    Created {
-        command: CommandId,
-        result: Result<(), NodeError>,
-    },
-    Appended {
-        command: CommandId,
-        result: Result<Put, NodeError>,
-    },
-    Ingested {
-        exchange: ExchangeId,
-        frames: usize,
-        result: Result<Put, StorageError>,
-    },
-    Dropped {
-        command: CommandId,
-        result: Result<(), NodeError>,
-    },
-    /// The tree is whole again, if it had to be made so.
-    Repaired {
-        command: Option<CommandId>,
-        result: Result<Option<Damage>, NodeError>,
-    },
-    /// The merge, if it is durable.
-    Merged {
-        exchange: ExchangeId,
-        merge: Option<Entry>,
-    },
-    /// New entries of this node's own.
-    Wrote(Vec<Position>),
 }
 
 /// The writes of one tree.
@@ -200,6 +170,11 @@ impl Writes {
                 let (author, paths) = (key.public(), Vec::new());
                 out.read_once(Waiting::Commit(tree), Read::Commit { tree, author, paths, without: None });
                 Flight::ReadingTips(exchange, key, tips)
+            }
+            Job::Redeem(request, invite, own) => {
+                let permission = invite.invite.permission;
+                out.read_once(Waiting::Commit(tree), Read::Redeem { request, invite, own });
+                Flight::ReadingInvite(permission)
             }
             Job::Drop(command) => {
                 out.write(Waiting::Write(tree), Write::Drop { tree });
@@ -273,6 +248,14 @@ impl Writes {
             Flight::ReadingTips(exchange, key, tips) => {
                 return self.merge(exchange, &key, &tips, (reply, wall), out);
             }
+            Flight::ReadingInvite(_) => {
+                self.start(out);
+                let failed = match reply {
+                    Err(NodeError::Storage(error)) => Err(error),
+                    _ => Ok(None),
+                };
+                return alloc::vec![Outcome::Redeemed(failed)];
+            }
             flight => {
                 self.flight = flight;
                 return Vec::new();
@@ -328,6 +311,29 @@ impl Writes {
         alloc::vec![Outcome::Merged { exchange, merge: None }]
     }
 
+    /// What is to be granted to the bearer of an invite is known: write it, with the note that belongs to it.
+    pub(super) fn redeem(
+        &mut self,
+        redeeming: Option<Box<Redeeming>>,
+        wall: u64,
+        out: &mut Outbox,
+    ) -> Vec<Outcome> {
+        let Flight::ReadingInvite(permission) = self.flight else { return Vec::new() };
+        if let Some(redeeming) = redeeming {
+            let Redeeming { commit, context, meta } = *redeeming;
+            let mut composer = Composer::new(self.tree, wall, context.tips);
+            if composer.add(&commit, &context.newest).is_ok() {
+                let (tree, entries) = (self.tree, composer.into_entries());
+                out.write(Waiting::Write(tree), Write::PutWithMeta { tree, entries, meta });
+                self.flight = Flight::Redeem(permission);
+                return Vec::new();
+            }
+        }
+        self.flight = Flight::Nothing;
+        self.start(out);
+        alloc::vec![Outcome::Redeemed(Ok(None))]
+    }
+
     fn fail_all(
         &mut self,
         commits: Vec<(CommandId, Commit)>,
@@ -363,12 +369,17 @@ impl Writes {
                 alloc::vec![Outcome::Ingested { exchange, frames, result: put }]
             }
             Flight::Merge(exchange, merge) => merged(exchange, &merge, put),
+            Flight::Redeem(permission) => redeemed(permission, put),
             Flight::Drop(command) => {
                 alloc::vec![Outcome::Dropped { command, result: put.map(|_| ()).map_err(NodeError::from) }]
             }
             // What could not be dropped now is dropped the next time.
             Flight::Tidy => Vec::new(),
-            flight @ (Flight::Nothing | Flight::Reading(_) | Flight::ReadingTips(..) | Flight::Repair(_)) => {
+            flight @ (Flight::Nothing
+            | Flight::Reading(_)
+            | Flight::ReadingTips(..)
+            | Flight::ReadingInvite(_)
+            | Flight::Repair(_)) => {
                 self.flight = flight;
                 return Vec::new();
             }
@@ -386,7 +397,7 @@ impl Writes {
     /// What has come of all the entries in flight; nothing if a revocation among them is on its way: then it goes on at
     /// once, so that nothing comes between.
     fn joined(&mut self, put: Put, out: &mut Outbox) -> Option<Put> {
-        let Putting { entries, from, put: before } = self.putting.take()?;
+        let Some(Putting { entries, from, put: before }) = self.putting.take() else { return Some(put) };
         let put = before.joined(put, &entries, from);
         let Some(from) = put.unfinished else { return Some(put) };
         let rest = entries.get(from..).unwrap_or_default().to_vec();
@@ -456,39 +467,6 @@ impl Writes {
             self.line.push_front(job);
         }
         outcomes
-    }
-}
-
-fn created(command: CommandId, put: Result<Put, StorageError>) -> Vec<Outcome> {
-    match put {
-        Ok(Put { refused: Some((id, refusal)), .. }) => {
-            alloc::vec![Outcome::Created { command, result: Err(NodeError::Refused(id, refusal)) }]
-        }
-        Ok(put) => alloc::vec![Outcome::Wrote(put.stored), Outcome::Created { command, result: Ok(()) }],
-        Err(error) => alloc::vec![Outcome::Created { command, result: Err(error.into()) }],
-    }
-}
-
-fn merged(exchange: ExchangeId, merge: &VerifiedEntry, put: Result<Put, StorageError>) -> Vec<Outcome> {
-    let (stored, refused) = put.map_or((Vec::new(), true), |put| (put.stored, put.refused.is_some()));
-    let durable = !refused && stored.contains(&merge.position());
-    let merge = durable.then(|| merge.entry().clone());
-    alloc::vec![Outcome::Wrote(stored), Outcome::Merged { exchange, merge }]
-}
-
-fn appended(command: CommandId, put: Result<Put, StorageError>) -> Vec<Outcome> {
-    match put {
-        Ok(put) => {
-            let mut outcomes = alloc::vec![Outcome::Wrote(put.stored.clone())];
-            let result = match (&put.refused, put.held.len()) {
-                (Some((id, refusal)), _) => Err(NodeError::Refused(*id, *refusal)),
-                (None, 0) => Ok(put),
-                (None, held) => Err(NodeError::MissingParents(held)),
-            };
-            outcomes.push(Outcome::Appended { command, result });
-            outcomes
-        }
-        Err(error) => alloc::vec![Outcome::Appended { command, result: Err(error.into()) }],
     }
 }
 

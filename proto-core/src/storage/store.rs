@@ -108,6 +108,16 @@ pub enum Write {
         /// The entries, at most [`crate::limits::MAX_BATCH_ENTRIES`] and [`crate::limits::MAX_BATCH_BYTES`].
         entries: Vec<VerifiedEntry>,
     },
+    /// Takes entries as [`Write::Put`] does and, if every one of them is stored and [counts](Put::counts), changes the
+    /// node's metadata in the same transaction.
+    PutWithMeta {
+        /// The tree that all of them claim.
+        tree: Id,
+        /// The entries, within the same limits.
+        entries: Vec<VerifiedEntry>,
+        /// A value for a key, or nothing to remove it.
+        meta: MetaChanges,
+    },
     /// Forgets a tree with all that belongs to it.
     Drop {
         /// The tree.
@@ -137,7 +147,7 @@ pub enum Write {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Written {
-    /// The outcome of [`Write::Put`].
+    /// The outcome of [`Write::Put`] and of [`Write::PutWithMeta`].
     Put(Put),
     /// The outcome of [`Write::Repair`].
     Repaired(Repaired),
@@ -195,6 +205,11 @@ impl Put {
         self.refused = next.refused;
         self.unfinished = next.unfinished.map(|at| at.saturating_add(from));
         self
+    }
+
+    /// Whether every entry is durable and counts by what is known here.
+    pub fn counts(&self) -> bool {
+        self.refused.is_none() && self.held.is_empty() && self.masked == 0 && self.unfinished.is_none()
     }
 }
 

@@ -3,7 +3,12 @@
 use heapless::String;
 use serde::{Deserialize, Serialize};
 
-use crate::{Id, entry::Permission, limits::MAX_GRANT_NAME, wire::Versions};
+use crate::{
+    Id,
+    entry::Permission,
+    limits::MAX_GRANT_NAME,
+    wire::{Redemption, Versions},
+};
 
 /// Bytes that an access request carries for whoever decides about it: a letter, or what a program needs to recognise
 /// the asker.
@@ -17,10 +22,12 @@ pub struct Ask {
     pub versions: Versions,
     /// The tree.
     pub tree: Id,
-    /// What the asker wants to be allowed.
+    /// What the asker wants to be allowed; with an invite, if that lets nobody in.
     pub permission: Permission,
     /// A name by which people may recognise the asker; empty if none.
     pub name: String<MAX_GRANT_NAME>,
+    /// An invite that the asker redeems.
+    pub invite: Option<Redemption>,
 }
 
 /// The answer.
@@ -35,10 +42,11 @@ pub struct Asked {
 /// What became of an access request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AskOutcome {
-    /// It came. This is also the answer about a tree that is not there, at a node that cannot decide, and when there is
-    /// no room: who asks learns nothing from it.
+    /// It came. This is also the answer about a tree that is not there, at a node that cannot decide, when there is no
+    /// room, and to an invite that is worth nothing: who asks learns nothing from it.
     Received,
-    /// An administrator has approved this very request of this very key, and granted this.
+    /// An administrator has approved this very request of this very key, or made the invite that it redeems; this is
+    /// granted.
     Approved(Permission),
     /// An administrator has rejected this very request of this very key.
     Rejected,

@@ -286,11 +286,20 @@ mod tests {
 
     use super::*;
     use crate::{
-        Position,
+        Position, SecretKey,
         entry::Permission,
         storage::{Epoch, Measure, Token},
-        wire::{AskOutcome, Bound, CAPABILITIES, Floor, Mode, PeerLimits, Prefix, Salt, Tips, Versions},
+        wire::{
+            AskOutcome, Bound, CAPABILITIES, Floor, Invite, Mode, PeerLimits, Prefix, Redemption, Salt, Tips,
+            Versions,
+        },
     };
+
+    fn redemption() -> Redemption {
+        let (admin, secret) = (SecretKey::from_bytes([1; 32]), SecretKey::from_bytes([2; 32]));
+        let invite = Invite::sign(&admin, Id::MAX, secret.public(), Permission::Write(7), 3, 1 << 40);
+        Redemption::sign(invite, &secret, admin.public())
+    }
 
     fn frames() -> Vec<Vec<u8>> {
         let id = Id::of(b"x");
@@ -351,6 +360,7 @@ mod tests {
             tree: id,
             permission: Permission::Write(7),
             name: "Bob".try_into().unwrap(),
+            invite: Some(redemption()),
         };
         let asked = Asked { version: 1, outcome: AskOutcome::Approved(Permission::Read) };
         let entries = [&b"one"[..], b"another"].map(|bytes| Base64(bytes.into()));

@@ -28,6 +28,7 @@
 //! | `json` | the same frames as JSON text |
 //! | `trees` | [`TreesRequest`], [`TreeLine`]: which trees the asker may read |
 //! | `asking` | [`Ask`], [`Asked`]: requests for access |
+//! | `invite`, `invitation` | [`Invite`], [`Redemption`]: a promise and who takes it up; [`Invitation`]: with its secret |
 
 #[cfg(feature = "alloc")]
 mod address;
@@ -36,6 +37,9 @@ mod entries;
 mod frame;
 mod hello;
 mod hex;
+#[cfg(feature = "alloc")]
+mod invitation;
+mod invite;
 mod items;
 #[cfg(feature = "alloc")]
 pub mod json;
@@ -56,6 +60,11 @@ pub use frame::{Frame, FrameError, Kind, write};
 pub use hello::{
     CAPABILITIES, Capabilities, End, Hello, MAX_WANTS, NAMED_TIPS, PeerLimits, Refusal, Reply, Rule, Salt,
     Tips, VERSION, Versions,
+};
+#[cfg(feature = "alloc")]
+pub use invitation::{Invitation, InvitationTextError, MAX_INVITATION_TEXT};
+pub use invite::{
+    INVITE_SLACK, INVITE_VERSION, Invite, InviteError, MAX_INVITE_USES, MAX_INVITE_VALIDITY, Redemption,
 };
 pub use items::{Items, ItemsIter};
 pub use partial::{Have, MAX_BASE, MAX_RING};

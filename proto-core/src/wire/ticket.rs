@@ -3,19 +3,23 @@
 use alloc::{string::String, vec::Vec};
 use core::{fmt, str::FromStr};
 
-use super::address::{Address, MAX_ADDRESS};
+use super::{
+    address::{Address, MAX_ADDRESS},
+    invitation::{Invitation, InvitationTextError, MAX_INVITATION_TEXT},
+};
 use crate::Id;
 
-/// Bytes in a ticket's text: all its hints at their longest, each byte escaped, fit.
-pub const MAX_TICKET: usize = 3 * MAX_HINTS * MAX_ADDRESS;
+/// Bytes in a ticket's text: all its hints at their longest, each byte escaped, and an invite fit.
+pub const MAX_TICKET: usize = 3 * MAX_HINTS * MAX_ADDRESS + MAX_INVITATION_TEXT;
 
 /// Addresses that a ticket names. More of them would be raced for nothing.
 pub const MAX_HINTS: usize = 16;
 
 /// A database and the places where it can be had: `pleach:?db=ID&pr=http:KEY@host:port&pr=…`.
 ///
-/// It carries no secret. Unknown parameters are ignored and malformed hints are skipped, so that tickets of later
-/// versions work; a ticket without hints is good where a peer is known already.
+/// It carries no secret, unless an invite was put into it (`&in=…`): then whoever reads it gets in. `Debug` never shows
+/// that secret, `Display` writes it. Unknown parameters are ignored and malformed hints are skipped, so that tickets of
+/// later versions work; a ticket without hints is good where a peer is known already.
 ///
 /// ```
 /// # use pleach_core::{Id, SecretKey, wire::{Address, DatabaseTicket}};
@@ -29,6 +33,7 @@ pub const MAX_HINTS: usize = 16;
 pub struct DatabaseTicket {
     database: Id,
     addresses: Vec<Address>,
+    invite: Option<Invitation>,
 }
 
 /// Why a text is not a ticket, or a ticket cannot be made.
@@ -53,6 +58,12 @@ pub enum TicketError {
     /// An address to be put into a ticket names no key.
     #[error("a ticket names the key of each address, and {0} names none: add it with Address::with_key")]
     NoKey(Address),
+    /// `in` is no invite to the database, or one was to be added that is for another.
+    #[error("{0}")]
+    Invite(#[from] InvitationTextError),
+    /// `in` stands there twice.
+    #[error("the ticket holds two invites: ask for one ticket for each")]
+    TwoInvites,
 }
 
 impl DatabaseTicket {
@@ -61,7 +72,7 @@ impl DatabaseTicket {
         let addresses: Vec<_> = addresses.into_iter().take(MAX_HINTS).collect();
         match addresses.iter().find(|address| address.key.is_none()) {
             Some(nameless) => Err(TicketError::NoKey(nameless.clone())),
-            None => Ok(Self { database, addresses }),
+            None => Ok(Self { database, addresses, invite: None }),
         }
     }
 
@@ -74,6 +85,25 @@ impl DatabaseTicket {
     pub fn addresses(&self) -> &[Address] {
         &self.addresses
     }
+
+    /// The invite that it holds, if any.
+    pub const fn invite(&self) -> Option<&Invitation> {
+        self.invite.as_ref()
+    }
+
+    /// The same ticket with an invite to its database, in place of one that it held. It is a secret from here on.
+    pub fn with_invite(self, invite: Invitation) -> Result<Self, TicketError> {
+        if invite.invite().tree != self.database {
+            return Err(InvitationTextError.into());
+        }
+        Ok(Self { invite: Some(invite), ..self })
+    }
+
+    /// The same ticket without its invite: it carries no secret.
+    #[must_use]
+    pub fn without_invite(self) -> Self {
+        Self { invite: None, ..self }
+    }
 }
 
 impl fmt::Display for DatabaseTicket {
@@ -83,7 +113,7 @@ impl fmt::Display for DatabaseTicket {
             f.write_str("&pr=")?;
             fmt::Write::write_fmt(&mut Escaped(f), format_args!("{address}"))?;
         }
-        Ok(())
+        self.invite.as_ref().map_or(Ok(()), |invite| write!(f, "&in={}", invite.to_text()))
     }
 }
 
@@ -134,6 +164,7 @@ impl FromStr for DatabaseTicket {
         }
         let mut database = None;
         let mut addresses = Vec::new();
+        let mut invite = None;
         for parameter in query.split('&') {
             match parameter.split_once('=') {
                 Some(("db", id)) => {
@@ -146,17 +177,20 @@ impl FromStr for DatabaseTicket {
                     let address = unescape(hint).and_then(|hint| hint.parse::<Address>().ok());
                     addresses.extend(address.filter(|address| address.key.is_some()));
                 }
+                Some(("in", text)) if invite.replace(text).is_some() => return Err(TicketError::TwoInvites),
                 _ => {}
             }
         }
-        Ok(Self { database: database.ok_or(TicketError::NoDatabase)?, addresses })
+        let database = database.ok_or(TicketError::NoDatabase)?;
+        let invite = invite.map(|text| Invitation::from_text(text, database)).transpose()?.flatten();
+        Ok(Self { database, addresses, invite })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SecretKey;
+    use crate::{SecretKey, entry::Permission};
     use std::{format, string::ToString};
 
     fn place() -> Address {
@@ -183,6 +217,38 @@ mod tests {
         );
         let ticket: DatabaseTicket = text.parse().unwrap();
         assert_eq!(ticket.addresses(), [place()], "a hint without a key is malformed too");
+    }
+
+    fn invited() -> DatabaseTicket {
+        let (admin, secret) = (SecretKey::from_bytes([1; 32]), SecretKey::from_bytes([2; 32]));
+        let invite = Invitation::sign(&admin, Id::of(b"r"), secret, Permission::Write(100), 1, 7).unwrap();
+        DatabaseTicket::new(Id::of(b"r"), [place()]).unwrap().with_invite(invite).unwrap()
+    }
+
+    #[test]
+    fn an_invite_survives_the_tickets_text_and_can_be_taken_out() {
+        let ticket = invited();
+        assert_eq!(ticket.to_string().parse(), Ok(ticket.clone()));
+        let invite = ticket.invite().unwrap().to_text();
+        assert!(ticket.to_string().contains(&invite) && !format!("{ticket:?}").contains(&invite[180..]));
+        let bare = ticket.without_invite();
+        assert!(bare.invite().is_none() && !bare.to_string().contains("in="));
+    }
+
+    #[test]
+    fn a_broken_invite_is_an_error_that_does_not_repeat_it_and_one_of_a_later_version_is_ignored() {
+        let text = invited().to_string();
+        let parse = |text: &str| text.parse::<DatabaseTicket>();
+        let (_, invite) = text.split_once("&in=").unwrap();
+        for end in text.len() - invite.len()..text.len() {
+            assert_eq!(parse(&text[..end]), Err(TicketError::Invite(InvitationTextError)), "{end}");
+        }
+        let other = text.replace(&Id::of(b"r").to_string(), &Id::of(b"s").to_string());
+        assert_eq!(parse(&other), Err(TicketError::Invite(InvitationTextError)));
+        assert_eq!(parse(&format!("{text}&in={invite}")), Err(TicketError::TwoInvites));
+        assert!(parse(&text.replace(invite, "aiaa")).unwrap().invite().is_none(), "version 2");
+        let (elsewhere, invite) = (DatabaseTicket::new(Id::of(b"s"), []).unwrap(), invited());
+        assert!(elsewhere.with_invite(invite.invite().unwrap().clone()).is_err());
     }
 
     #[test]

@@ -38,6 +38,7 @@ macro_rules! conformance {
             a_write_of_too_many_entries_stores_nothing
             a_dropped_tree_leaves_nothing_and_no_other_tree_suffers
             the_nodes_metadata_changes_and_is_listed
+            metadata_come_with_entries_that_all_count_or_not_at_all
             grants_and_revocations_decide_who_may_write
             settings_made_apart_come_together
         );

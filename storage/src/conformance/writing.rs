@@ -3,12 +3,12 @@
 use pleach_core::{
     Position,
     access::Refusal,
-    entry::{Grant, Permission, Who},
+    entry::{Grant, Permission, VerifiedEntry, Who},
     limits::MAX_BATCH_ENTRIES,
     storage::{StorageError, Store, Write, Written},
 };
 
-use super::{Maker, put, store_all};
+use super::{Maker, put, store_all, written};
 
 /// Entries whose parents are not there are held, and the parents that are nowhere are named.
 pub fn an_entry_waits_for_its_parents(store: &dyn Store) {
@@ -114,6 +114,31 @@ pub fn a_dropped_tree_leaves_nothing_and_no_other_tree_suffers(store: &dyn Store
     let snapshot = store.snapshot().unwrap();
     assert_eq!(snapshot.summary(&dropped.tree()).unwrap().unwrap().measure.count, 1);
     assert_eq!(snapshot.audit(&dropped.tree(), None, 99).unwrap().faults, []);
+}
+
+/// What is noted about entries is there if all of them are, and only then.
+pub fn metadata_come_with_entries_that_all_count_or_not_at_all(store: &dyn Store) {
+    let maker = Maker::new(1);
+    let root = maker.root();
+    store_all(store, &maker, [&root]);
+    let write = |entries: &[&VerifiedEntry], key: &str| {
+        let entries = entries.iter().copied().cloned().collect();
+        let meta = [(key.as_bytes().to_vec(), Some(b"noted".to_vec()))].into();
+        written(store, &Write::PutWithMeta { tree: maker.tree(), entries, meta })
+    };
+    let noted = |key: &str| store.snapshot().unwrap().meta(key.as_bytes()).unwrap().is_some();
+    let good = maker.entry(&[root.position()], "a", "1");
+    let bad = maker.signed_by(9).entry(&[root.position()], "a", "2");
+    let chain = maker.chain(good.position(), 2);
+    assert!(write(&[&good, &bad], "refused").refused.is_some() && !noted("refused"));
+    assert!(!write(&[&chain[1]], "held").held.is_empty() && !noted("held"));
+    assert_eq!(write(&[&chain[0], &chain[1]], "good").stored.len(), 2);
+    assert!(noted("good"));
+    let many = vec![&good; MAX_BATCH_ENTRIES + 1];
+    let entries = many.into_iter().cloned().collect();
+    let meta = [(b"too many".to_vec(), Some(vec![1]))].into();
+    let write = Write::PutWithMeta { tree: maker.tree(), entries, meta };
+    assert!(matches!(store.write(&write), Err(StorageError::Batch { .. })) && !noted("too many"));
 }
 
 /// Metadata are kept by key, changed together, and listed in order.

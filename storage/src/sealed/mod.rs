@@ -161,7 +161,9 @@ impl<S: Store> Store for Sealed<S> {
     }
 
     fn write(&self, write: &Write) -> Result<Written, StorageError> {
-        let Write::Meta(changes) = write else { return self.within.write(write) };
+        let (Write::Meta(changes) | Write::PutWithMeta { meta: changes, .. }) = write else {
+            return self.within.write(write);
+        };
         // Held until the write is durable, so that none falls between a change of the passphrase and its effect.
         let mut entropy = self.entropy.lock().unwrap_or_else(PoisonError::into_inner);
         let sealer = self.sealer.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -172,8 +174,13 @@ impl<S: Store> Store for Sealed<S> {
             };
             Ok((key.clone(), value))
         };
-        let changes: MetaChanges = changes.iter().map(seal).collect::<Result<_, StorageError>>()?;
-        self.within.write(&Write::Meta(changes))
+        let sealed: MetaChanges = changes.iter().map(seal).collect::<Result<_, StorageError>>()?;
+        self.within.write(&match write {
+            Write::PutWithMeta { tree, entries, .. } => {
+                Write::PutWithMeta { tree: *tree, entries: entries.clone(), meta: sealed }
+            }
+            _ => Write::Meta(sealed),
+        })
     }
 }
 
