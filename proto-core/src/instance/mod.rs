@@ -9,7 +9,7 @@
 //! | `prepare` | [`prepare`]: a store's node key, name and `_sync` tree, when it is opened |
 //! | `root_key` | [`RootKey`]: kept, moved out, brought back |
 //! | `sync_tree` | what the local tree `_sync` holds, [`SyncPeerInfo`] among it |
-//! | `peer_book` | [`PeerBook`]: who is known, where, in what state, and which database goes to whom |
+//! | `peer_book` | [`PeerBook`]: who is known, where, in what state, and which database goes to whom; `peer_edit`: [`Edit`], its changes |
 //! | `sync_status` | [`SyncStatus`]: how a pair of database and peer stands |
 //! | `stats` | [`DatabaseStats`]: counts, tips, the content hash |
 //! | `verify` | [`verify`]: the whole history again from the bytes; [`check`]: signatures on many cores |
@@ -25,6 +25,7 @@ mod inviting;
 mod key;
 mod options;
 mod peer_book;
+mod peer_edit;
 mod prepare;
 mod replay;
 mod root_key;
@@ -40,7 +41,8 @@ pub use error::Error;
 pub use inviting::{DEFAULT_INVITE_VALIDITY, InviteOptions, revoke_invite};
 pub use key::DatabaseKey;
 pub use options::Options;
-pub use peer_book::{Edit, MAX_PEER_ADDRESSES, PeerBook, PeerInfo};
+pub use peer_book::{MAX_PEER_ADDRESSES, PeerBook, PeerInfo};
+pub use peer_edit::Edit;
 pub use prepare::{Prepared, is_secret, prepare};
 pub use root_key::{RootKey, RootKeyTextError};
 pub use stats::{DatabaseStats, databases, stats, tips};

@@ -149,6 +149,17 @@ impl Races {
         Some(Ended::failed(purpose, failure.unwrap_or(NodeError::NoAddress)))
     }
 
+    /// More places for a race, behind those that it has; where it is under way it is not begun again.
+    pub(super) fn join(&mut self, id: RaceId, addresses: impl Iterator<Item = Address>) {
+        let Some(race) = self.all.get_mut(&id) else { return };
+        for address in addresses {
+            let runs = race.running.iter().any(|(_, running)| *running == address);
+            if !runs && !race.waiting.contains(&address) {
+                race.waiting.push_back(address);
+            }
+        }
+    }
+
     /// Ends a race without a word. Its exchanges are to be let go of.
     pub(super) fn cancel(&mut self, id: RaceId) -> Vec<ExchangeId> {
         let running = self.all.remove(&id).map(|race| race.running).unwrap_or_default();

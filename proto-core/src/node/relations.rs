@@ -70,8 +70,9 @@ pub(super) struct Due {
 }
 
 impl Relations {
-    /// Starts or changes a relation. One that failed before a restart is due when its delay is over, others at once.
-    pub(super) fn set(&mut self, tracking: Tracking, auth: Option<Application>, now: Now) {
+    /// Starts or changes a relation. One that failed before a restart is due when its delay is over, others at once. What
+    /// is under way for it.
+    pub(super) fn set(&mut self, tracking: Tracking, auth: Option<Application>, now: Now) -> Option<RaceId> {
         let Tracking { tree, peer, addresses, interval, record, .. } = tracking;
         let before = self.all.remove(&(tree, peer));
         let known = before.is_some();
@@ -83,7 +84,9 @@ impl Relations {
         }
         relation.due = now.monotonic.saturating_add(if resumes { left } else { 0 });
         relation.again = relation.running.is_some();
+        let running = relation.running;
         self.all.insert((tree, peer), Relation { addresses, interval, auth, ..relation });
+        running
     }
 
     /// Ends a relation and forgets how it went. What is under way for it.
@@ -244,7 +247,8 @@ impl Relations {
         let relation = self.all.get_mut(&(tree, peer))?;
         relation.running = None;
         relation.again = false;
-        if matches!(error, NodeError::Blocked(_)) {
+        // A block pauses first, and is no failure.
+        if matches!(error, NodeError::Blocked(key) if *key == peer) {
             return None;
         }
         let record = &mut relation.record;

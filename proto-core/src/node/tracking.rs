@@ -35,7 +35,11 @@ impl Node {
         let own = self.public_key();
         let auth = tracking.auth.take().map(|petition| petition.ask(tracking.tree, own)).transpose();
         let reply = auth.map(|auth| {
-            self.relations.set(tracking, auth, self.now);
+            let (peer, addresses) = (tracking.peer, tracking.addresses.clone());
+            if let Some(race) = self.relations.set(tracking, auth, self.now) {
+                let addresses = addresses.into_iter().map(|address| address.with_key(peer));
+                self.races.join(race, addresses);
+            }
             Reply::Done
         });
         self.out.reply(command, reply);
@@ -149,7 +153,9 @@ impl Node {
             Some((tree, peer, Outcome::Failed(error))) => {
                 let record = self.relations.failed(tree, peer, error, self.now, &mut self.entropy);
                 change = record.map(|record| record.change(&tree, &peer));
-                if let Some((ask, addresses)) = self.relations.application(tree, peer) {
+                if change.is_some()
+                    && let Some((ask, addresses)) = self.relations.application(tree, peer)
+                {
                     let addresses = addresses.into_iter().map(|address| address.with_key(peer)).collect();
                     let race = self.races.begin(Purpose::Apply { peer, ask }, addresses, self.now.monotonic);
                     self.relations.started(tree, peer, race);
