@@ -216,7 +216,7 @@ fn a_handle_wakes_with_the_first_sync_and_tells_what_is_true() {
         assert!(status.has_local_data && status.last_sync.is_some() && status.last_error.is_none());
         assert!(matches!(status.phase, SyncPhase::Waiting | SyncPhase::Syncing), "{status:?}");
 
-        // It goes, and comes back at another place.
+        // It goes.
         let tracked = |wanted: bool| loop {
             if let Notification::Tracked { outcome, .. } = events.next().unwrap()
                 && outcome.is_ok() == wanted
