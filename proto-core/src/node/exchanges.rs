@@ -9,9 +9,11 @@ use alloc::{
 
 use crate::{
     Id, Now, Position, PublicKey,
+    budget::Source,
     entry::{Entry, EntryError, VerifiedEntry},
     node::{
-        Arrival, BootstrapRequest, CommandId, ExchangeEvent, ExchangeId, NodeError, Op, ReadReply,
+        Admission, Arrival, BootstrapRequest, CommandId, ExchangeEvent, ExchangeId, NodeError, Op, ReadReply,
+        budgets::{Budgets, Entrance, Guest, MAX_HELD, MAX_HELD_BY_STRANGERS, Standing, entrance},
         ended::Ended,
         initiator::{Initiator, Purpose},
         outbox::{Asked, Outbox},
@@ -20,10 +22,6 @@ use crate::{
     storage::{Put, StorageError},
     wire::{Address, Ask, AskOutcome, Salt},
 };
-
-/// Exchanges that peers may have open with this node at once, idle ones included: each costs two buffers of 64 KiB
-/// and, while entries arrive, a batch of them.
-pub(super) const MAX_ACCEPTED: usize = 256;
 
 /// Exchanges that this node has open at once.
 const MAX_OPENED: usize = 64;
@@ -45,11 +43,21 @@ pub(super) struct Exchanges {
     all: BTreeMap<ExchangeId, Exchange>,
     opened: u64,
     ended: VecDeque<Ended>,
+    budgets: Budgets,
+    /// Bytes between arrival and disk, over all of them.
+    held: usize,
+    /// Those of strangers among them.
+    held_by_strangers: usize,
 }
 
 #[derive(Clone, Debug)]
 struct Exchange {
     role: Role,
+    source: Source,
+    /// What the peer is; those whom this node dialled are no strangers.
+    standing: Standing,
+    /// Its part of [`Exchanges::held`].
+    held: usize,
     /// Operations of the transport under way: only then the peer is waited for.
     operations: usize,
     /// Bytes sent since the peer was heard of last.
@@ -76,8 +84,16 @@ pub(super) enum Next {
 }
 
 impl Exchanges {
-    pub(super) const fn new(own: PublicKey) -> Self {
-        Self { own, all: BTreeMap::new(), opened: 0, ended: VecDeque::new() }
+    pub(super) fn new(own: PublicKey) -> Self {
+        Self {
+            own,
+            all: BTreeMap::new(),
+            opened: 0,
+            ended: VecDeque::new(),
+            budgets: Budgets::new(),
+            held: 0,
+            held_by_strangers: 0,
+        }
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = ExchangeId> {
@@ -109,17 +125,53 @@ impl Exchanges {
     pub(super) fn accept(
         &mut self,
         id: ExchangeId,
-        (proven, arrival): (Option<PublicKey>, Arrival),
+        (proven, source, arrival): (Option<PublicKey>, Source, Arrival),
         now: Now,
         out: &mut Outbox,
     ) {
-        let accepted = self.all.values().filter(|e| matches!(e.role, Role::Responder(_))).count();
-        if accepted >= MAX_ACCEPTED || proven == Some(self.own) || self.all.contains_key(&id) {
-            out.exchange(id, Op::Close);
+        if self.all.contains_key(&id) {
             return;
+        }
+        let standing = self.budgets.standing(proven.as_ref(), now.monotonic);
+        let guests: Vec<Guest> = self.guests().collect();
+        let entrance = entrance((proven, source, standing), &guests);
+        if entrance == Entrance::Shut || proven == Some(self.own) {
+            out.exchange(id, Op::Close);
+            out.take_asked(id);
+            return;
+        }
+        if let Entrance::For(other) = entrance {
+            self.close(other, out);
+        }
+        if standing == Standing::Proven {
+            out.vouch(id);
         }
         let responder = Responder::new(id, (proven, arrival), self.own, out);
         self.insert(id, Role::Responder(responder), now, out);
+        if let Some(exchange) = self.all.get_mut(&id) {
+            exchange.source = source;
+            exchange.standing = standing;
+        }
+    }
+
+    /// All exchanges that peers opened.
+    fn guests(&self) -> impl Iterator<Item = Guest> {
+        self.all.iter().filter_map(|(id, exchange)| {
+            let Role::Responder(responder) = &exchange.role else { return None };
+            Some(Guest {
+                id: *id,
+                key: responder.proven(),
+                source: exchange.source,
+                standing: exchange.standing,
+                rests: responder.rests(),
+                heard: exchange.heard,
+            })
+        })
+    }
+
+    /// This node keeps a tree the same with a peer, which is no stranger from then on.
+    pub(super) fn expect(&mut self, peer: PublicKey, tree: Id, now: Now) {
+        self.budgets.prove(peer, tree, now.monotonic);
     }
 
     /// Opens an exchange on behalf of a caller.
@@ -190,23 +242,45 @@ impl Exchanges {
     }
 
     fn insert(&mut self, id: ExchangeId, role: Role, now: Now, out: &mut Outbox) {
-        let mut exchange = Exchange { role, operations: 0, on_the_way: 0, heard: now.monotonic };
-        exchange.count(out.take_asked(id));
+        let mut exchange = Exchange {
+            role,
+            source: Source::default(),
+            standing: Standing::Proven,
+            held: 0,
+            operations: 0,
+            on_the_way: 0,
+            heard: now.monotonic,
+        };
+        exchange.count(&out.take_asked(id));
         self.all.insert(id, exchange);
     }
 
     /// The transport answers.
     pub(super) fn event(&mut self, id: ExchangeId, event: ExchangeEvent, now: Now, out: &mut Outbox) {
+        let put_off = self.charge(id, &event, now);
         self.with(id, now, out, |exchange, out| {
             exchange.operations = exchange.operations.saturating_sub(1);
             if matches!(event, ExchangeEvent::Received(_) | ExchangeEvent::End) {
                 exchange.on_the_way = 0;
             }
-            match &mut exchange.role {
-                Role::Initiator(initiator) => initiator.event(event, out),
-                Role::Responder(responder) => responder.event(event, out),
+            match (&mut exchange.role, put_off) {
+                (Role::Initiator(initiator), _) => initiator.event(event, out),
+                (Role::Responder(responder), None) => responder.event(event, out),
+                (Role::Responder(responder), Some(delay)) => responder.put_off(delay, out),
             }
         });
+    }
+
+    /// Charges a stranger for a frame, before anything is done about it. Milliseconds until it may come again, if it
+    /// has used what it may.
+    fn charge(&mut self, id: ExchangeId, event: &ExchangeEvent, now: Now) -> Option<u64> {
+        let ExchangeEvent::Received(frame) = event else { return None };
+        let exchange = self.all.get(&id)?;
+        let Role::Responder(responder) = &exchange.role else { return None };
+        if exchange.standing == Standing::Proven || !responder.listens() {
+            return None;
+        }
+        self.budgets.frame(exchange.source, frame.len(), responder.rests(), now.monotonic).err()
     }
 
     /// The store answers.
@@ -221,6 +295,27 @@ impl Exchanges {
             Role::Initiator(initiator) => initiator.read(reply, out),
             Role::Responder(responder) => responder.read(reply, out),
         });
+        self.judge(id, now);
+    }
+
+    /// Whether the peer is a stranger, after the store has said what it may read.
+    fn judge(&mut self, id: ExchangeId, now: Now) {
+        let Some(exchange) = self.all.get_mut(&id) else { return };
+        let Role::Responder(responder) = &mut exchange.role else { return };
+        let (Some((tree, admission)), Some(key)) = (responder.take_told(), responder.proven()) else {
+            return;
+        };
+        match admission {
+            Admission::Granted => {
+                self.budgets.prove(key, tree, now.monotonic);
+                if exchange.standing == Standing::Stranger {
+                    exchange.standing = Standing::Proven;
+                    self.held_by_strangers = self.held_by_strangers.saturating_sub(exchange.held);
+                }
+            }
+            Admission::Denied | Admission::Unknown => self.budgets.doubt(&key, &tree),
+            Admission::Public => {}
+        }
     }
 
     /// Signatures were checked.
@@ -232,6 +327,11 @@ impl Exchanges {
         now: Now,
         out: &mut Outbox,
     ) {
+        if let (Err(_), Some(exchange)) = (&result, self.all.get(&id))
+            && let Role::Responder(responder) = &exchange.role
+        {
+            self.budgets.disgrace(responder.proven().as_ref(), exchange.source, now.monotonic);
+        }
         self.with(id, now, out, |exchange, out| match &mut exchange.role {
             Role::Initiator(initiator) => initiator.verified(frame, result),
             Role::Responder(responder) => responder.verified(frame, result, out),
@@ -263,8 +363,21 @@ impl Exchanges {
     ) {
         let Some(exchange) = self.all.get_mut(&id) else { return };
         exchange.heard = now.monotonic;
+        let is_stranger = exchange.standing == Standing::Stranger;
+        out.has_room =
+            self.held < MAX_HELD && !(is_stranger && self.held_by_strangers >= MAX_HELD_BY_STRANGERS);
         let next = step(exchange, out);
-        exchange.count(out.take_asked(id));
+        let asked = out.take_asked(id);
+        exchange.count(&asked);
+        if is_stranger && asked.checks > 0 {
+            self.budgets.check(exchange.source, asked.checks, now.monotonic);
+        }
+        let before = core::mem::replace(&mut exchange.held, exchange.role.held());
+        self.held = self.held.saturating_sub(before).saturating_add(exchange.held);
+        if is_stranger {
+            self.held_by_strangers =
+                self.held_by_strangers.saturating_sub(before).saturating_add(exchange.held);
+        }
         match next {
             Next::On => {}
             Next::Close => self.close(id, out),
@@ -277,6 +390,10 @@ impl Exchanges {
 
     fn close(&mut self, id: ExchangeId, out: &mut Outbox) {
         let Some(mut exchange) = self.all.remove(&id) else { return };
+        self.held = self.held.saturating_sub(exchange.held);
+        if exchange.standing == Standing::Stranger {
+            self.held_by_strangers = self.held_by_strangers.saturating_sub(exchange.held);
+        }
         match &mut exchange.role {
             Role::Initiator(initiator) => initiator.release(out),
             Role::Responder(responder) => responder.release(out),
@@ -340,6 +457,26 @@ impl Exchanges {
         self.ended.pop_front()
     }
 
+    /// Lets those go on that waited for room between arrival and disk, as far as there is some.
+    pub(super) fn resume(&mut self, now: Now, out: &mut Outbox) {
+        if self.held >= MAX_HELD {
+            return;
+        }
+        let waiting = self.all.iter().filter(|(_, exchange)| exchange.role.waits_for_room());
+        for id in waiting.map(|(id, _)| *id).collect::<Vec<ExchangeId>>() {
+            let Some(exchange) = self.all.get(&id) else { continue };
+            let heard = exchange.heard;
+            self.with(id, now, out, |exchange, out| {
+                // It was not heard of.
+                exchange.heard = heard;
+                match &mut exchange.role {
+                    Role::Initiator(initiator) => initiator.resume(out),
+                    Role::Responder(responder) => responder.resume(out),
+                }
+            });
+        }
+    }
+
     /// When the first exchange runs out of patience.
     pub(super) fn deadline(&self) -> Option<u64> {
         self.all.values().filter_map(Exchange::deadline).min()
@@ -362,8 +499,24 @@ impl Exchanges {
     }
 }
 
+impl Role {
+    fn held(&self) -> usize {
+        match self {
+            Self::Initiator(initiator) => initiator.held(),
+            Self::Responder(responder) => responder.held(),
+        }
+    }
+
+    fn waits_for_room(&self) -> bool {
+        match self {
+            Self::Initiator(initiator) => initiator.waits_for_room(),
+            Self::Responder(responder) => responder.waits_for_room(),
+        }
+    }
+}
+
 impl Exchange {
-    fn count(&mut self, asked: Asked) {
+    const fn count(&mut self, asked: &Asked) {
         self.operations = self.operations.saturating_add(asked.operations);
         self.on_the_way = self.on_the_way.saturating_add(asked.bytes);
     }

@@ -17,6 +17,7 @@
 //! | `create`, `compose` | how a tree is made, how commits become entries |
 //! | `writes` | the writes of one tree: one in flight, the others in line |
 //! | `exchanges` | all exchanges; `initiator`, `responder`: one of either kind; `ended`: who is told |
+//! | `budgets` | what a peer that is a stranger may use, and who gives way |
 //! | `talk`, `pipeline` | a session at work: its buffers, its snapshot, its frames |
 //! | `giving`, `difference` | answering a partial holder, and what it lacks |
 //! | `requests` | access requests, as the metadata keeps them; `deciding`: their way through |
@@ -24,6 +25,7 @@
 //! | `repairs` | when a damaged tree is made whole again |
 
 mod action;
+mod budgets;
 mod command;
 mod compose;
 mod create;
@@ -48,6 +50,11 @@ mod undo;
 mod writes;
 
 pub use action::{Action, Arrival, Event, ExchangeEvent, ExchangeId, Number, Op, SnapshotId};
+pub use budgets::{
+    CHECKS, CHECKS_A_SECOND, FRAME_OVERHEAD, MAX_ACCEPTED, MAX_HELD, MAX_HELD_BY_STRANGERS, MAX_OF_KEY,
+    MAX_OF_SOURCE, MAX_PROVEN, MAX_SOURCES, MAX_STRANGERS, PROVEN_FOR, REQUESTS, REQUESTS_A_SECOND,
+    STRANGER_BYTES, STRANGER_BYTES_A_SECOND, STRANGER_FRAME,
+};
 pub use command::{
     Command, CommandId, Commit, Damage, Notification, Origin, Progress, Reply, SyncReport, TreeInfo,
 };

@@ -141,8 +141,17 @@ pub enum Admission {
     Unknown,
     /// It is held, and the peer may not read it.
     Denied,
-    /// It is held, and the peer may read it.
+    /// It is held, and everybody may read it, this peer too.
+    Public,
+    /// It is held, and the peer may read it by a grant that names its key.
     Granted,
+}
+
+impl Admission {
+    /// Whether the peer may read the tree.
+    pub const fn may_read(self) -> bool {
+        matches!(self, Self::Public | Self::Granted)
+    }
 }
 
 /// What a commit needs to know.
@@ -260,10 +269,11 @@ fn admit(
         Some(key) => snapshot.permission(tree, &Who::Key(*key))?,
         None => None,
     };
-    Ok(match (held, everyone.or(own)) {
-        (false, _) => Admission::Unknown,
-        (true, None) => Admission::Denied,
-        (true, Some(_)) => Admission::Granted,
+    Ok(match (held, everyone, own) {
+        (false, ..) => Admission::Unknown,
+        (true, None, None) => Admission::Denied,
+        (true, Some(_), None) => Admission::Public,
+        (true, _, Some(_)) => Admission::Granted,
     })
 }
 
@@ -354,7 +364,7 @@ fn trees(
         let last = page.len() < TREES_PAGE;
         for tree in page {
             after = Some(tree);
-            if admit(snapshot, &tree, proven)? != Admission::Granted {
+            if !admit(snapshot, &tree, proven)?.may_read() {
                 continue;
             }
             if lines.len() == TREES_PAGE {
