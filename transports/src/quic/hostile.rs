@@ -59,6 +59,7 @@ impl Server {
             // It ends with the test's process.
             while let Ok(mut exchange) = park_on(poll_fn(|task| listener.poll_accept(task))) {
                 let (peer, mut bytes) = (exchange.peer(), 0);
+                exchange.vouch();
                 let end = loop {
                     match park_on(poll_fn(|task| exchange.poll_receive(task))) {
                         Ok(Received::Frame(frame)) => bytes += frame.len(),
