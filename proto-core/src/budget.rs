@@ -201,9 +201,87 @@ impl Ledger {
     }
 }
 
+/// A ledger, and what all of its sources may use together. Of that, half is kept for the calm, who have used less than half
+/// of their own: a newcomer is served while others ask without end.
+///
+/// ```
+/// use pleach_core::budget::{Fund, Rate, Source};
+///
+/// let mut fund = Fund::new(Rate { burst: 8, per_second: 1 }, Rate { burst: 8, per_second: 1 }, 100);
+/// let (one, other) = (Source::of(b"one"), Source::of(b"other"));
+/// let taken = (0..10).take_while(|_| fund.take(one, 1, 0)).count();
+/// assert!(taken < 10);
+/// assert!(fund.take(other, 1, 0), "some of it is kept for who has used little");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Fund {
+    each: Ledger,
+    /// The rate of either half.
+    half: Rate,
+    all: Bucket,
+    calm: Bucket,
+}
+
+impl Fund {
+    /// What each source may use, and all together, with so many sources told apart.
+    pub const fn new(each: Rate, all: Rate, sources: usize) -> Self {
+        let half = Rate { burst: all.burst.div_ceil(2), per_second: all.per_second.div_ceil(2) };
+        let full = Bucket { spent: 0, at: 0 };
+        Self { each: Ledger::new(each, sources), half, all: full, calm: full }
+    }
+
+    /// Charges a source, and says whether it may go on: see [`Bucket::take`].
+    pub fn take(&mut self, source: Source, amount: u64, now: u64) -> bool {
+        let is_calm = self.each.is_calm(source, now);
+        self.each.take(source, amount, now)
+            && (self.all.take(self.half, amount, now) || is_calm && self.calm.take(self.half, amount, now))
+    }
+
+    /// Puts an amount back that turned out not to be owed.
+    pub fn put_back(&mut self, source: Source, amount: u64, now: u64) {
+        self.each.put_back(source, amount, now);
+    }
+
+    /// Takes from a source all that it has left.
+    pub fn drain(&mut self, source: Source, now: u64) {
+        self.each.drain(source, now);
+    }
+
+    /// Milliseconds until a source that was refused may come again.
+    pub fn wait(&self, source: Source) -> u64 {
+        self.each.wait(source).max(self.all.wait(self.half))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_newcomer_is_served_while_a_hundred_others_ask_without_end() {
+        let mut fund =
+            Fund::new(Rate { burst: 128, per_second: 16 }, Rate { burst: 512, per_second: 128 }, 1_000);
+        for now in 0..5_000 {
+            for number in 0..100 {
+                fund.take(source(number), 1, now);
+            }
+            assert!(now % 500 > 0 || fund.take(source(1_000), 1, now), "at {now}");
+        }
+    }
+
+    #[test]
+    fn all_together_use_no_more_than_there_is_for_all() {
+        let all = Rate { burst: 512, per_second: 128 };
+        let mut fund = Fund::new(Rate { burst: 128, per_second: 16 }, all, 1_000);
+        let mut used = 0_u32;
+        for now in 0..10_000_u32 {
+            for number in 0..50 {
+                used += u32::from(fund.take(source(now * 50 + number), 1, now.into()));
+            }
+        }
+        assert!(used <= all.burst + 10 * all.per_second, "{used}");
+        assert!(used > all.burst, "{used}");
+    }
 
     const RATE: Rate = Rate { burst: 10, per_second: 5 };
 

@@ -8,7 +8,7 @@ use alloc::collections::BTreeMap;
 
 use crate::{
     Id, PublicKey,
-    budget::{Ledger, Rate, Source},
+    budget::{Fund, Rate, Source},
     limits::MAX_ENTRY,
     node::ExchangeId,
 };
@@ -49,7 +49,11 @@ pub const CHECKS: u32 = 8_192;
 /// Signature checks a second that one source gets back: two hundredths of a core.
 pub const CHECKS_A_SECOND: u32 = 512;
 
-/// Sources that are remembered, until their budgets are full again; see [`Ledger`].
+/// Sources whose budgets of requests, bytes and checks all strangers have together, however many there are: what they cost
+/// at most, about a tenth of a core. Half of it is kept for those who have used less than half of their own.
+pub const STRANGERS_AT_ONCE: u32 = 4;
+
+/// Sources that are remembered, until their budgets are full again; see [`Ledger`](crate::budget::Ledger).
 pub const MAX_SOURCES: usize = 1_024;
 
 /// Keys that are remembered to be proven. Only who may write settings makes one, by a grant.
@@ -99,20 +103,24 @@ pub(super) enum Entrance {
 /// What all strangers have left, and who is none.
 #[derive(Clone, Debug)]
 pub(super) struct Budgets {
-    requests: Ledger,
-    bytes: Ledger,
-    checks: Ledger,
+    requests: Fund,
+    bytes: Fund,
+    checks: Fund,
     /// Proven keys: by which tree, and when last.
     proven: BTreeMap<PublicKey, (Id, u64)>,
 }
 
 impl Budgets {
     pub(super) fn new() -> Self {
-        let ledger = |burst, per_second| Ledger::new(Rate { burst, per_second }, MAX_SOURCES);
+        let fund = |burst: u32, per_second: u32, all: u32| {
+            let together =
+                Rate { burst: burst.saturating_mul(all), per_second: per_second.saturating_mul(all) };
+            Fund::new(Rate { burst, per_second }, together, MAX_SOURCES)
+        };
         Self {
-            requests: ledger(REQUESTS, REQUESTS_A_SECOND),
-            bytes: ledger(STRANGER_BYTES, STRANGER_BYTES_A_SECOND),
-            checks: ledger(CHECKS, CHECKS_A_SECOND),
+            requests: fund(REQUESTS, REQUESTS_A_SECOND, STRANGERS_AT_ONCE),
+            bytes: fund(STRANGER_BYTES, STRANGER_BYTES_A_SECOND, STRANGERS_AT_ONCE),
+            checks: fund(CHECKS, CHECKS_A_SECOND, STRANGERS_AT_ONCE),
             proven: BTreeMap::new(),
         }
     }

@@ -53,7 +53,7 @@ pub use action::{Action, Arrival, Event, ExchangeEvent, ExchangeId, Number, Op, 
 pub use budgets::{
     CHECKS, CHECKS_A_SECOND, FRAME_OVERHEAD, MAX_ACCEPTED, MAX_HELD, MAX_HELD_BY_STRANGERS, MAX_OF_KEY,
     MAX_OF_SOURCE, MAX_PROVEN, MAX_SOURCES, MAX_STRANGERS, PROVEN_FOR, REQUESTS, REQUESTS_A_SECOND,
-    STRANGER_BYTES, STRANGER_BYTES_A_SECOND, STRANGER_FRAME,
+    STRANGER_BYTES, STRANGER_BYTES_A_SECOND, STRANGER_FRAME, STRANGERS_AT_ONCE,
 };
 pub use command::{
     Command, CommandId, Commit, Damage, Notification, Origin, Progress, Reply, SyncReport, TreeInfo,

@@ -143,7 +143,7 @@ pub enum Admission {
     Denied,
     /// It is held, and everybody may read it, this peer too.
     Public,
-    /// It is held, and the peer may read it by a grant that names its key.
+    /// It is held, and the peer may read it by a grant that names its key: it may more than everybody.
     Granted,
 }
 
@@ -272,8 +272,9 @@ fn admit(
     Ok(match (held, everyone, own) {
         (false, ..) => Admission::Unknown,
         (true, None, None) => Admission::Denied,
-        (true, Some(_), None) => Admission::Public,
-        (true, _, Some(_)) => Admission::Granted,
+        // A key that everybody may be has no more than everybody has.
+        (true, Some(everyone), own) if own.is_none_or(|own| own == everyone) => Admission::Public,
+        (true, ..) => Admission::Granted,
     })
 }
 

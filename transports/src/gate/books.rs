@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pleach_core::{
     PublicKey,
-    budget::{Bucket, Ledger, Rate, Source},
+    budget::{Fund, Ledger, Rate, Source},
     node::{MAX_PROVEN, MAX_SOURCES, PROVEN_FOR},
 };
 
@@ -20,9 +20,10 @@ const REQUESTS: Rate = Rate { burst: 128, per_second: 16 };
 /// Requests of all strangers. Each costs about as much as a connection.
 const ALL_REQUESTS: Rate = Rate { burst: 512, per_second: 128 };
 
-/// As much again is kept for sources that have used less than half of their own budget: a newcomer is served while
-/// others ask without end.
-const FOR_THE_CALM: u32 = 2;
+/// The same for a source that was proven lately: whoever else is behind that address makes it harder for the proven peer,
+/// who is not known before it has asked, but does not keep it out.
+const NEIGHBOURS_VISITS: Rate = Rate { burst: 1_024, per_second: 512 };
+const NEIGHBOURS_REQUESTS: Rate = Rate { burst: 512, per_second: 128 };
 
 /// Beginnings of connections from addresses that are not shown to be theirs.
 #[cfg(feature = "quic")]
@@ -34,40 +35,30 @@ const MISBEHAVIOUR: u64 = 8;
 
 /// One kind of thing that sources use.
 struct Use {
-    each: Ledger,
-    /// The same for sources that were proven lately, which share nothing with a crowd of others.
+    strangers: Fund,
+    /// Of sources that were proven lately, which share nothing with a crowd of others.
     neighbours: Ledger,
-    all: (Rate, Bucket),
-    /// What only the calm may use.
-    calm: (Rate, Bucket),
 }
 
 impl Use {
-    fn new(each: Rate, all: Rate) -> Self {
-        let half =
-            Rate { burst: all.burst / FOR_THE_CALM, per_second: all.per_second.div_ceil(FOR_THE_CALM) };
-        Self {
-            each: Ledger::new(each, MAX_SOURCES),
-            neighbours: Ledger::new(each, MAX_PROVEN),
-            all: (half, Bucket::default()),
-            calm: (half, Bucket::default()),
-        }
+    const fn new(each: Rate, all: Rate, neighbours: Rate) -> Self {
+        Self { strangers: Fund::new(each, all, MAX_SOURCES), neighbours: Ledger::new(neighbours, MAX_PROVEN) }
     }
 
-    const fn of(&mut self, is_neighbour: bool) -> &mut Ledger {
-        if is_neighbour { &mut self.neighbours } else { &mut self.each }
-    }
-
-    fn take(&mut self, source: Source, is_neighbour: bool, now: u64) -> bool {
+    fn take(&mut self, source: Source, amount: u64, is_neighbour: bool, now: u64) -> bool {
         if is_neighbour {
-            return self.neighbours.take(source, 1, now);
+            self.neighbours.take(source, amount, now)
+        } else {
+            self.strangers.take(source, amount, now)
         }
-        let is_calm = self.each.is_calm(source, now);
-        if !self.each.take(source, 1, now) {
-            return false;
+    }
+
+    fn put_back(&mut self, source: Source, is_neighbour: bool, now: u64) {
+        if is_neighbour {
+            self.neighbours.put_back(source, 1, now);
+        } else {
+            self.strangers.put_back(source, 1, now);
         }
-        let from = |(rate, bucket): &mut (Rate, Bucket)| bucket.take(*rate, 1, now);
-        from(&mut self.all) || is_calm && from(&mut self.calm)
     }
 }
 
@@ -76,7 +67,7 @@ pub(super) struct Books {
     visits: Use,
     requests: Use,
     #[cfg(feature = "quic")]
-    beginnings: Bucket,
+    beginnings: pleach_core::budget::Bucket,
     keys: BTreeMap<PublicKey, u64>,
     sources: BTreeMap<Source, u64>,
 }
@@ -84,10 +75,10 @@ pub(super) struct Books {
 impl Books {
     pub(super) fn new() -> Self {
         Self {
-            visits: Use::new(VISITS, ALL_VISITS),
-            requests: Use::new(REQUESTS, ALL_REQUESTS),
+            visits: Use::new(VISITS, ALL_VISITS, NEIGHBOURS_VISITS),
+            requests: Use::new(REQUESTS, ALL_REQUESTS, NEIGHBOURS_REQUESTS),
             #[cfg(feature = "quic")]
-            beginnings: Bucket::default(),
+            beginnings: pleach_core::budget::Bucket::default(),
             keys: BTreeMap::new(),
             sources: BTreeMap::new(),
         }
@@ -95,12 +86,12 @@ impl Books {
 
     /// Whether a connection may come.
     pub(super) fn visit(&mut self, source: Source, is_neighbour: bool, now: u64) -> bool {
-        self.visits.take(source, is_neighbour, now)
+        self.visits.take(source, 1, is_neighbour, now)
     }
 
     /// Whether a request may.
     pub(super) fn request(&mut self, source: Source, is_neighbour: bool, now: u64) -> bool {
-        self.requests.take(source, is_neighbour, now)
+        self.requests.take(source, 1, is_neighbour, now)
     }
 
     /// Whether a connection may begin whose address is not shown to be the peer's.
@@ -112,14 +103,14 @@ impl Books {
     #[cfg(all(feature = "http", any(feature = "smol", feature = "threads")))]
     pub(super) fn misbehaved(&mut self, source: Source, now: u64) {
         let is_neighbour = self.is_lately_proven(source, now);
-        self.requests.of(is_neighbour).take(source, MISBEHAVIOUR, now);
+        self.requests.take(source, MISBEHAVIOUR, is_neighbour, now);
     }
 
     /// A visit and a request turned out not to be a stranger's.
     pub(super) fn forgive(&mut self, source: Source, now: u64) {
         let is_neighbour = self.is_lately_proven(source, now);
-        self.visits.of(is_neighbour).put_back(source, 1, now);
-        self.requests.of(is_neighbour).put_back(source, 1, now);
+        self.visits.put_back(source, is_neighbour, now);
+        self.requests.put_back(source, is_neighbour, now);
     }
 
     /// Remembers that a key was vouched for, and where.
@@ -153,34 +144,6 @@ fn remember<K: Ord + Copy>(table: &mut BTreeMap<K, u64>, key: K, now: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn source(number: u32) -> Source {
-        Source::of(&number.to_le_bytes())
-    }
-
-    #[test]
-    fn a_newcomer_is_served_while_a_hundred_others_ask_without_end() {
-        let mut books = Books::new();
-        for now in 0..5_000 {
-            for number in 0..100 {
-                books.request(source(number), false, now);
-            }
-            assert!(now % 500 > 0 || books.request(source(1_000), false, now), "at {now}");
-        }
-    }
-
-    #[test]
-    fn all_strangers_together_ask_at_a_bounded_rate() {
-        let mut books = Books::new();
-        let mut asked = 0_u32;
-        for now in 0..10_000 {
-            for number in 0..200 {
-                asked +=
-                    u32::from(books.request(source(u32::try_from(now).unwrap() * 200 + number), false, now));
-            }
-        }
-        assert!(asked <= ALL_REQUESTS.burst + 10 * ALL_REQUESTS.per_second, "{asked}");
-    }
 
     #[test]
     fn what_was_proven_lately_is_remembered_for_a_day_and_for_so_many() {

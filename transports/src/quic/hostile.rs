@@ -92,7 +92,7 @@ impl Peer {
     fn new() -> Self {
         let context = context(2);
         let drive = Drive::of(&context).unwrap();
-        Self { dialler: Dialler::new(&context, drive.clone()).unwrap(), _drive: drive }
+        Self { dialler: Dialler::new(&context, None, drive.clone()).unwrap(), _drive: drive }
     }
 
     fn stream(&self, server: &Server) -> Stream {

@@ -56,19 +56,27 @@ const BUSY: VarInt = VarInt::from_u32(3);
 #[derive(Clone, Debug, Default)]
 pub struct QuicBuilder {
     bind: Option<String>,
+    from: Option<String>,
 }
 
 impl QuicBuilder {
     /// Listens on this `host:port`; port 0 takes a free one. Without it the transport only dials.
     #[must_use]
     pub fn bind(self, place: &str) -> Self {
-        Self { bind: Some(place.into()) }
+        Self { bind: Some(place.into()), ..self }
+    }
+
+    /// Dials from this `host:port`, on a machine with several addresses; port 0 takes a free one. Without it the system
+    /// chooses.
+    #[must_use]
+    pub fn dial_from(self, place: &str) -> Self {
+        Self { from: Some(place.into()), ..self }
     }
 
     /// The transport itself: on the executor that the context lends, or else on one thread of its own.
     pub fn transport(self, context: Context) -> Result<QuicTransport, TransportError> {
         let drive = Drive::of(&context)?;
-        let dialler = Arc::new(Dialler::new(&context, drive.clone())?);
+        let dialler = Arc::new(Dialler::new(&context, self.from, drive.clone())?);
         Ok(QuicTransport { bind: self.bind, context, drive, dialler })
     }
 }
