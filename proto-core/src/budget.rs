@@ -294,7 +294,7 @@ mod tests {
         let mut bucket = Bucket::default();
         assert!(bucket.take(RATE, 10, 1_000));
         assert!(!bucket.take(RATE, 1, 1_000));
-        let taken = (0..).take_while(|_| bucket.take(RATE, 1, 1_000_000)).count();
+        let taken = (0..1_000_000).take_while(|_| bucket.take(RATE, 1, 1_000_000)).count();
         assert_eq!(taken, 10);
     }
 

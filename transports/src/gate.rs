@@ -5,6 +5,7 @@
 //! *neighbour's*, which may use what strangers cannot have, but gives way to the proven.
 
 mod books;
+#[cfg(all(feature = "http", any(feature = "smol", feature = "threads")))]
 mod room;
 
 use std::{
@@ -20,8 +21,8 @@ use std::{
 
 use books::Books;
 use pleach_core::{PublicKey, budget::Source};
+#[cfg(all(feature = "http", any(feature = "smol", feature = "threads")))]
 pub(crate) use room::Held;
-use room::Room;
 
 /// How many connections a door lets in.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +66,8 @@ pub(crate) struct Gate {
     limits: Limits,
     begun: Instant,
     state: Mutex<State>,
-    room: Room,
+    #[cfg(all(feature = "http", any(feature = "smol", feature = "threads")))]
+    room: room::Room,
 }
 
 impl fmt::Debug for Gate {
@@ -85,7 +87,13 @@ pub(crate) fn source_of(address: IpAddr) -> Source {
 impl Gate {
     pub(crate) fn new(limits: Limits) -> Arc<Self> {
         let state = State { next: 0, places: BTreeMap::new(), books: Books::new() };
-        Arc::new(Self { limits, begun: Instant::now(), state: Mutex::new(state), room: Room::default() })
+        Arc::new(Self {
+            limits,
+            begun: Instant::now(),
+            state: Mutex::new(state),
+            #[cfg(all(feature = "http", any(feature = "smol", feature = "threads")))]
+            room: room::Room::default(),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

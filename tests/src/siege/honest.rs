@@ -38,7 +38,9 @@ pub(super) fn play(core: &str, pushes: &str, entries: &str, node: &str, trees: &
             }
         }
         tell(&pushed.to_string());
-        failures.iter().for_each(|failure| tell(failure));
+        for failure in &failures {
+            tell(failure);
+        }
         Ok(())
     }))
 }

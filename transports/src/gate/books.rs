@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn what_was_proven_lately_is_remembered_for_a_day_and_for_so_many() {
         let mut table = BTreeMap::new();
-        for number in 0..MAX_PROVEN as u64 + 1 {
+        for number in 0..=MAX_PROVEN as u64 {
             remember(&mut table, number, number);
         }
         assert_eq!(table.len(), MAX_PROVEN);

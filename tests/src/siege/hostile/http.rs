@@ -48,7 +48,7 @@ async fn on(hostile: &Hostile, stream: &mut Async<TcpStream>) -> Outcome<()> {
             Ok(())
         }
         Kind::Slow => {
-            let begun = if hostile.number % 2 == 0 {
+            let begun = if hostile.number.is_multiple_of(2) {
                 format!("POST {PATH} HTTP/1.1\r\nhost: x\r\nslow: ")
             } else {
                 head(1 << 20, "")
@@ -61,9 +61,9 @@ async fn on(hostile: &Hostile, stream: &mut Async<TcpStream>) -> Outcome<()> {
         }
         Kind::Oversized => loop {
             let body = vec![0xff; 64 * 1024];
-            let length = if hostile.number % 2 == 0 { LARGE } else { 100 * LARGE };
+            let length = if hostile.number.is_multiple_of(2) { LARGE } else { 100 * LARGE };
             stream.write_all(head(length, "").as_bytes()).await?;
-            if hostile.number % 2 == 0 {
+            if hostile.number.is_multiple_of(2) {
                 // Lawful lengths in front of what is none.
                 for number in 0..LARGE / body.len() {
                     if number % 16 == 0 {
@@ -75,7 +75,7 @@ async fn on(hostile: &Hostile, stream: &mut Async<TcpStream>) -> Outcome<()> {
             answer(hostile, stream).await?;
         },
         kind => loop {
-            if kind == Kind::Requests && hostile.number % 2 == 0 {
+            if kind == Kind::Requests && hostile.number.is_multiple_of(2) {
                 stream.write_all(b"GET /api/v0/node HTTP/1.1\r\nhost: x\r\n\r\n").await?;
             } else {
                 let mut body = Vec::new();
@@ -85,7 +85,7 @@ async fn on(hostile: &Hostile, stream: &mut Async<TcpStream>) -> Outcome<()> {
                 }
                 body.extend([0; 4]);
                 let mut signed = format!("pleach-signature: {}\r\n", sign(hostile, &body)?);
-                if kind == Kind::BadSignatures && hostile.number % 2 == 0 {
+                if kind == Kind::BadSignatures && hostile.number.is_multiple_of(2) {
                     // Signed for another body.
                     signed = format!("pleach-signature: {}\r\n", sign(hostile, b"")?);
                 }
