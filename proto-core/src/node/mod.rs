@@ -16,7 +16,7 @@
 //! | `read` | questions to a snapshot, and [`perform`], which answers them |
 //! | `create`, `compose` | how a tree is made, how commits become entries |
 //! | `writes` | the writes of one tree: one in flight, the others in line |
-//! | `exchanges` | all exchanges; `initiator`, `responder`: one of either kind; `ended`: who is told |
+//! | `exchanges` | all exchanges; `accepting`: who is let in; `initiator`, `responder`: one of either kind; `ended`: who is told |
 //! | `budgets` | what a peer that is a stranger may use, and who gives way |
 //! | `talk`, `pipeline` | a session at work: its buffers, its snapshot, its frames |
 //! | `giving`, `difference` | answering a partial holder, and what it lacks |
