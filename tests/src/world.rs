@@ -32,6 +32,9 @@ use pleach_storage::Memory;
 /// When every world begins, in wall milliseconds.
 const BEGIN: u64 = 1_700_000_000_000;
 
+/// Milliseconds that pass before somebody asks who is no host.
+const BETWEEN_STRANGERS: u64 = 40;
+
 /// The store in which [`World::write`] writes.
 pub const STORE: &str = "main";
 
@@ -393,7 +396,11 @@ impl World {
         proven: impl Into<Option<PublicKey>>,
         request: impl IntoIterator<Item = Vec<u8>>,
     ) -> Option<Vec<Vec<u8>>> {
-        let number = self.knock(host, proven, Source::default(), request.into_iter().map(Some).chain([None]));
+        let proven = proven.into();
+        let source = proven.map_or(Source::default(), |key| Source::of(key.as_bytes()));
+        // Strangers who come one after the other find what budgets they have all together.
+        self.clock += BETWEEN_STRANGERS;
+        let number = self.knock(host, proven, source, request.into_iter().map(Some).chain([None]));
         let mut answer = Vec::new();
         loop {
             match self.wires.get_mut(&number)?.inbox[0].pop_front() {
