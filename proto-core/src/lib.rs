@@ -40,6 +40,8 @@ extern crate alloc;
 extern crate std;
 
 pub mod access;
+#[cfg(feature = "alloc")]
+pub mod budget;
 pub mod canonical;
 pub mod document;
 mod entropy;

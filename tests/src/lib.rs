@@ -4,6 +4,7 @@ pub mod board;
 pub mod history;
 pub mod link;
 pub mod rule;
+pub mod siege;
 pub mod spy;
 pub mod world;
 

@@ -17,6 +17,7 @@ use std::{
 
 use pleach_core::{
     Entropy, Id, Now, Position, PublicKey, SecretKey,
+    budget::Source,
     document::{Doc, DocStore, Draft, Scope, StoreType, content_hash},
     entry::{Permission, Value, Who},
     node::{
@@ -30,6 +31,9 @@ use pleach_storage::Memory;
 
 /// When every world begins, in wall milliseconds.
 const BEGIN: u64 = 1_700_000_000_000;
+
+/// Milliseconds that pass before somebody asks who is no host.
+const BETWEEN_STRANGERS: u64 = 40;
 
 /// The store in which [`World::write`] writes.
 pub const STORE: &str = "main";
@@ -332,6 +336,7 @@ impl World {
     fn op(&mut self, index: usize, id: ExchangeId, op: Op) {
         match op {
             Op::Open(address) => self.open(index, id, &address),
+            Op::Vouch => {}
             Op::Close => {
                 if let Some(end) = self.hosts[index].ends.remove(&id) {
                     let other = 1 - end.side;
@@ -374,7 +379,12 @@ impl World {
         if !self.hosts[target].mute {
             self.due.push((
                 target,
-                Event::Accepted { exchange: accepted, proven: Some(mine), arrival: self.arrival },
+                Event::Accepted {
+                    exchange: accepted,
+                    proven: Some(mine),
+                    source: Source::of(mine.as_bytes()),
+                    arrival: self.arrival,
+                },
             ));
         }
     }
@@ -386,18 +396,11 @@ impl World {
         proven: impl Into<Option<PublicKey>>,
         request: impl IntoIterator<Item = Vec<u8>>,
     ) -> Option<Vec<Vec<u8>>> {
-        self.next_wire += 1;
-        let number = self.next_wire;
-        let asked = &mut self.hosts[host.0];
-        asked.accepted += 1;
-        let accepted = ExchangeId::accepted(asked.accepted);
-        asked.ends.insert(accepted, End { wire: number, side: 1, ops: VecDeque::new() });
-        let inbox = [VecDeque::new(), request.into_iter().map(Part::Frame).chain([Part::End]).collect()];
-        self.wires.insert(number, Wire { ends: vec![(host.0, accepted)], inbox, broken: false });
-        self.due.push((
-            host.0,
-            Event::Accepted { exchange: accepted, proven: proven.into(), arrival: self.arrival },
-        ));
+        let proven = proven.into();
+        let source = proven.map_or(Source::default(), |key| Source::of(key.as_bytes()));
+        // Strangers who come one after the other find what budgets they have all together.
+        self.clock += BETWEEN_STRANGERS;
+        let number = self.knock(host, proven, source, request.into_iter().map(Some).chain([None]));
         let mut answer = Vec::new();
         loop {
             match self.wires.get_mut(&number)?.inbox[0].pop_front() {
@@ -410,6 +413,42 @@ impl World {
                 Some(Part::Closed) | None => return None,
             }
         }
+    }
+
+    /// Somebody who is no host opens an exchange, from a source, says this much of a message (nothing is its end), and
+    /// then waits. The wire's number.
+    pub fn knock(
+        &mut self,
+        host: HostId,
+        proven: impl Into<Option<PublicKey>>,
+        source: Source,
+        said: impl IntoIterator<Item = Option<Vec<u8>>>,
+    ) -> u64 {
+        self.next_wire += 1;
+        let number = self.next_wire;
+        let asked = &mut self.hosts[host.0];
+        asked.accepted += 1;
+        let accepted = ExchangeId::accepted(asked.accepted);
+        asked.ends.insert(accepted, End { wire: number, side: 1, ops: VecDeque::new() });
+        let said = said.into_iter().map(|frame| frame.map_or(Part::End, Part::Frame));
+        let inbox = [VecDeque::new(), said.collect()];
+        self.wires.insert(number, Wire { ends: vec![(host.0, accepted)], inbox, broken: false });
+        self.due.push((
+            host.0,
+            Event::Accepted { exchange: accepted, proven: proven.into(), source, arrival: self.arrival },
+        ));
+        number
+    }
+
+    /// What somebody who is no host was answered so far, and whether the host let go of the exchange.
+    pub fn heard(&mut self, wire: u64) -> (Vec<Vec<u8>>, bool) {
+        let Some(wire) = self.wires.get(&wire) else { return (Vec::new(), true) };
+        let frames = wire.inbox[0].iter().filter_map(|part| match part {
+            Part::Frame(frame) => Some(frame.clone()),
+            Part::End | Part::Closed => None,
+        });
+        let closed = wire.inbox[0].iter().any(|part| matches!(part, Part::Closed));
+        (frames.collect(), closed || wire.broken)
     }
 
     /// Carries out what both sides of a wire have in line, as far as it goes.

@@ -158,7 +158,9 @@ impl Served {
                     Poll::Ready(_) => Poll::Ready(None),
                     Poll::Pending => listener.poll_accept(task).map(Some),
                 }));
-                let Some(Ok(exchange)) = next else { return };
+                let Some(Ok(mut exchange)) = next else { return };
+                // A node does so once it has seen who may read what; here everybody may have everything.
+                exchange.vouch();
                 let serve = Arc::clone(&serve);
                 // What a server meets in an exchange, the test sees from the other end.
                 thread::spawn(move || drop(serve(Driven(exchange))));

@@ -1,6 +1,8 @@
 //! How frames follow one another in a stream of bytes: each after its length, four bytes with the low one first; a
 //! length of zero ends the message.
 
+use pleach_core::limits::MAX_FRAME;
+
 use crate::{TransportError, budget::Budget};
 
 /// Bytes of a length.
@@ -23,8 +25,10 @@ pub(crate) enum Part {
 
 /// Finds frames in bytes that come in pieces of any size. Room is reserved for what has come, not for what a length
 /// announces.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Decoder {
+    /// Bytes in a frame at most.
+    most: usize,
     prefix: [u8; PREFIX],
     /// Bytes of the prefix that are there.
     have: usize,
@@ -32,7 +36,24 @@ pub(crate) struct Decoder {
     budget: Budget,
 }
 
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::with_frames_up_to(MAX_FRAME)
+    }
+}
+
 impl Decoder {
+    /// A decoder that refuses longer frames.
+    pub(crate) fn with_frames_up_to(most: usize) -> Self {
+        Self { most, prefix: [0; PREFIX], have: 0, frame: Vec::new(), budget: Budget::default() }
+    }
+
+    /// Takes frames of any lawful length from here on.
+    #[cfg(feature = "quic")]
+    pub(crate) const fn trust(&mut self) {
+        self.most = MAX_FRAME;
+    }
+
     /// Takes bytes off the front until a part is complete; nothing, if it takes all of them.
     pub(crate) fn feed(&mut self, bytes: &mut &[u8]) -> Result<Option<Part>, TransportError> {
         while self.have < PREFIX {
@@ -46,7 +67,7 @@ impl Decoder {
         }
         let length = self.length();
         if length == 0 {
-            *self = Self::default();
+            *self = Self::with_frames_up_to(self.most);
             return Ok(Some(Part::End));
         }
         let (now, rest) = bytes.split_at(bytes.len().min(length - self.frame.len()));
@@ -77,6 +98,9 @@ impl Decoder {
     fn announced(&mut self) -> Result<(), TransportError> {
         match self.length() {
             0 => Ok(()),
+            length if length > self.most => {
+                Err(TransportError::TooLarge { what: "a frame", limit: self.most, found: length })
+            }
             length => self.budget.charge(length),
         }
     }
@@ -84,7 +108,7 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
-    use pleach_core::limits::{MAX_FRAME, MAX_MESSAGE};
+    use pleach_core::limits::MAX_MESSAGE;
 
     use super::*;
 

@@ -23,6 +23,8 @@ mod context;
 mod error;
 #[cfg(any(all(feature = "http", any(feature = "smol", feature = "threads")), feature = "quic"))]
 mod framing;
+#[cfg(any(all(feature = "http", any(feature = "smol", feature = "threads")), feature = "quic"))]
+mod gate;
 pub mod host;
 #[cfg(all(feature = "http", any(feature = "smol", feature = "threads")))]
 pub mod http;

@@ -7,7 +7,7 @@ use std::{
     task::{Context as Task, Poll, ready},
 };
 
-use pleach_core::PublicKey;
+use pleach_core::{PublicKey, budget::Source};
 
 use crate::{
     Address, Builder, Built, Context, Exchange, Listener, Received, Transport, TransportError,
@@ -334,6 +334,11 @@ impl MemoryExchange {
 impl Exchange for MemoryExchange {
     fn peer(&self) -> Option<PublicKey> {
         self.peer
+    }
+
+    fn source(&self) -> Source {
+        // Within one process a key is as good as an address.
+        self.peer.map_or(Source::default(), |peer| Source::of(peer.as_bytes()))
     }
 
     fn poll_open(&mut self, _task: &mut Task<'_>) -> Poll<Result<(), TransportError>> {

@@ -28,6 +28,8 @@ pub enum Op {
     Finish,
     /// Waits for one part of the peer's message.
     Receive,
+    /// Tells the transport that the peer is no stranger. Has no outcome.
+    Vouch,
     /// Lets go of the exchange at once, whatever is under way. Has no outcome.
     Close,
 }
@@ -39,6 +41,7 @@ impl fmt::Debug for Op {
             Self::Send(frame) => write!(f, "Send({} bytes)", frame.len()),
             Self::Finish => f.write_str("Finish"),
             Self::Receive => f.write_str("Receive"),
+            Self::Vouch => f.write_str("Vouch"),
             Self::Close => f.write_str("Close"),
         }
     }
@@ -93,6 +96,12 @@ pub async fn pump(exchange: Option<Box<dyn Exchange>>, ops: Receiver<Op>, mut re
         };
         if matches!(op, Op::Close) {
             return;
+        }
+        if matches!(op, Op::Vouch) {
+            if let Some(exchange) = &mut end.exchange {
+                exchange.vouch();
+            }
+            continue;
         }
         let Some(outcome) = unless_closed(end.carry_out(op), &ops, &mut waiting).await else {
             return;
@@ -155,7 +164,7 @@ impl End {
                 }
                 (Err(error), None) => Err(error),
             },
-            Op::Close => Err(TransportError::Misuse("a close is not carried out")),
+            Op::Vouch | Op::Close => Err(TransportError::Misuse("this operation has no outcome")),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::task::{Context as Task, Poll};
 
-use pleach_core::{PublicKey, node::Arrival};
+use pleach_core::{PublicKey, budget::Source, node::Arrival};
 
 use crate::{Address, Context, TransportError};
 
@@ -75,6 +75,17 @@ pub trait Exchange: Send {
     fn nonce(&self) -> Option<[u8; 16]> {
         None
     }
+
+    /// Where an accepted exchange comes from: what the transport can tell of the other machine before it proves
+    /// anything, in a form that says no more. Strangers are charged by it.
+    fn source(&self) -> Source {
+        Source::default()
+    }
+
+    /// The node knows the peer of this accepted exchange: it may have what is kept from strangers. Until then a transport
+    /// may take frames of up to [`STRANGER_FRAME`](pleach_core::node::STRANGER_FRAME) bytes alone, hold less, and let go
+    /// of the exchange for somebody else.
+    fn vouch(&mut self) {}
 
     /// How requests are handed over.
     fn arrival(&self) -> Arrival {

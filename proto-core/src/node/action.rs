@@ -4,6 +4,7 @@ use alloc::{sync::Arc, vec::Vec};
 
 use crate::{
     PublicKey,
+    budget::Source,
     entry::{Entry, EntryError, VerifiedEntry},
     node::{Command, CommandId, NodeError, Notification, Read, ReadReply, Reply},
     storage::{StorageError, Write, Written},
@@ -87,6 +88,9 @@ pub enum Op {
     /// Wait for a frame of the other side's message. Answered by [`ExchangeEvent::Received`] or
     /// [`ExchangeEvent::End`], on an accepted exchange between messages also by [`ExchangeEvent::Closed`].
     Receive,
+    /// The peer of this accepted exchange may read by a grant of its own: the transport lets it have its share, which
+    /// strangers do not get. Not answered.
+    Vouch,
     /// Let go of the exchange, whatever is under way. Not answered, and nothing comes after it.
     Close,
 }
@@ -112,6 +116,8 @@ pub enum Event {
         exchange: ExchangeId,
         /// The peer's node key, proven by the transport.
         proven: Option<PublicKey>,
+        /// Where it comes from.
+        source: Source,
         /// How its requests arrive.
         arrival: Arrival,
     },

@@ -116,8 +116,8 @@ impl Node {
         self.now = now;
         match event {
             Event::Command(id, command) => self.handle_command(id, command),
-            Event::Accepted { exchange, proven, arrival } => {
-                self.exchanges.accept(exchange, (proven, arrival), now, &mut self.out);
+            Event::Accepted { exchange, proven, source, arrival } => {
+                self.exchanges.accept(exchange, (proven, source, arrival), now, &mut self.out);
             }
             Event::Exchange(id, event) => self.exchanges.event(id, event, now, &mut self.out),
             Event::Read(number, reply) => self.handle_read(number, reply),
@@ -134,6 +134,7 @@ impl Node {
 
     /// Carries what one part has produced to the others, until nothing is left.
     fn settle(&mut self) {
+        self.exchanges.resume(self.now, &mut self.out);
         while let Some((exchange, tree, entries)) = self.exchanges.take_ingest() {
             self.push(tree, Job::Ingest(exchange, entries));
         }

@@ -1,5 +1,7 @@
 //! The exchanges under way: those that this node opened, and those that peers did.
 
+mod accepting;
+
 use alloc::{
     boxed::Box,
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -9,9 +11,11 @@ use alloc::{
 
 use crate::{
     Id, Now, Position, PublicKey,
+    budget::Source,
     entry::{Entry, EntryError, VerifiedEntry},
     node::{
-        Arrival, ExchangeEvent, ExchangeId, NodeError, Op, ReadReply,
+        ExchangeEvent, ExchangeId, NodeError, Op, ReadReply,
+        budgets::{Budgets, MAX_HELD, MAX_HELD_BY_STRANGERS, Standing},
         deciding::Asking,
         ended::Ended,
         initiator::{Initiator, Purpose},
@@ -24,10 +28,6 @@ use crate::{
 
 mod holds;
 mod live;
-
-/// Exchanges that peers may have open with this node at once, idle ones included: each costs two buffers of 64 KiB
-/// and, while entries arrive, a batch of them.
-pub(super) const MAX_ACCEPTED: usize = 256;
 
 /// Exchanges that this node has open at once.
 const MAX_OPENED: usize = 64;
@@ -55,11 +55,21 @@ pub(super) struct Exchanges {
     ended: VecDeque<(ExchangeId, Ended)>,
     /// Keys that are neither dialled nor served.
     blocked: BTreeSet<PublicKey>,
+    budgets: Budgets,
+    /// Bytes between arrival and disk, over all of them.
+    held: usize,
+    /// Those of strangers among them.
+    held_by_strangers: usize,
 }
 
 #[derive(Clone, Debug)]
 struct Exchange {
     role: Role,
+    source: Source,
+    /// What the peer is; those whom this node dialled are no strangers.
+    standing: Standing,
+    /// Its part of [`Exchanges::held`].
+    held: usize,
     /// Operations of the transport under way: only then the peer is waited for.
     operations: usize,
     /// Bytes sent since the peer was heard of last.
@@ -86,8 +96,17 @@ pub(super) enum Next {
 }
 
 impl Exchanges {
-    pub(super) const fn new(own: PublicKey) -> Self {
-        Self { own, all: BTreeMap::new(), opened: 0, ended: VecDeque::new(), blocked: BTreeSet::new() }
+    pub(super) fn new(own: PublicKey) -> Self {
+        Self {
+            own,
+            all: BTreeMap::new(),
+            opened: 0,
+            ended: VecDeque::new(),
+            blocked: BTreeSet::new(),
+            budgets: Budgets::new(),
+            held: 0,
+            held_by_strangers: 0,
+        }
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = ExchangeId> {
@@ -113,24 +132,6 @@ impl Exchanges {
             Role::Initiator(initiator) => initiator.tree(),
             Role::Responder(responder) => responder.tree(),
         }
-    }
-
-    /// A peer opened an exchange.
-    pub(super) fn accept(
-        &mut self,
-        id: ExchangeId,
-        (proven, arrival): (Option<PublicKey>, Arrival),
-        now: Now,
-        out: &mut Outbox,
-    ) {
-        let accepted = self.all.values().filter(|e| matches!(e.role, Role::Responder(_))).count();
-        if accepted >= MAX_ACCEPTED || proven == Some(self.own) || self.all.contains_key(&id) {
-            out.exchange(id, Op::Close);
-            return;
-        }
-        let blocked = proven.is_some_and(|key| self.blocked.contains(&key));
-        let responder = Responder::new(id, (proven, arrival), blocked, self.own, out);
-        self.insert(id, Role::Responder(responder), now, out);
     }
 
     /// Opens an exchange. `began` is when what it is for began, in monotonic milliseconds.
@@ -162,27 +163,37 @@ impl Exchanges {
     }
 
     fn insert(&mut self, id: ExchangeId, role: Role, now: Now, out: &mut Outbox) {
-        let mut exchange = Exchange { role, operations: 0, on_the_way: 0, heard: now.monotonic };
-        exchange.count(out.take_asked(id));
+        let mut exchange = Exchange {
+            role,
+            source: Source::default(),
+            standing: Standing::Proven,
+            held: 0,
+            operations: 0,
+            on_the_way: 0,
+            heard: now.monotonic,
+        };
+        exchange.count(&out.take_asked(id));
         self.all.insert(id, exchange);
     }
 
     /// The transport answers.
     pub(super) fn event(&mut self, id: ExchangeId, event: ExchangeEvent, now: Now, out: &mut Outbox) {
+        let put_off = self.charge(id, &event, now);
         let blocked = core::mem::take(&mut self.blocked);
         self.with(id, now, out, |exchange, out| {
             exchange.operations = exchange.operations.saturating_sub(1);
             if matches!(event, ExchangeEvent::Received(_) | ExchangeEvent::End) {
                 exchange.on_the_way = 0;
             }
-            match (&mut exchange.role, &event) {
-                (Role::Initiator(initiator), ExchangeEvent::Opened { peer: Some(peer) })
-                    if blocked.contains(peer) =>
-                {
-                    initiator.fail(NodeError::Blocked(*peer))
-                }
-                (Role::Initiator(initiator), _) => initiator.event(event, out),
-                (Role::Responder(responder), _) => responder.event(event, out),
+            match (&mut exchange.role, put_off) {
+                (Role::Initiator(initiator), _) => match &event {
+                    ExchangeEvent::Opened { peer: Some(peer) } if blocked.contains(peer) => {
+                        initiator.fail(NodeError::Blocked(*peer))
+                    }
+                    _ => initiator.event(event, out),
+                },
+                (Role::Responder(responder), None) => responder.event(event, out),
+                (Role::Responder(responder), Some(delay)) => responder.put_off(delay, out),
             }
         });
         self.blocked = blocked;
@@ -200,6 +211,7 @@ impl Exchanges {
             Role::Initiator(initiator) => initiator.read(reply, out),
             Role::Responder(responder) => responder.read(reply, out),
         });
+        self.judge(id, now);
         self.bound_holds(id, now, out);
     }
 
@@ -212,6 +224,11 @@ impl Exchanges {
         now: Now,
         out: &mut Outbox,
     ) {
+        if let (Err(_), Some(exchange)) = (&result, self.all.get(&id))
+            && let Role::Responder(responder) = &exchange.role
+        {
+            self.budgets.disgrace(responder.proven().as_ref(), exchange.source, now.monotonic);
+        }
         self.with(id, now, out, |exchange, out| match &mut exchange.role {
             Role::Initiator(initiator) => initiator.verified(frame, result),
             Role::Responder(responder) => responder.verified(frame, result, out),
@@ -243,8 +260,21 @@ impl Exchanges {
     ) {
         let Some(exchange) = self.all.get_mut(&id) else { return };
         exchange.heard = now.monotonic;
+        let is_stranger = exchange.standing == Standing::Stranger;
+        out.has_room =
+            self.held < MAX_HELD && !(is_stranger && self.held_by_strangers >= MAX_HELD_BY_STRANGERS);
         let next = step(exchange, out);
-        exchange.count(out.take_asked(id));
+        let asked = out.take_asked(id);
+        exchange.count(&asked);
+        if is_stranger && asked.checks > 0 {
+            self.budgets.check(exchange.source, asked.checks, now.monotonic);
+        }
+        let before = core::mem::replace(&mut exchange.held, exchange.role.held());
+        self.held = self.held.saturating_sub(before).saturating_add(exchange.held);
+        if is_stranger {
+            self.held_by_strangers =
+                self.held_by_strangers.saturating_sub(before).saturating_add(exchange.held);
+        }
         match next {
             Next::On => {}
             Next::Close => self.close(id, out),
@@ -258,6 +288,10 @@ impl Exchanges {
     /// Lets go of an exchange, whatever is under way.
     pub(super) fn close(&mut self, id: ExchangeId, out: &mut Outbox) {
         let Some(mut exchange) = self.all.remove(&id) else { return };
+        self.held = self.held.saturating_sub(exchange.held);
+        if exchange.standing == Standing::Stranger {
+            self.held_by_strangers = self.held_by_strangers.saturating_sub(exchange.held);
+        }
         match &mut exchange.role {
             Role::Initiator(initiator) => initiator.release(out),
             Role::Responder(responder) => responder.release(out),
@@ -344,8 +378,24 @@ impl Exchanges {
     }
 }
 
+impl Role {
+    fn held(&self) -> usize {
+        match self {
+            Self::Initiator(initiator) => initiator.held(),
+            Self::Responder(responder) => responder.held(),
+        }
+    }
+
+    fn waits_for_room(&self) -> bool {
+        match self {
+            Self::Initiator(initiator) => initiator.waits_for_room(),
+            Self::Responder(responder) => responder.waits_for_room(),
+        }
+    }
+}
+
 impl Exchange {
-    fn count(&mut self, asked: Asked) {
+    const fn count(&mut self, asked: &Asked) {
         self.operations = self.operations.saturating_add(asked.operations);
         self.on_the_way = self.on_the_way.saturating_add(asked.bytes);
     }
@@ -357,10 +407,7 @@ impl Exchange {
 
     fn deadline(&self) -> Option<u64> {
         let patience = match &self.role {
-            Role::Responder(responder) if responder.rests() => REST,
-            Role::Responder(responder) if responder.holds().is_some() => {
-                u64::from(responder.holds().unwrap_or_default())
-            }
+            Role::Responder(responder) if responder.rests() => responder.holds().map_or(REST, u64::from),
             _ if self.operations > 0 => self.patience(),
             _ => return None,
         };

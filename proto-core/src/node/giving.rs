@@ -116,8 +116,19 @@ impl Giving {
         Ok(Next::On)
     }
 
-    fn receive(&mut self, out: &mut Outbox) {
-        if self.wants_frame && self.pipeline.has_room() {
+    /// Whether it would take a frame if there were room over all exchanges.
+    pub(super) fn waits_for_room(&self) -> bool {
+        self.wants_frame && self.pipeline.has_room()
+    }
+
+    /// Bytes between arrival and disk.
+    pub(super) const fn held(&self) -> usize {
+        self.pipeline.bytes()
+    }
+
+    /// Asks for the next frame if there is room.
+    pub(super) fn receive(&mut self, out: &mut Outbox) {
+        if self.wants_frame && self.pipeline.may_take(out.has_room) {
             self.wants_frame = false;
             out.exchange(self.id, Op::Receive);
         }

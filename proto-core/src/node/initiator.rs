@@ -187,6 +187,23 @@ impl Initiator {
         }
     }
 
+    /// Bytes between arrival and disk.
+    pub(super) fn held(&self) -> usize {
+        if let Phase::Talking(talk) = &self.phase { talk.held() } else { 0 }
+    }
+
+    /// Whether it would take a frame if there were room over all exchanges.
+    pub(super) fn waits_for_room(&self) -> bool {
+        matches!(&self.phase, Phase::Talking(talk) if talk.waits_for_room())
+    }
+
+    /// There is room for another frame.
+    pub(super) fn resume(&mut self, out: &mut Outbox) -> Next {
+        let Phase::Talking(talk) = &mut self.phase else { return Next::On };
+        let result = talk.drive(out);
+        self.conclude(result, out)
+    }
+
     pub(super) fn fail(&self, error: NodeError) -> Next {
         Next::End(Box::new(Ended::failed(self.purpose.clone(), error)))
     }

@@ -16,7 +16,8 @@
 //! | `read` | questions to a snapshot, and [`perform`], which answers them |
 //! | `create`, `compose` | how a tree is made, how commits become entries |
 //! | `writes`, `outcome` | the writes of one tree: one in flight, the others in line; what came of them |
-//! | `exchanges` | all exchanges; `initiator`, `responder`: one of either kind; `ended`: who is told |
+//! | `exchanges` | all exchanges; `accepting`: who is let in; `initiator`, `responder`: one of either kind; `ended`: who is told |
+//! | `budgets` | what a peer that is a stranger may use, and who gives way |
 //! | `talk`, `pipeline` | a session at work: its buffers, its snapshot, its frames |
 //! | `giving`, `difference` | answering a partial holder, and what it lacks |
 //! | `requests` | access requests, as the metadata keeps them; `deciding`: their way through |
@@ -28,6 +29,7 @@
 //! | `repairs` | when a damaged tree is made whole again |
 
 mod action;
+mod budgets;
 mod command;
 mod compose;
 mod create;
@@ -61,6 +63,11 @@ mod waits;
 mod writes;
 
 pub use action::{Action, Arrival, Event, ExchangeEvent, ExchangeId, Number, Op, SnapshotId};
+pub use budgets::{
+    CHECKS, CHECKS_A_SECOND, FRAME_OVERHEAD, MAX_ACCEPTED, MAX_HELD, MAX_HELD_BY_STRANGERS, MAX_OF_KEY,
+    MAX_OF_SOURCE, MAX_PROVEN, MAX_SOURCES, MAX_STRANGERS, PROVEN_FOR, REQUESTS, REQUESTS_A_SECOND,
+    STRANGER_BYTES, STRANGER_BYTES_A_SECOND, STRANGER_FRAME, STRANGERS_AT_ONCE,
+};
 pub use command::{
     Command, CommandId, Commit, Damage, Notification, Origin, Petition, Progress, Reply, SyncReport,
     Tracking, TreeInfo,

@@ -37,6 +37,8 @@ pub(super) struct Asked {
     pub(super) operations: usize,
     /// Of frames to send.
     pub(super) bytes: u64,
+    /// Signatures to check.
+    pub(super) checks: u64,
 }
 
 /// Actions in order, and the numbers that tie them to their answers.
@@ -51,6 +53,8 @@ pub(super) struct Outbox {
     suspects: BTreeSet<(Id, bool)>,
     /// Keys that were let in.
     met: BTreeSet<PublicKey>,
+    /// Whether the exchange whose turn it is may have more frames between arrival and disk than one.
+    pub(super) has_room: bool,
 }
 
 impl Outbox {
@@ -70,6 +74,11 @@ impl Outbox {
             asked.bytes = asked.bytes.saturating_add(frame.len() as u64);
         }
         self.actions.push_back(Action::Exchange(id, op));
+    }
+
+    /// Tells an exchange's transport that its peer is no stranger.
+    pub(super) fn vouch(&mut self, id: ExchangeId) {
+        self.actions.push_back(Action::Exchange(id, Op::Vouch));
     }
 
     /// What was asked of an exchange's transport since the last call.
@@ -103,6 +112,8 @@ impl Outbox {
     }
 
     pub(super) fn verify(&mut self, exchange: ExchangeId, frame: u64, entries: Vec<Entry>) {
+        let asked = self.asked.entry(exchange).or_default();
+        asked.checks = asked.checks.saturating_add(entries.len() as u64);
         let number = self.number(Waiting::Verify(exchange, frame));
         self.actions.push_back(Action::Verify { number, entries });
     }

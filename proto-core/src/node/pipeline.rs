@@ -94,6 +94,16 @@ impl Pipeline {
         self.frames.len() < usize::from(MAX_FRAMES) && self.bytes < MAX_BYTES
     }
 
+    /// Whether another frame may come, where the exchange may have more than one only if there is `room` for it.
+    pub(super) fn may_take(&self, room: bool) -> bool {
+        self.has_room() && (room || self.frames.is_empty())
+    }
+
+    /// Bytes of all frames in it.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Takes a frame's entries apart and checks what their bytes alone can show. Returns the frame's number and
     /// what is to be verified.
     pub(super) fn take(&mut self, frame: Entries<'_>) -> Result<(u64, Vec<Entry>), EntryError> {

@@ -169,8 +169,17 @@ pub enum Admission {
     Unknown,
     /// It is held, and the peer may not read it.
     Denied,
-    /// It is held, and the peer may read it.
+    /// It is held, and everybody may read it, this peer too.
+    Public,
+    /// It is held, and the peer may read it by a grant that names its key: it may more than everybody.
     Granted,
+}
+
+impl Admission {
+    /// Whether the peer may read the tree.
+    pub const fn may_read(self) -> bool {
+        matches!(self, Self::Public | Self::Granted)
+    }
 }
 
 /// What a commit needs to know.
@@ -297,10 +306,12 @@ fn admit(
         Some(key) => snapshot.permission(tree, &Who::Key(*key))?,
         None => None,
     };
-    Ok(match (held, everyone.or(own)) {
-        (false, _) => Admission::Unknown,
-        (true, None) => Admission::Denied,
-        (true, Some(_)) => Admission::Granted,
+    Ok(match (held, everyone, own) {
+        (false, ..) => Admission::Unknown,
+        (true, None, None) => Admission::Denied,
+        // A key that everybody may be has no more than everybody has.
+        (true, Some(everyone), own) if own.is_none_or(|own| own == everyone) => Admission::Public,
+        (true, ..) => Admission::Granted,
     })
 }
 
@@ -397,7 +408,7 @@ fn trees(
         let last = page.len() < TREES_PAGE;
         for tree in page {
             after = Some(tree);
-            if admit(snapshot, &tree, proven)? != Admission::Granted {
+            if !admit(snapshot, &tree, proven)?.may_read() {
                 continue;
             }
             if lines.len() == TREES_PAGE {

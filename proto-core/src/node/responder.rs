@@ -9,6 +9,7 @@ use crate::{
     limits::{MAX_BATCH_BYTES, MAX_FRAME},
     node::{
         Arrival, BootstrapRequest, ExchangeEvent, ExchangeId, Op, Read, ReadReply,
+        budgets::STRANGER_FRAME,
         deciding::Asking,
         exchanges::Next,
         giving::{self, Giving},
@@ -39,6 +40,10 @@ const ASKED: usize = 16;
 #[expect(clippy::cast_possible_truncation, reason = "it lies far below 2^32")]
 const MAX_WHOLE: u32 = MAX_BATCH_BYTES as u32;
 
+/// Bytes in a frame of a stranger.
+#[expect(clippy::cast_possible_truncation, reason = "it lies far below 2^32")]
+const STRANGER_LIMIT: u32 = STRANGER_FRAME as u32;
+
 /// An exchange that a peer opened. Between requests it knows nothing but who the peer is.
 #[derive(Clone, Debug)]
 pub(super) struct Responder {
@@ -48,6 +53,8 @@ pub(super) struct Responder {
     /// The key is blocked: it is answered as if nothing were here.
     blocked: bool,
     own: PublicKey,
+    /// What the store said about the peer and a tree, until the node has drawn its conclusions.
+    told: Option<(Id, Admission)>,
     phase: Phase,
 }
 
@@ -103,7 +110,7 @@ impl Responder {
         out: &mut Outbox,
     ) -> Self {
         out.exchange(id, Op::Receive);
-        Self { id, proven, arrival, blocked, own, phase: Phase::Resting }
+        Self { id, proven, arrival, blocked, own, told: None, phase: Phase::Resting }
     }
 
     pub(super) const fn proven(&self) -> Option<PublicKey> {
@@ -121,7 +128,7 @@ impl Responder {
 
     /// Whether the peer owes nothing.
     pub(super) const fn rests(&self) -> bool {
-        matches!(self.phase, Phase::Resting)
+        matches!(self.phase, Phase::Resting | Phase::Holding { .. })
     }
 
     /// For how long the answer is kept back, in milliseconds, if it is.
@@ -143,6 +150,55 @@ impl Responder {
             }
             _ => {}
         }
+        Next::On
+    }
+
+    /// Whether a frame that comes now is looked at.
+    pub(super) const fn listens(&self) -> bool {
+        matches!(self.phase, Phase::Resting | Phase::Talking(_) | Phase::Giving(_))
+    }
+
+    /// What the store said about the peer and a tree, once.
+    pub(super) fn take_told(&mut self) -> Option<(Id, Admission)> {
+        self.told.take()
+    }
+
+    /// Bytes between arrival and disk.
+    pub(super) fn held(&self) -> usize {
+        match &self.phase {
+            Phase::Talking(talk) => talk.held(),
+            Phase::Giving(giving) => giving.held(),
+            _ => 0,
+        }
+    }
+
+    /// Whether it would take a frame if there were room over all exchanges.
+    pub(super) fn waits_for_room(&self) -> bool {
+        match &self.phase {
+            Phase::Talking(talk) => talk.waits_for_room(),
+            Phase::Giving(giving) => giving.waits_for_room(),
+            _ => false,
+        }
+    }
+
+    /// There is room for another frame.
+    pub(super) fn resume(&mut self, out: &mut Outbox) -> Next {
+        match &mut self.phase {
+            Phase::Talking(talk) => {
+                let result = talk.drive(out);
+                self.conclude(result, out)
+            }
+            Phase::Giving(giving) => {
+                giving.receive(out);
+                Next::On
+            }
+            _ => Next::On,
+        }
+    }
+
+    /// The peer has used what it may: it is told when to come again, and nothing is looked up.
+    pub(super) fn put_off(&mut self, delay: u64, out: &mut Outbox) -> Next {
+        self.refuse(&Refusal::Busy { delay: u32::try_from(delay).unwrap_or(u32::MAX) }, out);
         Next::On
     }
 
@@ -305,7 +361,8 @@ impl Responder {
         match (&mut self.phase, reply) {
             (Phase::Admitting { tree, frame, hold }, ReadReply::Admit { admission, same, .. }) => {
                 let (tree, frame, hold) = (*tree, core::mem::take(frame), *hold);
-                if admission == Admission::Granted && same && hold > 0 {
+                if matches!(admission, Admission::Granted | Admission::Public) && same && hold > 0 {
+                    self.told = Some((tree, admission));
                     self.phase = Phase::Holding { tree, frame, hold };
                     return Next::On;
                 }
@@ -332,7 +389,12 @@ impl Responder {
     }
 
     fn admitted(&mut self, admission: Admission, tree: Id, frame: Vec<u8>, out: &mut Outbox) -> Next {
-        if admission != Admission::Granted {
+        self.told = Some((tree, admission));
+        if admission == Admission::Granted && self.proven.is_some() {
+            // Before anything else is received.
+            out.vouch(self.id);
+        }
+        if !admission.may_read() {
             self.refuse(&Refusal::Unknown, out);
             return Next::On;
         }
@@ -353,6 +415,10 @@ impl Responder {
         config.pipeline = MAX_FRAMES;
         if self.arrival == Arrival::Whole {
             config.limits.message = MAX_WHOLE;
+        }
+        if admission == Admission::Public {
+            // What else it sends is looked at by the transport before the node can say that it may.
+            config.limits.frame = STRANGER_LIMIT;
         }
         let mut talk = Talk::responder(self.id, config);
         // The session asks for the frame that is here already.

@@ -167,7 +167,7 @@ impl Talk {
                 }
             }
         }
-        if self.wants_frame && self.pipeline.has_room() {
+        if self.wants_frame && self.pipeline.may_take(out.has_room) {
             self.wants_frame = false;
             match self.first.take() {
                 Some(frame) => return self.received(frame, out),
@@ -370,6 +370,16 @@ impl Talk {
             sent: self.counts.entries_sent,
             to_send: self.counts.entries_sent.max(expected.send),
         }
+    }
+
+    /// Whether it would take a frame if there were room over all exchanges.
+    pub(super) fn waits_for_room(&self) -> bool {
+        self.wants_frame && self.pipeline.has_room()
+    }
+
+    /// Bytes between arrival and disk.
+    pub(super) const fn held(&self) -> usize {
+        self.pipeline.bytes()
     }
 
     /// What makes the next exchange with this peer cheap, once both sides hold the same.

@@ -35,6 +35,7 @@ impl Node {
         let own = self.public_key();
         let auth = tracking.auth.take().map(|petition| petition.ask(tracking.tree, own)).transpose();
         let reply = auth.map(|auth| {
+            self.exchanges.expect(tracking.peer, tracking.tree, self.now);
             let (peer, addresses) = (tracking.peer, tracking.addresses.clone());
             if let Some(race) = self.relations.set(tracking, auth, self.now) {
                 let addresses = addresses.into_iter().map(|address| address.with_key(peer));

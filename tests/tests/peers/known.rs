@@ -14,11 +14,12 @@ fn who_comes_and_may_read_is_remembered_in_bounded_room() {
     let (mut world, alice, bob, tree) = pair(15);
     let public = world.create_with(alice, "public", vec![(Who::Everyone, Permission::Read)]);
     world.sync(bob, alice, tree).unwrap();
+    let then = world.wall(alice);
     let _ = world.ask(alice, stranger(9_999), hello(Id::of(b"none")));
     let known = states(&mut world, alice);
     let [met] = &known[..] else { panic!("only who was let in: {known:?}") };
     let seen = met.seen.unwrap();
-    assert_eq!((met.peer, seen.first, seen.last), (world.key(bob), world.wall(alice), world.wall(alice)));
+    assert_eq!((met.peer, seen.first, seen.last), (world.key(bob), then, then));
 
     set(&mut world, alice, bob, PeerStatus::Active);
     let hello = hello(public);

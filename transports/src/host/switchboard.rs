@@ -156,6 +156,7 @@ impl Switchboard {
             node::Op::Send(frame) => Op::Send(frame),
             node::Op::Finish => Op::Finish,
             node::Op::Receive => Op::Receive,
+            node::Op::Vouch => Op::Vouch,
             node::Op::Close => {
                 if let Some(ops) = self.lock().exchanges.remove(&id) {
                     let _ = ops.try_send(Op::Close);
@@ -234,9 +235,9 @@ impl Switchboard {
                 state.accepted = state.accepted.wrapping_add(1);
                 ExchangeId::accepted(state.accepted)
             };
-            let (proven, arrival) = (exchange.peer(), exchange.arrival());
+            let (proven, source, arrival) = (exchange.peer(), exchange.source(), exchange.arrival());
             self.run(id, Some(exchange), None);
-            (self.report)(Event::Accepted { exchange: id, proven, arrival });
+            (self.report)(Event::Accepted { exchange: id, proven, source, arrival });
         }
     }
 }

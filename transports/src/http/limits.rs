@@ -4,9 +4,23 @@ use std::time::Duration;
 
 use pleach_core::limits::{MAX_FRAME, MAX_MESSAGE};
 
-/// Connections that a server holds at once; further ones are closed at once. Each costs a buffer, and with threads a
-/// stack.
-pub(super) const MAX_CONNECTIONS: usize = 512;
+use crate::gate::Limits;
+
+/// Connections that a server on an executor holds at once. Each costs a buffer of 8 to 64 KiB and a task.
+#[cfg(feature = "smol")]
+pub(super) const CONNECTIONS: Limits = Limits { all: 512, strangers: 192, of_source: 64 };
+
+/// Connections that a server on threads holds at once. Each costs the same, and a thread with its stack.
+#[cfg(feature = "threads")]
+pub(super) const THREADED: Limits = Limits { all: 128, strangers: 64, of_source: 48 };
+
+/// Threads of such a server. Those of connections that had to go are ending.
+#[cfg(feature = "threads")]
+pub(super) const MAX_THREADS: usize = THREADED.all + 32;
+
+/// Connections that wait for a thread.
+#[cfg(feature = "threads")]
+pub(super) const MAX_WAITING: usize = 32;
 
 /// Requests that wait to be taken by the node.
 pub(super) const BACKLOG: usize = 64;
@@ -22,16 +36,13 @@ pub(super) const MAX_JSON_BODY: usize = MAX_MESSAGE;
 /// Bytes of a line in a response in JSON: the longest text of a frame, its commas and brackets.
 pub(super) const MAX_LINE: usize = 2 * MAX_FRAME + 64;
 
-/// Bytes of bodies over all connections of a server: what strangers make it hold while their requests arrive.
-pub(super) const MAX_ARRIVING: usize = 8 * MAX_BODY;
-
 /// Bytes in a connection's read buffer, and so in a request's head.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
 
 /// A request's head arrives within this time of its first byte.
 pub(super) const HEAD_TIME: Duration = Duration::from_secs(10);
 
-/// A body arrives within this time, and its bytes at [`MIN_RATE`].
+/// A body may come to nothing for this long; beyond that its bytes come at [`MIN_RATE`].
 pub(super) const BODY_GRACE: Duration = Duration::from_secs(10);
 
 /// Bytes a second below which a body counts as an attack or a dead line.

@@ -36,6 +36,7 @@ use service::Service;
 
 use crate::{
     Address, Builder, Built, Context, Exchange, Listener, Transport, TransportError,
+    gate::Limits,
     pipe::{Receiver, pipe},
 };
 
@@ -142,6 +143,15 @@ impl Runtime {
         }
     }
 
+    const fn connections(&self) -> Limits {
+        match self {
+            #[cfg(feature = "smol")]
+            Self::Smol(_) => limits::CONNECTIONS,
+            #[cfg(feature = "threads")]
+            Self::Threads => limits::THREADED,
+        }
+    }
+
     fn serve(
         &self,
         listener: TcpListener,
@@ -201,7 +211,7 @@ impl Transport for HttpTransport {
         let listener = TcpListener::bind(&places[..]).map_err(failed)?;
         let local = listener.local_addr().map_err(failed)?;
         let (queue, accepted) = pipe(limits::BACKLOG);
-        let service = Arc::new(Service::new(self.context.clone(), queue));
+        let service = Arc::new(Service::new(self.context.clone(), queue, self.runtime.connections()));
         let server = self.runtime.serve(listener, service).map_err(failed)?;
         let address = Address::http(&local.to_string()).with_key(self.context.key().public());
         Ok(Box::new(HttpListener { address, accepted, _server: server }))

@@ -2,18 +2,25 @@
 
 use std::{
     collections::VecDeque,
+    sync::Arc,
     task::{Context as Task, Poll, ready},
 };
 
 use hyper::body::Bytes;
 use pleach_core::{
     PublicKey,
+    budget::Source,
     node::Arrival,
     wire::{Nonce, RequestDigest, ResponseHead, Transcript},
 };
 
 use super::{form::Form, reply::Piece};
-use crate::{Context, Exchange, Received, TransportError, budget::Budget, pipe::Sender};
+use crate::{
+    Context, Exchange, Received, TransportError,
+    budget::Budget,
+    gate::{Answering, Held, Visitor},
+    pipe::Sender,
+};
 
 /// A request whose frames have all come and whose signature is checked.
 pub(super) struct Request {
@@ -23,6 +30,14 @@ pub(super) struct Request {
     /// In which to answer.
     pub(super) form: Form,
     pub(super) frames: VecDeque<Vec<u8>>,
+    /// The room that those take.
+    pub(super) held: Option<Held>,
+}
+
+/// Whose request it is.
+pub(super) struct Guest {
+    pub(super) visitor: Arc<Visitor>,
+    pub(super) _answering: Answering,
 }
 
 /// What comes next.
@@ -36,6 +51,7 @@ enum Phase {
 pub(super) struct HttpResponder {
     context: Context,
     request: Request,
+    guest: Guest,
     phase: Phase,
     transcript: Transcript,
     budget: Budget,
@@ -44,11 +60,12 @@ pub(super) struct HttpResponder {
 }
 
 impl HttpResponder {
-    pub(super) fn new(context: Context, request: Request, pieces: Sender<Piece>) -> Self {
+    pub(super) fn new(context: Context, request: Request, guest: Guest, pieces: Sender<Piece>) -> Self {
         let transcript = Transcript::new(request.digest);
         Self {
             context,
             request,
+            guest,
             phase: Phase::Request,
             transcript,
             budget: Budget::default(),
@@ -62,7 +79,8 @@ impl HttpResponder {
         if matches!(self.phase, Phase::Done) {
             return Err(TransportError::Misuse("a request has one response"));
         }
-        self.request.frames.clear();
+        self.request.frames = VecDeque::new();
+        self.request.held = None;
         self.phase = Phase::Answer;
         Ok(())
     }
@@ -90,6 +108,16 @@ fn cut() -> TransportError {
 impl Exchange for HttpResponder {
     fn peer(&self) -> Option<PublicKey> {
         self.request.peer
+    }
+
+    fn source(&self) -> Source {
+        self.guest.visitor.source()
+    }
+
+    fn vouch(&mut self) {
+        if let Some(key) = self.request.peer {
+            self.guest.visitor.vouch(key);
+        }
     }
 
     fn nonce(&self) -> Option<[u8; 16]> {

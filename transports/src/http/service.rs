@@ -3,17 +3,15 @@
 use std::{
     collections::VecDeque,
     convert::Infallible,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+    future::poll_fn,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
 use http_body_util::BodyExt;
 use hyper::{
     Method, Request, Response, StatusCode,
-    body::{Body, Incoming},
+    body::{Body, Bytes, Incoming},
     header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 use pleach_core::wire::{
@@ -32,6 +30,7 @@ use crate::{
     Context, Exchange, TransportError,
     budget::Budget,
     framing::{Decoder, Part},
+    gate::{Gate, Held, Limits, Visitor},
     pipe::{NotSent, Sender, pipe},
 };
 
@@ -39,8 +38,7 @@ use crate::{
 pub(super) struct Service {
     context: Context,
     queue: Sender<Box<dyn Exchange>>,
-    /// Bytes of bodies that are arriving, over all connections.
-    arriving: AtomicUsize,
+    gate: Arc<Gate>,
 }
 
 /// Why a request gets no response of its own.
@@ -53,27 +51,34 @@ fn refuse(status: StatusCode, text: impl Into<String>) -> Refusal {
     Refusal { status, text: text.into() }
 }
 
-/// Bytes counted as arriving until they are taken over by an exchange.
-struct Arriving<'a> {
-    all: &'a AtomicUsize,
-    own: usize,
+/// A body that arrives: piece by piece, at a rate that is not too low, within its limit, and as far as there is room.
+struct Arriving<P> {
+    body: Incoming,
+    pace: P,
+    held: Held,
+    limit: usize,
+    begun: Instant,
 }
 
-impl Arriving<'_> {
-    fn charge(&mut self, bytes: usize, limit: usize) -> Result<(), Refusal> {
-        self.own += bytes;
-        let all = self.all.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if self.own > limit {
-            let text = format!("a body has at most {limit} bytes");
-            return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, text));
+impl<P: Pace> Arriving<P> {
+    /// The next bytes; nothing at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        loop {
+            let due = limits::BODY_GRACE + Duration::from_secs(self.held.came() as u64 / limits::MIN_RATE);
+            let left = due.saturating_sub(self.begun.elapsed());
+            let Some(piece) = self.pace.within(left, self.body.frame()).await else {
+                return Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body is too slow: send faster or less"));
+            };
+            let Some(piece) = piece else { return Ok(None) };
+            let piece = piece.map_err(|error| refuse(StatusCode::BAD_REQUEST, error.to_string()))?;
+            let Ok(piece) = piece.into_data() else { continue };
+            let has_room = self.held.take(piece.len());
+            if self.held.came() > self.limit {
+                let text = format!("a body has at most {} bytes", self.limit);
+                return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, text));
+            }
+            return if has_room { Ok(Some(piece)) } else { Err(busy()) };
         }
-        if all > limits::MAX_ARRIVING { Err(busy()) } else { Ok(()) }
-    }
-}
-
-impl Drop for Arriving<'_> {
-    fn drop(&mut self) {
-        self.all.fetch_sub(self.own, Ordering::Relaxed);
     }
 }
 
@@ -88,20 +93,27 @@ struct Arrived {
 }
 
 impl Service {
-    pub(super) fn new(context: Context, queue: Sender<Box<dyn Exchange>>) -> Self {
-        Self { context, queue, arriving: AtomicUsize::new(0) }
+    pub(super) fn new(context: Context, queue: Sender<Box<dyn Exchange>>, limits: Limits) -> Self {
+        Self { context, queue, gate: Gate::new(limits) }
+    }
+
+    /// Where connections come in.
+    pub(super) const fn gate(&self) -> &Arc<Gate> {
+        &self.gate
     }
 
     /// Answers one request.
     pub(super) async fn answer<P: Pace>(
         self: Arc<Self>,
         pace: P,
+        visitor: Arc<Visitor>,
         request: Request<Incoming>,
     ) -> Result<Response<Reply>, Infallible> {
         let form = Form::accepted(request.headers()).or(Form::of(request.headers()));
         let result = match (request.method(), request.uri().path()) {
+            _ if !visitor.request() => Err(busy()),
             (&Method::GET, NODE_PATH) => self.node(&request),
-            (&Method::POST, SYNC_PATH) => self.sync(pace, request).await,
+            (&Method::POST, SYNC_PATH) => self.sync(pace, &visitor, request).await,
             (_, NODE_PATH | SYNC_PATH) => Err(refuse(
                 StatusCode::METHOD_NOT_ALLOWED,
                 format!("use GET {NODE_PATH} or POST {SYNC_PATH}"),
@@ -112,6 +124,11 @@ impl Service {
             }
         };
         Ok(result.unwrap_or_else(|refusal| {
+            let is_misbehaviour =
+                [StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE, StatusCode::FORBIDDEN];
+            if is_misbehaviour.contains(&refusal.status) {
+                visitor.misbehaved();
+            }
             let (kind, text) = match form {
                 Some(Form::Json) => {
                     (Form::Json.content_type(), line(&ErrorLine { error: refusal.text }, "\n"))
@@ -138,7 +155,12 @@ impl Service {
     }
 
     /// A message for the node.
-    async fn sync<P: Pace>(&self, pace: P, request: Request<Incoming>) -> Result<Response<Reply>, Refusal> {
+    async fn sync<P: Pace>(
+        &self,
+        pace: P,
+        visitor: &Arc<Visitor>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Reply>, Refusal> {
         let (parts, body) = request.into_parts();
         let Some(form) = Form::of(&parts.headers) else {
             let text = format!("expected a body with the content type {}", Form::NAMES);
@@ -155,16 +177,14 @@ impl Service {
             let text = format!("a body has at most {limit} bytes, got {announced}");
             return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, text));
         }
-        let time = limits::BODY_GRACE + Duration::from_secs(announced / limits::MIN_RATE);
-        let reading = async {
-            match form {
-                Form::Postcard => self.read(body).await,
-                Form::Json => self.read_json(body).await,
-            }
-        };
-        let arrived = pace.within(time, reading).await.unwrap_or_else(|| {
-            Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long: send faster or less"))
-        })?;
+        let mut held = visitor.room();
+        let announced = usize::try_from(announced).unwrap_or(limit);
+        poll_fn(|task| held.poll_reserve(task, announced)).await;
+        let mut arriving = Arriving { body, pace, held, limit, begun: Instant::now() };
+        let arrived = match form {
+            Form::Postcard => read(&mut arriving).await,
+            Form::Json => read_json(&mut arriving).await,
+        }?;
         let target = RequestTarget {
             audience: self.context.key().public(),
             method: "POST",
@@ -174,7 +194,10 @@ impl Service {
         let (peer, nonce, digest) = match &head {
             None => (None, None, target.digest(None, 0, &Nonce::default())),
             Some(head) => match head.check(&target, self.context.wall()) {
-                Ok(digest) => (Some(head.key), Some(head.nonce), digest),
+                Ok(digest) => {
+                    visitor.shows(&head.key);
+                    (Some(head.key), Some(head.nonce), digest)
+                }
                 Err(SignedError::Stale { stated, .. }) => {
                     return Ok(self.clock_refused(answered_in, stated, &head.nonce));
                 }
@@ -182,8 +205,16 @@ impl Service {
             },
         };
         let (pieces, stream) = pipe(limits::PIECES);
-        let request = responder::Request { peer, nonce, digest, form: answered_in, frames: arrived.frames };
-        let exchange = HttpResponder::new(self.context.clone(), request, pieces);
+        let request = responder::Request {
+            peer,
+            nonce,
+            digest,
+            form: answered_in,
+            frames: arrived.frames,
+            held: Some(arriving.held),
+        };
+        let guest = responder::Guest { visitor: Arc::clone(visitor), _answering: visitor.answering() };
+        let exchange = HttpResponder::new(self.context.clone(), request, guest, pieces);
         self.queue.try_send(Box::new(exchange)).map_err(|error| match error {
             NotSent::Full => busy(),
             NotSent::Closed => {
@@ -198,54 +229,45 @@ impl Service {
         let answer = NodeAnswer::sign(self.context.key(), stated, nonce);
         respond(StatusCode::UNAUTHORIZED, form.content_type(), Reply::whole(form.answer(&answer)))
     }
+}
 
-    /// Reads a body to its end, frame by frame.
-    async fn read(&self, mut body: Incoming) -> Result<Arrived, Refusal> {
-        let mut arriving = Arriving { all: &self.arriving, own: 0 };
-        let mut decoder = Decoder::default();
-        let mut hasher = blake3::Hasher::new();
-        let mut frames = VecDeque::new();
-        let mut over = false;
-        while let Some(piece) = body.frame().await {
-            let piece = piece.map_err(|error| refuse(StatusCode::BAD_REQUEST, error.to_string()))?;
-            let Ok(piece) = piece.into_data() else { continue };
-            arriving.charge(piece.len(), limits::MAX_BODY)?;
-            hasher.update(&piece);
-            let mut rest = &piece[..];
-            while let Some(part) = decoder.feed(&mut rest).map_err(|error| malformed(&error))? {
-                match part {
-                    _ if over => {
-                        return Err(refuse(StatusCode::BAD_REQUEST, "bytes after the end of the message"));
-                    }
-                    Part::Frame(frame) => frames.push_back(frame),
-                    Part::End => over = true,
+/// Reads a body to its end, frame by frame.
+async fn read<P: Pace>(arriving: &mut Arriving<P>) -> Result<Arrived, Refusal> {
+    let mut decoder = Decoder::default();
+    let mut hasher = blake3::Hasher::new();
+    let mut frames = VecDeque::new();
+    let mut over = false;
+    while let Some(piece) = arriving.next().await? {
+        hasher.update(&piece);
+        let mut rest = &piece[..];
+        while let Some(part) = decoder.feed(&mut rest).map_err(|error| malformed(&error))? {
+            match part {
+                _ if over => {
+                    return Err(refuse(StatusCode::BAD_REQUEST, "bytes after the end of the message"));
                 }
+                Part::Frame(frame) => frames.push_back(frame),
+                Part::End => over = true,
             }
         }
-        if !over || !decoder.is_between_messages() {
-            return Err(refuse(StatusCode::BAD_REQUEST, "the body does not end with the end of one message"));
-        }
-        Ok(Arrived { frames, hash: *hasher.finalize().as_bytes() })
     }
+    if !over || !decoder.is_between_messages() {
+        return Err(refuse(StatusCode::BAD_REQUEST, "the body does not end with the end of one message"));
+    }
+    Ok(Arrived { frames, hash: *hasher.finalize().as_bytes() })
+}
 
-    /// Reads a body of JSON to its end, and turns it into frames.
-    async fn read_json(&self, mut body: Incoming) -> Result<Arrived, Refusal> {
-        let mut arriving = Arriving { all: &self.arriving, own: 0 };
-        let mut text = Vec::new();
-        while let Some(piece) = body.frame().await {
-            let piece = piece.map_err(|error| refuse(StatusCode::BAD_REQUEST, error.to_string()))?;
-            let Ok(piece) = piece.into_data() else { continue };
-            arriving.charge(piece.len(), limits::MAX_JSON_BODY)?;
-            text.extend_from_slice(&piece);
-        }
-        let frames =
-            json::message(&text).map_err(|error| refuse(StatusCode::BAD_REQUEST, error.to_string()))?;
-        let mut budget = Budget::default();
-        for frame in &frames {
-            budget.charge(frame.len()).map_err(|error| malformed(&error))?;
-        }
-        Ok(Arrived { frames: frames.into(), hash: body_hash(&text) })
+/// Reads a body of JSON to its end, and turns it into frames.
+async fn read_json<P: Pace>(arriving: &mut Arriving<P>) -> Result<Arrived, Refusal> {
+    let mut text = Vec::new();
+    while let Some(piece) = arriving.next().await? {
+        text.extend_from_slice(&piece);
     }
+    let frames = json::message(&text).map_err(|error| refuse(StatusCode::BAD_REQUEST, error.to_string()))?;
+    let mut budget = Budget::default();
+    for frame in &frames {
+        budget.charge(frame.len()).map_err(|error| malformed(&error))?;
+    }
+    Ok(Arrived { frames: frames.into(), hash: body_hash(&text) })
 }
 
 fn malformed(error: &TransportError) -> Refusal {

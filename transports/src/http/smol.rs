@@ -5,10 +5,8 @@ use std::{
     future::poll_fn,
     io,
     net::{TcpListener, TcpStream},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
+    task::Poll,
     time::Duration,
 };
 
@@ -36,6 +34,7 @@ use super::{
 };
 use crate::{
     Executor, TransportError,
+    gate::{Visitor, source_of},
     pipe::{NotSent, Receiver, Sender, pipe},
     place,
     race::race,
@@ -65,35 +64,60 @@ pub(super) struct Server {
 pub(super) fn serve(executor: &Executor, listener: TcpListener, service: Arc<Service>) -> io::Result<Server> {
     let listener = Async::new(listener)?;
     let (open, closing) = async_channel::bounded(1);
-    let count = Arc::new(AtomicUsize::new(0));
     let spawner = Arc::downgrade(executor);
     let accepting = executor.spawn(async move {
         loop {
-            let Ok((stream, _)) = listener.accept().await else {
-                // Too many open files, most likely: connections that end make room.
-                Timer::after(Duration::from_millis(100)).await;
-                continue;
+            // Whoever is not let in costs no more than this.
+            let (stream, from) = match listener.get_ref().accept() {
+                Ok(accepted) => accepted,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if listener.readable().await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                Err(_) => {
+                    // Too many open files, most likely: connections that end make room.
+                    Timer::after(Duration::from_millis(100)).await;
+                    continue;
+                }
             };
             let Some(executor) = spawner.upgrade() else { return };
-            let slot = Slot(Arc::clone(&count));
-            if slot.0.fetch_add(1, Ordering::Relaxed) < limits::MAX_CONNECTIONS {
-                executor.spawn(connection(stream, Arc::clone(&service), closing.clone(), slot)).detach();
+            let (staying, leaving) = async_channel::bounded::<()>(1);
+            if let Some(visitor) = service.gate().enter(source_of(from.ip()), Box::new(move || drop(staying)))
+                && let Ok(stream) = Async::new(stream)
+            {
+                let endings = (closing.clone(), leaving);
+                executor.spawn(connection(stream, Arc::clone(&service), visitor, endings)).detach();
             }
+            drop(executor);
+            // Many in a row may not keep others waiting.
+            step_aside().await;
         }
     });
     Ok(Server { _accepting: accepting, _open: open })
 }
 
-/// A place among the connections.
-struct Slot(Arc<AtomicUsize>);
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+/// Lets other tasks have their turn.
+async fn step_aside() {
+    let mut again = false;
+    poll_fn(|task| {
+        if std::mem::replace(&mut again, true) {
+            return Poll::Ready(());
+        }
+        task.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
-async fn connection(stream: Async<TcpStream>, service: Arc<Service>, closing: Closing<()>, _slot: Slot) {
+async fn connection(
+    stream: Async<TcpStream>,
+    service: Arc<Service>,
+    visitor: Visitor,
+    (closing, leaving): (Closing<()>, Closing<()>),
+) {
+    let visitor = Arc::new(visitor);
     // Without it answers may wait for the peer's delayed acknowledgement: slower, not wrong.
     let _ = stream.get_ref().set_nodelay(true);
     let serve = http1::Builder::new()
@@ -102,8 +126,13 @@ async fn connection(stream: Async<TcpStream>, service: Arc<Service>, closing: Cl
         .max_buf_size(limits::MAX_HEAD)
         .serve_connection(
             FuturesIo::new(stream),
-            service_fn(move |request| Arc::clone(&service).answer(Timed, request)),
+            service_fn(move |request| Arc::clone(&service).answer(Timed, Arc::clone(&visitor), request)),
         );
+    let serve = race(serve, async {
+        // Nothing is ever sent: another connection that takes the place ends the wait.
+        let _ = leaving.recv().await;
+        Ok(())
+    });
     race(
         async {
             // A connection that fails has nobody left to be told.

@@ -4,7 +4,7 @@
 //! read hears no timer, deadlines are set on the socket itself.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     future::poll_fn,
     io::{self, Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
@@ -30,7 +30,9 @@ use super::{
     service::Service,
 };
 use crate::{
-    TransportError, park_on,
+    TransportError,
+    gate::{Visitor, source_of},
+    park_on,
     pipe::{NotSent, Receiver, Sender, pipe},
 };
 
@@ -85,7 +87,7 @@ impl Pace for SocketPace {
 
 /// A socket whose polls block.
 struct Blocking {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     pace: SocketPace,
     buffer: Box<[u8]>,
 }
@@ -103,7 +105,7 @@ impl hyper::rt::Read for Blocking {
         let wanted = this.buffer.len().min(room.remaining());
         let read = loop {
             this.stream.set_read_timeout(Some(this.pace.left()?))?;
-            match this.stream.read(&mut this.buffer[..wanted]) {
+            match (&*this.stream).read(&mut this.buffer[..wanted]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => break other?,
             }
@@ -117,12 +119,8 @@ impl hyper::rt::Read for Blocking {
 }
 
 impl hyper::rt::Write for Blocking {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        _task: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Poll::Ready(self.stream.write(bytes))
+    fn poll_write(self: Pin<&mut Self>, _task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready((&*self.stream).write(bytes))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -130,11 +128,11 @@ impl hyper::rt::Write for Blocking {
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         _task: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Poll::Ready(self.stream.write_vectored(pieces))
+        Poll::Ready((&*self.stream).write_vectored(pieces))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _task: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -146,16 +144,29 @@ impl hyper::rt::Write for Blocking {
     }
 }
 
-/// The open connections of a server, so that they can be ended from outside.
+/// The connections of a server: those that are open, so that they can be ended from outside, and those in line.
 #[derive(Default)]
 struct Connections {
-    open: Mutex<BTreeMap<u64, TcpStream>>,
+    all: Mutex<All>,
     ending: AtomicBool,
 }
 
+#[derive(Default)]
+struct All {
+    open: BTreeMap<u64, Arc<TcpStream>>,
+    threads: usize,
+    waiting: VecDeque<Connection>,
+}
+
+struct Connection {
+    number: u64,
+    stream: Arc<TcpStream>,
+    visitor: Visitor,
+}
+
 impl Connections {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, TcpStream>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, All> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -180,10 +191,15 @@ impl Drop for Server {
             // With it goes the port. It does nothing else once it has looked up.
             let _ = accepting.join();
         }
-        for stream in self.connections.lock().values() {
-            // It may be closed already.
-            let _ = stream.shutdown(Shutdown::Both);
-        }
+        let waiting = {
+            let mut all = self.connections.lock();
+            for stream in all.open.values() {
+                // It may be closed already.
+                let _ = stream.shutdown(Shutdown::Both);
+            }
+            std::mem::take(&mut all.waiting)
+        };
+        drop(waiting);
     }
 }
 
@@ -205,48 +221,91 @@ fn accept(listener: &TcpListener, connections: &Arc<Connections>, service: &Arc<
         if connections.ending.load(Ordering::Acquire) {
             return;
         }
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, from)) = accepted else {
             // Too many open files, most likely: connections that end make room.
             thread::sleep(Duration::from_millis(100));
             continue;
         };
         // A connection that cannot be set up is closed; its peer sees that.
-        let _ = begin(number, stream, connections, service);
+        let _ = begin(number, stream, from, connections, service);
     }
 }
 
 fn begin(
     number: u64,
     stream: TcpStream,
+    from: SocketAddr,
     connections: &Arc<Connections>,
     service: &Arc<Service>,
 ) -> io::Result<()> {
+    let stream = Arc::new(stream);
+    let other = Arc::clone(&stream);
+    let end = Box::new(move || {
+        // It may be closed already.
+        let _ = other.shutdown(Shutdown::Both);
+    });
+    let Some(visitor) = service.gate().enter(source_of(from.ip()), end) else { return Ok(()) };
+    let connection = Connection { number, stream, visitor };
     {
-        let mut open = connections.lock();
-        if open.len() >= limits::MAX_CONNECTIONS {
+        let mut all = connections.lock();
+        if all.threads >= limits::MAX_THREADS {
+            // Those that had to go are about to leave their threads.
+            let left = if all.waiting.len() < limits::MAX_WAITING {
+                all.waiting.push_back(connection);
+                None
+            } else {
+                Some(connection)
+            };
+            drop(all);
+            drop(left);
             return Ok(());
         }
-        open.insert(number, stream.try_clone()?);
+        all.threads += 1;
     }
     let (connections, service) = (Arc::clone(connections), Arc::clone(service));
     let again = Arc::clone(&connections);
     let spawned = thread::Builder::new().name("pleach-http".into()).spawn(move || {
-        // The peer of a connection that fails sees that it is closed.
-        let _ = connection(stream, &service);
-        connections.lock().remove(&number);
+        let mut next = Some(connection);
+        while let Some(connection) = next {
+            // The peer of a connection that fails sees that it is closed.
+            let _ = serve_one(connection, &connections, &service);
+            let mut all = connections.lock();
+            next = all.waiting.pop_front();
+            if next.is_none() {
+                all.threads -= 1;
+            }
+        }
     });
     if spawned.is_err() {
-        again.lock().remove(&number);
+        again.lock().threads -= 1;
     }
     spawned.map(drop)
 }
 
-fn connection(stream: TcpStream, service: &Arc<Service>) -> io::Result<()> {
+/// A connection from its first byte to its end.
+fn serve_one(
+    Connection { number, stream, visitor }: Connection,
+    connections: &Connections,
+    service: &Arc<Service>,
+) -> io::Result<()> {
+    connections.lock().open.insert(number, Arc::clone(&stream));
+    if connections.ending.load(Ordering::Acquire) {
+        // The server ended before this was among those that it ends.
+        stream.shutdown(Shutdown::Both)?;
+    }
+    let served = connection(stream, visitor, service);
+    connections.lock().open.remove(&number);
+    served
+}
+
+fn connection(stream: Arc<TcpStream>, visitor: Visitor, service: &Arc<Service>) -> io::Result<()> {
+    let visitor = Arc::new(visitor);
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(limits::WRITE_TIME))?;
     let pace = SocketPace(Arc::new(Mutex::new(Waiting::Idle)));
     let socket = Blocking { stream, pace: pace.clone(), buffer: vec![0; READ].into() };
-    let service = service_fn(move |request| Arc::clone(service).answer(pace.clone(), request));
+    let service =
+        service_fn(move |request| Arc::clone(service).answer(pace.clone(), Arc::clone(&visitor), request));
     let connection = http1::Builder::new()
         // Or a read would block while an answer is due.
         .half_close(true)

@@ -27,13 +27,15 @@ pub(super) struct Dialler {
     own: PublicKey,
     config: ClientConfig,
     drive: Drive,
+    /// Where to dial from, unless the system chooses.
+    from: Option<String>,
     /// Made at the first dial.
     endpoint: Mutex<Option<Endpoint>>,
     kept: Mutex<BTreeMap<String, (Connection, PublicKey)>>,
 }
 
 impl Dialler {
-    pub(super) fn new(context: &Context, drive: Drive) -> Result<Self, TransportError> {
+    pub(super) fn new(context: &Context, from: Option<String>, drive: Drive) -> Result<Self, TransportError> {
         let tls = tls::client(context.key()).map_err(|error| setup(&error))?;
         let crypto = QuicClientConfig::try_from(tls).map_err(|error| setup(&error))?;
         let mut config = ClientConfig::new(Arc::new(crypto));
@@ -41,7 +43,7 @@ impl Dialler {
         transport.keep_alive_interval(Some(limits::KEEP_ALIVE));
         config.transport_config(Arc::new(transport));
         let own = context.key().public();
-        Ok(Self { own, config, drive, endpoint: Mutex::default(), kept: Mutex::default() })
+        Ok(Self { own, config, drive, from, endpoint: Mutex::default(), kept: Mutex::default() })
     }
 
     /// A stream to the node at an address, on a connection that is there or a new one.
@@ -130,7 +132,10 @@ impl Dialler {
         // One socket for both families where the system has both.
         let any =
             [SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)), SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))];
-        let socket = UdpSocket::bind(&any[..])?;
+        let socket = match &self.from {
+            Some(place) => UdpSocket::bind(place)?,
+            None => UdpSocket::bind(&any[..])?,
+        };
         let made = Endpoint::new(EndpointConfig::default(), None, socket, self.drive.runtime())?;
         *endpoint = Some(made.clone());
         Ok(made)

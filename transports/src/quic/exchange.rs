@@ -5,14 +5,15 @@ use std::{
     task::{Context as Task, Poll, ready},
 };
 
-use pleach_core::PublicKey;
+use pleach_core::{PublicKey, budget::Source, limits::MAX_FRAME, node::STRANGER_FRAME};
 use quinn::{RecvStream, SendStream, WriteError};
 
-use super::{drive::Drive, limits::READ};
+use super::{Host, drive::Drive, limits::READ};
 use crate::{
     Exchange, Received, TransportError,
     budget::Budget,
     framing::{self, Decoder, PREFIX, Part},
+    gate::Answering,
 };
 
 /// A stream that was opened or accepted, and whose peer has proven a key.
@@ -52,29 +53,39 @@ pub(super) struct QuicExchange {
     buffer: Vec<u8>,
     /// The part of the buffer that is not decoded yet.
     left: std::ops::Range<usize>,
+    /// Whose connection it is on, if it was accepted.
+    host: Option<Host>,
+    /// From its first frame of an answer to the last.
+    answering: Option<Answering>,
+    is_vouched: bool,
     /// Keeps the executor running.
     _drive: Drive,
 }
 
 impl QuicExchange {
     pub(super) fn dialled(dialling: Dialling, drive: Drive) -> Self {
-        Self::new(State::Dialling(dialling), true, drive)
+        Self::new(State::Dialling(dialling), None, drive)
     }
 
-    pub(super) fn accepted(stream: Stream, drive: Drive) -> Self {
-        Self::new(State::Open(stream), false, drive)
+    pub(super) fn accepted(stream: Stream, host: Host, drive: Drive) -> Self {
+        Self::new(State::Open(stream), Some(host), drive)
     }
 
-    fn new(state: State, initiator: bool, drive: Drive) -> Self {
+    fn new(state: State, host: Option<Host>, drive: Drive) -> Self {
+        let initiator = host.is_none();
+        let most = if initiator { MAX_FRAME } else { STRANGER_FRAME };
         Self {
             state,
             initiator,
             turn: Turn::Free,
             written: None,
             budget: Budget::default(),
-            decoder: Decoder::default(),
+            decoder: Decoder::with_frames_up_to(most),
             buffer: Vec::new(),
             left: 0..0,
+            host,
+            answering: None,
+            is_vouched: false,
             _drive: drive,
         }
     }
@@ -159,6 +170,19 @@ impl Exchange for QuicExchange {
         }
     }
 
+    fn source(&self) -> Source {
+        self.host.as_ref().map_or(Source::default(), |host| host.visitor.source())
+    }
+
+    fn vouch(&mut self) {
+        let (Some(host), Some(peer)) = (&self.host, self.peer()) else { return };
+        if !self.is_vouched {
+            host.vouch(peer);
+            self.is_vouched = true;
+            self.decoder.trust();
+        }
+    }
+
     fn poll_open(&mut self, task: &mut Task<'_>) -> Poll<Result<(), TransportError>> {
         let result = match &mut self.state {
             State::Dialling(dialling) => ready!(dialling.as_mut().poll(task)),
@@ -171,6 +195,9 @@ impl Exchange for QuicExchange {
     }
 
     fn poll_send(&mut self, task: &mut Task<'_>, frame: &[u8]) -> Poll<Result<(), TransportError>> {
+        if let (None, Some(host)) = (&self.answering, &self.host) {
+            self.answering = Some(host.visitor.answering());
+        }
         if self.written.is_none() {
             self.budget.charge(frame.len())?;
         }
@@ -182,6 +209,7 @@ impl Exchange for QuicExchange {
     fn poll_finish(&mut self, task: &mut Task<'_>) -> Poll<Result<(), TransportError>> {
         ready!(self.poll_write(task, framing::END, &[]))?;
         self.budget = Budget::default();
+        self.answering = None;
         if self.initiator {
             self.turn = Turn::Owed;
         }

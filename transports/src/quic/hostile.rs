@@ -59,6 +59,7 @@ impl Server {
             // It ends with the test's process.
             while let Ok(mut exchange) = park_on(poll_fn(|task| listener.poll_accept(task))) {
                 let (peer, mut bytes) = (exchange.peer(), 0);
+                exchange.vouch();
                 let end = loop {
                     match park_on(poll_fn(|task| exchange.poll_receive(task))) {
                         Ok(Received::Frame(frame)) => bytes += frame.len(),
@@ -91,7 +92,7 @@ impl Peer {
     fn new() -> Self {
         let context = context(2);
         let drive = Drive::of(&context).unwrap();
-        Self { dialler: Dialler::new(&context, drive.clone()).unwrap(), _drive: drive }
+        Self { dialler: Dialler::new(&context, None, drive.clone()).unwrap(), _drive: drive }
     }
 
     fn stream(&self, server: &Server) -> Stream {

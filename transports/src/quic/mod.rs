@@ -28,9 +28,12 @@ use quinn::{
 
 use crate::{
     Address, Builder, Built, Context, Exchange, Listener, Transport, TransportError,
+    gate::{Gate, Visitor, source_of},
     pipe::{Receiver, Sender, pipe},
     place,
+    race::race,
 };
+use async_io::Timer;
 
 /// Why a connection or a stream is ended, for the peer to read.
 const DONE: VarInt = VarInt::from_u32(0);
@@ -53,19 +56,27 @@ const BUSY: VarInt = VarInt::from_u32(3);
 #[derive(Clone, Debug, Default)]
 pub struct QuicBuilder {
     bind: Option<String>,
+    from: Option<String>,
 }
 
 impl QuicBuilder {
     /// Listens on this `host:port`; port 0 takes a free one. Without it the transport only dials.
     #[must_use]
     pub fn bind(self, place: &str) -> Self {
-        Self { bind: Some(place.into()) }
+        Self { bind: Some(place.into()), ..self }
+    }
+
+    /// Dials from this `host:port`, on a machine with several addresses; port 0 takes a free one. Without it the system
+    /// chooses.
+    #[must_use]
+    pub fn dial_from(self, place: &str) -> Self {
+        Self { from: Some(place.into()), ..self }
     }
 
     /// The transport itself: on the executor that the context lends, or else on one thread of its own.
     pub fn transport(self, context: Context) -> Result<QuicTransport, TransportError> {
         let drive = Drive::of(&context)?;
-        let dialler = Arc::new(Dialler::new(&context, drive.clone())?);
+        let dialler = Arc::new(Dialler::new(&context, self.from, drive.clone())?);
         Ok(QuicTransport { bind: self.bind, context, drive, dialler })
     }
 }
@@ -124,7 +135,8 @@ impl Transport for QuicTransport {
             .map_err(failed)?;
         let (queue, accepted) = pipe(limits::BACKLOG);
         let own = self.context.key().public();
-        let door = Door { own, queue: Arc::new(queue), drive: self.drive.downgrade() };
+        let gate = Gate::new(limits::CONNECTIONS);
+        let door = Door { own, queue: Arc::new(queue), gate, drive: self.drive.downgrade() };
         self.drive.executor.spawn(door.accept(endpoint.clone())).detach();
         let address = Address::quic(&local.to_string()).with_key(own);
         Ok(Box::new(QuicListener { address, endpoint, accepted, _drive: self.drive.clone() }))
@@ -153,7 +165,16 @@ fn server_config(context: &Context) -> Result<quinn::ServerConfig, TransportErro
     let tls = tls::server(context.key()).map_err(|error| setup(&error))?;
     let crypto = QuicServerConfig::try_from(tls).map_err(|error| setup(&error))?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-    config.transport_config(Arc::new(transport_config())).max_incoming(limits::MAX_CONNECTIONS);
+    let mut transport = transport_config();
+    transport
+        .max_concurrent_bidi_streams(limits::STRANGER_STREAMS.into())
+        .receive_window(limits::STRANGER_WINDOW.into())
+        .send_window(limits::STRANGER_SEND_WINDOW);
+    config
+        .transport_config(Arc::new(transport))
+        .max_incoming(limits::MAX_INCOMING)
+        .incoming_buffer_size(limits::INCOMING_BYTES)
+        .incoming_buffer_size_total(limits::ALL_INCOMING_BYTES);
     Ok(config)
 }
 
@@ -169,6 +190,7 @@ fn peer_of(connection: &Connection) -> Option<PublicKey> {
 struct Door {
     own: PublicKey,
     queue: Arc<Sender<Box<dyn Exchange>>>,
+    gate: Arc<Gate>,
     /// The tasks lie in the executor and may not keep it; the exchanges do.
     drive: WeakDrive,
 }
@@ -177,30 +199,59 @@ impl Door {
     async fn accept(self, endpoint: Endpoint) {
         while let Some(incoming) = endpoint.accept().await {
             let Some(drive) = self.drive.upgrade() else { return };
-            let open = endpoint.open_connections();
-            if open >= limits::MAX_CONNECTIONS {
-                incoming.refuse();
-            } else if open >= limits::VALIDATE_FROM
-                && incoming.may_retry()
-                && !incoming.remote_address_validated()
-            {
+            if !incoming.remote_address_validated() && incoming.may_retry() && !self.gate.begin() {
                 // A retry fails only for an address that is validated.
                 let _ = incoming.retry();
-            } else {
-                drive.executor.spawn(self.clone().connection(incoming)).detach();
+                continue;
+            }
+            let (staying, leaving) = async_channel::bounded::<()>(1);
+            match self.gate.enter(source_of(incoming.remote_address().ip()), Box::new(move || drop(staying)))
+            {
+                Some(visitor) => {
+                    drive.executor.spawn(self.clone().connection(incoming, visitor, leaving)).detach();
+                }
+                // To say so would cost more than it is worth: who is in earnest tries again.
+                None => incoming.ignore(),
             }
         }
     }
 
-    async fn connection(self, incoming: Incoming) {
-        // The other side of a connection that fails is told by QUIC.
-        let Ok(connection) = incoming.await else { return };
+    /// A connection, until it ends or has to make room.
+    async fn connection(self, incoming: Incoming, visitor: Visitor, leaving: async_channel::Receiver<()>) {
+        let coming = async {
+            // The other side of a connection that fails is told by QUIC.
+            incoming.await.ok()
+        };
+        let late = async {
+            Timer::after(limits::CONNECT_TIME).await;
+            None
+        };
+        let left = async {
+            // Nothing is ever sent: another connection that takes the place ends the wait.
+            let _ = leaving.recv().await;
+            None
+        };
+        let Some(connection) = race(race(coming, late), left).await else { return };
         let Some(peer) = peer_of(&connection) else { return };
         if peer == self.own {
             connection.close(OWN_KEY, b"the responder's own key");
             return;
         }
-        while let Ok((mut sending, mut receiving)) = connection.accept_bi().await {
+        visitor.shows(&peer);
+        let host = Host { connection: connection.clone(), visitor: Arc::new(visitor) };
+        let left = async {
+            let _ = leaving.recv().await;
+            connection.close(BUSY, b"others wait");
+        };
+        race(self.streams(peer, &host), left).await;
+    }
+
+    async fn streams(&self, peer: PublicKey, host: &Host) {
+        while let Ok((mut sending, mut receiving)) = host.connection.accept_bi().await {
+            if !host.visitor.request() {
+                host.connection.close(BUSY, b"too many requests: try again later");
+                return;
+            }
             if !self.queue.has_room() {
                 // The stream may be gone already.
                 let _ = (sending.reset(BUSY), receiving.stop(BUSY));
@@ -208,10 +259,27 @@ impl Door {
             }
             let stream = Stream { peer, sending, receiving };
             let Some(drive) = self.drive.upgrade() else { return };
-            let exchange = QuicExchange::accepted(stream, drive);
+            let exchange = QuicExchange::accepted(stream, host.clone(), drive);
             // A queue that filled up meanwhile drops the exchange, which the peer sees as a cut.
             let _ = self.queue.try_send(Box::new(exchange));
         }
+    }
+}
+
+/// The connection of an accepted exchange.
+#[derive(Clone)]
+struct Host {
+    connection: Connection,
+    visitor: Arc<Visitor>,
+}
+
+impl Host {
+    /// The peer is no stranger: it gets what strangers do not.
+    fn vouch(&self, peer: PublicKey) {
+        self.visitor.vouch(peer);
+        self.connection.set_max_concurrent_bi_streams(limits::MAX_STREAMS.into());
+        self.connection.set_receive_window(limits::CONNECTION_WINDOW.into());
+        self.connection.set_send_window(limits::CONNECTION_WINDOW.into());
     }
 }
 

@@ -1,0 +1,123 @@
+//! Who is let in, charged, and no stranger any more.
+
+use alloc::vec::Vec;
+
+use super::{Exchanges, Role};
+use crate::{
+    Id, Now, PublicKey,
+    budget::Source,
+    node::{
+        Admission, Arrival, ExchangeEvent, ExchangeId, Op,
+        budgets::{Entrance, Guest, MAX_HELD, Standing, entrance},
+        outbox::Outbox,
+        responder::Responder,
+    },
+};
+
+impl Exchanges {
+    /// A peer opened an exchange.
+    pub(in crate::node) fn accept(
+        &mut self,
+        id: ExchangeId,
+        (proven, source, arrival): (Option<PublicKey>, Source, Arrival),
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        if self.all.contains_key(&id) {
+            return;
+        }
+        let standing = self.budgets.standing(proven.as_ref(), now.monotonic);
+        let guests: Vec<Guest> = self.guests().collect();
+        let entrance = entrance((proven, source, standing), &guests);
+        if entrance == Entrance::Shut || proven == Some(self.own) {
+            out.exchange(id, Op::Close);
+            out.take_asked(id);
+            return;
+        }
+        if let Entrance::For(other) = entrance {
+            self.close(other, out);
+        }
+        if standing == Standing::Proven {
+            out.vouch(id);
+        }
+        let blocked = proven.is_some_and(|key| self.blocked.contains(&key));
+        let responder = Responder::new(id, (proven, arrival), blocked, self.own, out);
+        self.insert(id, Role::Responder(responder), now, out);
+        if let Some(exchange) = self.all.get_mut(&id) {
+            exchange.source = source;
+            exchange.standing = standing;
+        }
+    }
+
+    /// All exchanges that peers opened.
+    fn guests(&self) -> impl Iterator<Item = Guest> {
+        self.all.iter().filter_map(|(id, exchange)| {
+            let Role::Responder(responder) = &exchange.role else { return None };
+            Some(Guest {
+                id: *id,
+                key: responder.proven(),
+                source: exchange.source,
+                standing: exchange.standing,
+                rests: responder.rests(),
+                heard: exchange.heard,
+            })
+        })
+    }
+
+    /// This node keeps a tree the same with a peer, which is no stranger from then on.
+    pub(in crate::node) fn expect(&mut self, peer: PublicKey, tree: Id, now: Now) {
+        self.budgets.prove(peer, tree, now.monotonic);
+    }
+
+    /// Charges a stranger for a frame, before anything is done about it. Milliseconds until it may come again, if it
+    /// has used what it may.
+    pub(super) fn charge(&mut self, id: ExchangeId, event: &ExchangeEvent, now: Now) -> Option<u64> {
+        let ExchangeEvent::Received(frame) = event else { return None };
+        let exchange = self.all.get(&id)?;
+        let Role::Responder(responder) = &exchange.role else { return None };
+        if exchange.standing == Standing::Proven || !responder.listens() {
+            return None;
+        }
+        self.budgets.frame(exchange.source, frame.len(), responder.rests(), now.monotonic).err()
+    }
+
+    /// Whether the peer is a stranger, after the store has said what it may read.
+    pub(super) fn judge(&mut self, id: ExchangeId, now: Now) {
+        let Some(exchange) = self.all.get_mut(&id) else { return };
+        let Role::Responder(responder) = &mut exchange.role else { return };
+        let (Some((tree, admission)), Some(key)) = (responder.take_told(), responder.proven()) else {
+            return;
+        };
+        match admission {
+            Admission::Granted => {
+                self.budgets.prove(key, tree, now.monotonic);
+                if exchange.standing == Standing::Stranger {
+                    exchange.standing = Standing::Proven;
+                    self.held_by_strangers = self.held_by_strangers.saturating_sub(exchange.held);
+                }
+            }
+            Admission::Denied | Admission::Unknown => self.budgets.doubt(&key, &tree),
+            Admission::Public => {}
+        }
+    }
+
+    /// Lets those go on that waited for room between arrival and disk, as far as there is some.
+    pub(in crate::node) fn resume(&mut self, now: Now, out: &mut Outbox) {
+        if self.held >= MAX_HELD {
+            return;
+        }
+        let waiting = self.all.iter().filter(|(_, exchange)| exchange.role.waits_for_room());
+        for id in waiting.map(|(id, _)| *id).collect::<Vec<ExchangeId>>() {
+            let Some(exchange) = self.all.get(&id) else { continue };
+            let heard = exchange.heard;
+            self.with(id, now, out, |exchange, out| {
+                // It was not heard of.
+                exchange.heard = heard;
+                match &mut exchange.role {
+                    Role::Initiator(initiator) => initiator.resume(out),
+                    Role::Responder(responder) => responder.resume(out),
+                }
+            });
+        }
+    }
+}
