@@ -61,6 +61,14 @@ impl Node {
         }
     }
 
+    /// What waits for news of a pair says what is not true any more, or waits for nobody.
+    fn stay_no_more(&mut self, tree: Id, peer: PublicKey) {
+        if let Some(race) = self.relations.take_stay(tree, peer) {
+            let waiting = self.races.cancel(race);
+            self.let_go(waiting);
+        }
+    }
+
     /// Changes metadata by which nothing is promised to anybody.
     fn keep(&mut self, change: MetaChange) {
         self.out.write(Waiting::Nobody, Write::Meta([change].into()));
@@ -144,14 +152,15 @@ impl Node {
         match ended.about_pair() {
             Some((tree, peer, Outcome::Synced(report))) => {
                 let tracked = ended.is_tracked();
-                let stale = report.moved().then(|| self.relations.take_stay(tree, peer)).flatten();
-                let stale = stale.map(|race| self.races.cancel(race));
-                self.let_go(stale.unwrap_or_default());
+                if report.moved() {
+                    self.stay_no_more(tree, peer);
+                }
                 let record = self.relations.synced(report, peer, tracked, self.now);
                 change = record.map(|record| record.change(&tree, &peer));
                 self.out.met(peer);
             }
             Some((tree, peer, Outcome::Failed(error))) => {
+                self.stay_no_more(tree, peer);
                 let record = self.relations.failed(tree, peer, error, self.now, &mut self.entropy);
                 change = record.map(|record| record.change(&tree, &peer));
                 if change.is_some()

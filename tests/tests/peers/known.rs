@@ -29,8 +29,10 @@ fn who_comes_and_may_read_is_remembered_in_bounded_room() {
     let known = states(&mut world, alice);
     assert_eq!(known.iter().filter(|state| state.seen.is_some()).count(), MAX_ACQUAINTANCES + 1);
     assert!(known.iter().any(|state| state.peer == world.key(bob)), "who is registered stays");
-    world.pass();
-    world.settle();
+    for _ in 0..4 {
+        world.pass();
+        world.settle();
+    }
     let kept = acquaintances(&*world.snapshot(alice)).unwrap();
     assert_eq!(kept.len(), MAX_ACQUAINTANCES + 1);
     world.restart(alice);
