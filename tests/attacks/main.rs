@@ -1,0 +1,6 @@
+//! What hostile peers, disks and clocks try, by the rows of `docs/attacks.md`: first the honest case, which goes well,
+//! then the attack, which is refused and changes nothing.
+
+mod replay;
+mod stage;
+mod wiretap;
