@@ -1,6 +1,10 @@
 //! What hostile peers, disks and clocks try, by the rows of `docs/attacks.md`: first the honest case, which goes well,
 //! then the attack, which is refused and changes nothing.
 
+mod authority;
+mod clocks;
+mod decoding;
+mod peer;
 mod replay;
 mod stage;
 mod wiretap;

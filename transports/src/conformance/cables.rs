@@ -13,7 +13,7 @@ use crate::serial::{End, Line, Lines};
 const ON_THE_WAY: usize = 4_096;
 
 /// Cables by the name of their place. A listener that opens one makes it; it stays when one of its ends is let go, and
-/// keeps a record of what came to the listener.
+/// keeps a record of what came to the listener. Whoever dials waits until nobody else does.
 #[derive(Clone, Debug, Default)]
 pub struct Cables(Arc<Mutex<BTreeMap<String, Arc<Cable>>>>);
 
@@ -88,6 +88,11 @@ impl Lines for Cables {
         let end = usize::from(end == End::Dialler);
         let holder = {
             let mut state = cable.lock();
+            if end == 1 {
+                // Somebody else who dialled may still be letting go.
+                let waited = cable.changed.wait_timeout_while(state, LIMIT, |state| state.held[1] != 0);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
             if state.held[end] != 0 {
                 return Err(io::ErrorKind::AddrInUse.into());
             }
