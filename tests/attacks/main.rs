@@ -5,6 +5,8 @@ mod authority;
 mod clocks;
 mod decoding;
 mod peer;
+mod privacy;
 mod replay;
 mod stage;
+mod traps;
 mod wiretap;

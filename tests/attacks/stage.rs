@@ -11,6 +11,7 @@ use std::{
 
 use pleach_core::{
     Id, Now, Position, PublicKey, Range, SecretKey,
+    document::DocStore,
     entry::{Grant, Permission, VerifiedEntry, Who},
     instance::{AccessRequest, Bootstrap, Clock, DatabaseKey, Error, Options},
     node::{BootstrapRequest, SyncReport, pending_requests},
@@ -400,6 +401,34 @@ impl Node {
                 smol::block_on(sync.approve_bootstrap_request_with_key(id, DatabaseKey::Device, None))
             }
         }
+    }
+
+    /// Commits a text at a path of the store `doc`, by the node's own key.
+    pub(crate) fn write(&self, tree: &Id, path: &str) -> Result<Position, Error> {
+        match &self.running {
+            Running::Blocking(instance) => {
+                let database = pleach_blocking::Database::open(instance, tree, DatabaseKey::Device)?;
+                let txn = database.new_transaction()?;
+                txn.get_store::<DocStore>("doc")?.set(path, "text")?;
+                txn.commit()
+            }
+            Running::Smol(instance) => {
+                let database = pleach_smol::Database::open(instance, tree, DatabaseKey::Device)?;
+                let txn = database.new_transaction()?;
+                txn.get_store::<DocStore>("doc")?.set(path, "text")?;
+                smol::block_on(txn.commit())
+            }
+        }
+    }
+
+    /// What a key may do in a tree, by a grant that names it.
+    pub(crate) fn permission(&self, tree: &Id, seed: u8) -> Option<Permission> {
+        self.snapshot().permission(tree, &Who::Key(public(seed))).expect("a permission")
+    }
+
+    /// Whether a path of the store `doc` has a value that is shown.
+    pub(crate) fn shows(&self, tree: &Id, path: &str) -> bool {
+        self.state(tree).rows.iter().any(|row| row.path == path.as_bytes())
     }
 
     /// Whether all that is stored of a tree is intact.
