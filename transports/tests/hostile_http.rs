@@ -18,7 +18,7 @@ use data_encoding::HEXLOWER;
 use node::{context, executed, wall};
 use pleach_core::{
     canonical,
-    limits::MAX_FRAME,
+    limits::{MAX_FRAME, MAX_MESSAGE},
     wire::{NodeAnswer, RequestDigest, RequestHead, RequestTarget, ResponseHead, Transcript, body_hash},
 };
 use pleach_transports::{
@@ -119,6 +119,18 @@ fn a_body_beyond_the_limit_is_refused_before_it_comes() {
         );
         stream.write_all(request.as_bytes()).unwrap();
         assert_eq!(response(stream).0, 413);
+    }
+}
+
+#[test]
+fn a_message_of_very_many_frames_is_as_large_as_it_costs() {
+    for server in servers() {
+        // Each of them costs 64 bytes at least.
+        let most = MAX_MESSAGE / 64;
+        for (frames, status) in [(most, 200), (most + 1, 413)] {
+            let body = framed(&vec![&b"x"[..]; frames]);
+            assert_eq!(post(&server, Some(&head(1, &body, wall(), [1; 16])), &body).0, status);
+        }
     }
 }
 
