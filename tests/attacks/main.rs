@@ -4,6 +4,8 @@
 mod authority;
 mod clocks;
 mod decoding;
+mod flooding;
+mod list;
 mod peer;
 mod privacy;
 mod replay;
