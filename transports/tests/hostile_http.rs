@@ -236,6 +236,29 @@ fn a_head_that_never_ends_is_cut_off() {
 }
 
 #[test]
+fn a_body_that_comes_too_slowly_is_cut_off_and_says_so() {
+    let servers = servers();
+    let slow: Vec<_> = servers
+        .iter()
+        .map(|server| {
+            let mut stream = connect(server);
+            let body = framed(&[&[1; 1_000]]);
+            let request = format!(
+                "POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/postcard\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            stream.write_all(&[request.as_bytes(), &body[..body.len() - 1]].concat()).unwrap();
+            stream
+        })
+        .collect();
+    for (server, stream) in servers.iter().zip(slow) {
+        // Others are served meanwhile.
+        assert_eq!(post(server, None, &framed(&[b"frame"])).0, 200);
+        assert_eq!(response(stream).0, 408);
+    }
+}
+
+#[test]
 fn a_clock_that_is_years_ahead_or_jumps_between_requests_does_no_harm() {
     let ahead = Arc::new(AtomicU64::new(TEN_YEARS));
     let clock = Arc::clone(&ahead);
