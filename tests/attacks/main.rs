@@ -9,6 +9,7 @@ mod list;
 mod peer;
 mod privacy;
 mod replay;
+mod requests;
 mod stage;
 mod traps;
 mod wiretap;

@@ -287,7 +287,12 @@ impl Stage {
 
     /// A node over a store, listening at a place of its own.
     pub(crate) fn node(&self, store: Arc<dyn Store>, seed: u8, clock: &Hands) -> Node {
-        let options = Options::new().key(secret(seed)).clock(Arc::new(clock.clone()));
+        self.node_of(store, secret(seed), seed, clock)
+    }
+
+    /// The same with another key than that of its place.
+    pub(crate) fn node_of(&self, store: Arc<dyn Store>, key: SecretKey, seed: u8, clock: &Hands) -> Node {
+        let options = Options::new().key(key).clock(Arc::new(clock.clone()));
         let builder = self.builder(Some(seed));
         let (running, address) = match self.carrier {
             Carrier::HttpOnExecutor | Carrier::Quic => smol::block_on(async {

@@ -19,7 +19,7 @@
 //! | `exchanges` | all exchanges; `initiator`, `responder`: one of either kind; `ended`: who is told |
 //! | `talk`, `pipeline` | a session at work: its buffers, its snapshot, its frames |
 //! | `giving`, `difference` | answering a partial holder, and what it lacks |
-//! | `requests` | access requests, as the metadata keeps them; `deciding`: their way through |
+//! | `requests` | access requests, as the metadata keeps them; `deciding`: their way through; `places`: who gives way |
 //! | `relations` | which tree is kept the same with which peer, and when to try next |
 //! | `repairs` | when a damaged tree is made whole again |
 
@@ -38,6 +38,7 @@ mod initiator;
 mod known;
 mod outbox;
 mod pipeline;
+mod places;
 mod read;
 mod relations;
 mod repairs;
