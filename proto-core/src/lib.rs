@@ -70,5 +70,5 @@ pub use id::Id;
 pub use key::{KeyError, PublicKey, SecretKey, Signature, SignatureTextError};
 pub use position::{Position, Range};
 pub use seq::{Iter as SeqIter, Seq, SeqError};
-pub use text::{TEXT_LEN, TextError};
+pub use text::{Shown, TEXT_LEN, TextError};
 pub use time::Now;

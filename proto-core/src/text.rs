@@ -1,6 +1,9 @@
-//! How 32 bytes are written for people: lower-case base32 without padding.
+//! How 32 bytes are written for people, lower-case base32 without padding; and how text of others is shown to them.
 
-use core::{fmt, str};
+use core::{
+    fmt::{self, Write},
+    str,
+};
 
 use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -81,6 +84,33 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
         deserializer.deserialize_str(Text)
     } else {
         <[u8; 32]>::deserialize(deserializer)
+    }
+}
+
+/// Shows text that a peer, a file or a person wrote: control characters, which could move a terminal's cursor or begin
+/// a line of a log, and those that change the direction of writing are shown as escapes.
+///
+/// ```
+/// # use pleach_core::Shown;
+/// assert_eq!(Shown("good\r\u{1b}[2Jbad").to_string(), r"good\u{d}\u{1b}[2Jbad");
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a>(pub &'a str);
+
+impl Shown<'_> {
+    /// Whether a character is one of those: control characters, and those that reorder what stands around them
+    /// (Unicode Standard Annex 9).
+    pub fn escapes(c: char) -> bool {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    }
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| {
+            if Self::escapes(c) { write!(f, "{}", c.escape_unicode()) } else { f.write_char(c) }
+        })
     }
 }
 

@@ -3,6 +3,9 @@
 //! Describe the transport by a [`Subject`] and call [`check`] in a test; it panics with the sentence that does not hold.
 //! Nothing in it waits for time to pass; a hang ends after a generous limit.
 
+#[cfg(feature = "serial")]
+mod cables;
+
 use std::{
     future::poll_fn,
     sync::Arc,
@@ -15,6 +18,9 @@ use pleach_core::{
     PublicKey, SecretKey,
     limits::{MAX_FRAME, MAX_MESSAGE},
 };
+
+#[cfg(feature = "serial")]
+pub use cables::Cables;
 
 use crate::{Address, Exchange, Listener, Received, Transport, TransportError, park_until};
 

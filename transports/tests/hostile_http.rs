@@ -18,7 +18,7 @@ use data_encoding::HEXLOWER;
 use node::{context, executed, wall};
 use pleach_core::{
     canonical,
-    limits::MAX_FRAME,
+    limits::{MAX_FRAME, MAX_MESSAGE},
     wire::{NodeAnswer, RequestDigest, RequestHead, RequestTarget, ResponseHead, Transcript, body_hash},
 };
 use pleach_transports::{
@@ -123,6 +123,18 @@ fn a_body_beyond_the_limit_is_refused_before_it_comes() {
 }
 
 #[test]
+fn a_message_of_very_many_frames_is_as_large_as_it_costs() {
+    for server in servers() {
+        // Each of them costs 64 bytes at least.
+        let most = MAX_MESSAGE / 64;
+        for (frames, status) in [(most, 200), (most + 1, 413)] {
+            let body = framed(&vec![&b"x"[..]; frames]);
+            assert_eq!(post(&server, Some(&head(1, &body, wall(), [1; 16])), &body).0, status);
+        }
+    }
+}
+
+#[test]
 fn a_changed_body_another_audience_and_a_reflected_request_are_refused() {
     for server in servers() {
         let body = framed(&[b"frame"]);
@@ -220,6 +232,29 @@ fn a_head_that_never_ends_is_cut_off() {
             !matches!(&ended, Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)),
             "the server still waits: {ended:?}"
         );
+    }
+}
+
+#[test]
+fn a_body_that_comes_too_slowly_is_cut_off_and_says_so() {
+    let servers = servers();
+    let slow: Vec<_> = servers
+        .iter()
+        .map(|server| {
+            let mut stream = connect(server);
+            let body = framed(&[&[1; 1_000]]);
+            let request = format!(
+                "POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/postcard\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            stream.write_all(&[request.as_bytes(), &body[..body.len() - 1]].concat()).unwrap();
+            stream
+        })
+        .collect();
+    for (server, stream) in servers.iter().zip(slow) {
+        // Others are served meanwhile.
+        assert_eq!(post(server, None, &framed(&[b"frame"])).0, 200);
+        assert_eq!(response(stream).0, 408);
     }
 }
 

@@ -73,6 +73,18 @@ fn a_body_in_json_has_its_limit_as_it_is_sent() {
 }
 
 #[test]
+fn a_message_of_very_many_frames_is_as_large_as_it_costs() {
+    for server in servers() {
+        // Each of them costs 64 bytes at least.
+        let most = LIMIT / 64;
+        for (frames, status) in [(most, 200), (most + 1, 413)] {
+            let body = format!("[{}]", vec![r#""Bw==""#; frames].join(","));
+            assert_eq!(post(&server, JSON, body.as_bytes()).0, status);
+        }
+    }
+}
+
+#[test]
 fn another_content_type_is_refused_with_the_two_that_work() {
     for server in servers() {
         for headers in ["", "content-type: text/plain\r\n", &[JSON, JSON].concat()] {

@@ -1,15 +1,9 @@
 //! An exchange that this node opened.
 
-use alloc::{
-    boxed::Box,
-    format,
-    string::{String, ToString},
-    vec,
-    vec::Vec,
-};
+use alloc::{boxed::Box, format, string::ToString, vec, vec::Vec};
 
 use crate::{
-    Id, PublicKey,
+    Id, PublicKey, Shown,
     entry::{EntryError, VerifiedEntry},
     node::{
         CommandId, ExchangeEvent, ExchangeId, NodeError, Notification, Op, Progress, Read, ReadReply,
@@ -482,8 +476,8 @@ fn refused(tree: Id, refusal: Refusal) -> NodeError {
             Versions::OURS.oldest,
             Versions::OURS.newest
         )),
-        Refusal::Refused { id, rule } => NodeError::PeerRefused(format!("{id}: {rule}")),
-        Refusal::Malformed { rule } => NodeError::PeerRefused(String::from(rule.as_str())),
+        Refusal::Refused { id, rule } => NodeError::PeerRefused(format!("{id}: {}", Shown(&rule))),
+        Refusal::Malformed { rule } => NodeError::PeerRefused(Shown(&rule).to_string()),
         Refusal::Failed => NodeError::PeerFailed,
         Refusal::Partial => NodeError::PeerRefused("it is a partial holder: ask a full node".into()),
         Refusal::NoAdvance => NodeError::PeerRefused("it answered as if to a partial holder".into()),

@@ -20,7 +20,7 @@
 //! | `budgets` | what a peer that is a stranger may use, and who gives way |
 //! | `talk`, `pipeline` | a session at work: its buffers, its snapshot, its frames |
 //! | `giving`, `difference` | answering a partial holder, and what it lacks |
-//! | `requests` | access requests, as the metadata keeps them; `deciding`: their way through |
+//! | `requests` | access requests, as the metadata keeps them; `deciding`: their way through; `places`: who gives way |
 //! | `invites` | what a tree's settings say of invites; `redeeming`: letting their bearers in |
 //! | `relations` | which tree is kept the same with which peer, and when to try next; `record`: what is kept of that |
 //! | `races` | one purpose at several addresses; `tracking`: from what is due to what was reached |
@@ -47,6 +47,7 @@ mod outbox;
 mod outcome;
 mod peers;
 mod pipeline;
+mod places;
 mod races;
 mod read;
 mod record;

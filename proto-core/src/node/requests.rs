@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Id, PublicKey, canonical,
     entry::{Permission, Who},
-    node::create::root_key_place,
+    node::{
+        create::root_key_place,
+        places::{Place, gives_way},
+    },
     storage::{MetaChange, Snapshot, StorageError},
     wire::AskOutcome,
 };
@@ -260,11 +263,15 @@ pub(super) fn receive(
     let (tree, key, wall) = (&request.tree, &request.key, request.received);
     let decided = DECIDED.one(snapshot, key, tree)?.filter(|line| line.id == request.id);
     let open = OPEN.one(snapshot, key, tree)?;
-    let room = room(snapshot, key, wall)?;
+    let room = room(snapshot, key, tree, wall)?;
     let administers = administers(snapshot, tree, own)?;
     let personal = snapshot.permission(tree, &Who::Key(*key))?;
     let held = personal.max(snapshot.permission(tree, &Who::Everyone)?);
-    let unseen = unseen(request);
+    // As much goes as would have to for a place, though it is nothing.
+    let nothing = (place(b"request/none/", &PublicKey::from_bytes([0; 32]), &Id::MIN), None);
+    let idle: Vec<MetaChange> = room.iter().flatten().map(|_| nothing.clone()).collect();
+    let beside = |put: Vec<MetaChange>| [&idle[..], &put[..]].concat();
+    let unseen = beside(unseen(request));
     // What was granted may have been revoked since: then the key asks afresh.
     match decided.map(|line| line.status) {
         Some(RequestStatus::Approved { permission, .. }) if personal.is_some() => {
@@ -276,7 +283,7 @@ pub(super) fn receive(
     let needed = administers && held < Some(request.permission);
     let change = match (needed, open, room) {
         (false, ..) | (true, None, None) => unseen,
-        (true, Some(_), _) => OPEN.put(request),
+        (true, Some(_), _) => beside(OPEN.put(request)),
         (true, None, Some(mut room)) => {
             room.extend(OPEN.put(request));
             room
@@ -298,11 +305,12 @@ fn administers(snapshot: &dyn Snapshot, tree: &Id, own: &PublicKey) -> Result<bo
     Ok(held && (root.is_some() || permission.is_some_and(Permission::administers)))
 }
 
-/// What must go so that one more request of a key has a place; nothing if there is no place for it. Only what has
-/// expired goes, and only when it stands in the way.
+/// What must go so that one more request of a key has a place; nothing if there is no place for it. What has expired
+/// goes when it stands in the way; without such, one gives way where the table is full ([`super::places`]).
 fn room(
     snapshot: &dyn Snapshot,
     key: &PublicKey,
+    tree: &Id,
     wall: u64,
 ) -> Result<Option<Vec<MetaChange>>, StorageError> {
     let all = snapshot.metas(OPEN.lines, None, MAX_REQUESTS)?;
@@ -310,18 +318,20 @@ fn room(
     let is_own = |place: &[u8]| place.starts_with(&own);
     let of_key = all.iter().filter(|(place, _)| is_own(place)).count();
     let (full, full_of_key) = (all.len() >= MAX_REQUESTS, of_key >= MAX_REQUESTS_OF_KEY);
-    let mut gone = Vec::new();
-    for (place, value) in all.iter().filter(|(place, _)| full || (full_of_key && is_own(place))) {
-        let line = line(value)?;
-        if is_expired(line.received, wall) {
-            gone.push((is_own(place), line));
-        }
-    }
-    let gone_of_key = gone.iter().filter(|(own, _)| *own).count();
-    if (full && gone.is_empty()) || (full_of_key && gone_of_key == 0) {
+    let in_the_way = all.iter().filter(|(place, _)| full || (full_of_key && is_own(place)));
+    let lines: Vec<Line> = in_the_way.map(|(_, value)| line(value)).collect::<Result<_, _>>()?;
+    let (mut gone, left): (Vec<_>, Vec<_>) =
+        lines.into_iter().partition(|line| is_expired(line.received, wall));
+    if full_of_key && !gone.iter().any(|line| line.key == *key) {
         return Ok(None);
     }
-    Ok(Some(gone.iter().flat_map(|(_, line)| OPEN.remove(line)).collect()))
+    if full && gone.is_empty() {
+        let place = |line: &Line| Place { received: line.received, key: line.key, tree: line.tree };
+        let last = gives_way(&left.iter().map(place).collect::<Vec<_>>(), key, tree);
+        let Some(last) = last else { return Ok(None) };
+        gone.extend(left.into_iter().find(|line| place(line) == last));
+    }
+    Ok(Some(gone.iter().flat_map(|line| OPEN.remove(line)).collect()))
 }
 
 /// The change of metadata by which an open request is decided; nothing if there is none with this id.

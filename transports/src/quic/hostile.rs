@@ -18,7 +18,9 @@ use quinn::{ClientConfig, crypto::rustls::QuicClientConfig};
 use rustls::client::AlwaysResolvesClientRawPublicKeys;
 
 use super::{BUSY, Dialler, Drive, QuicTransport, Stream, peer_of, tls};
-use crate::{Address, Context, Received, Transport, TransportError, framing, park_on, park_until};
+use crate::{
+    Address, Context, Received, Transport, TransportError, budget::LEAST, framing, park_on, park_until,
+};
 
 /// After this long something hangs.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -143,6 +145,18 @@ fn a_message_beyond_the_limit_is_refused_at_the_length_that_crosses_it() {
     let (bytes, end) = server.heard();
     assert!(matches!(end, Err(TransportError::Misbehaved(_))), "{end:?}");
     assert_eq!(bytes, MAX_MESSAGE);
+}
+
+#[test]
+fn a_message_of_very_many_frames_is_as_large_as_it_costs() {
+    let (server, peer) = (Server::new(), Peer::new());
+    let most = MAX_MESSAGE / LEAST;
+    peer.say(&server, &framed(&vec![&b"x"[..]; most]));
+    assert_eq!(server.heard(), (most, Ok(Received::Closed)));
+    peer.say(&server, &framed(&vec![&b"x"[..]; most + 1]));
+    let (bytes, end) = server.heard();
+    assert!(matches!(end, Err(TransportError::Misbehaved(_))), "{end:?}");
+    assert_eq!(bytes, most);
 }
 
 #[test]

@@ -11,14 +11,18 @@ use std::{
 
 use pleach_core::{
     PublicKey,
-    limits::{MAX_FRAME, MAX_MESSAGE},
+    limits::MAX_FRAME,
     wire::serial::{Heard, Link, LinkError, ON_LINE, PACKET, PacketKind},
 };
 
 use super::{Line, Turn};
-use crate::{Context, Received, TransportError};
+use crate::{
+    Context, Received, TransportError,
+    budget::{Budget, LEAST},
+};
 
-/// Bytes of frames received and not yet taken, and of packets not yet written, beyond which a side waits.
+/// Bytes of frames received and not yet taken, each counted as [`LEAST`] at least, and of packets not yet written, beyond
+/// which a side waits.
 const QUEUED: usize = 1024 * 1024;
 
 /// Bytes read at a time.
@@ -45,9 +49,9 @@ struct State {
     opened: Option<PublicKey>,
     /// Why the session is over.
     over: Option<TransportError>,
-    /// The frame that comes in pieces, and bytes of its message so far.
+    /// The frame that comes in pieces, and its message so far.
     frame: Vec<u8>,
-    message: usize,
+    message: Budget,
     inbox: VecDeque<Received>,
     inbox_bytes: usize,
     outbox: Vec<u8>,
@@ -93,7 +97,7 @@ impl Port {
             opened: None,
             over: None,
             frame: Vec::new(),
-            message: 0,
+            message: Budget::default(),
             inbox: VecDeque::new(),
             inbox_bytes: 0,
             outbox: Vec::new(),
@@ -141,7 +145,7 @@ impl Port {
                 }
             };
             for byte in bytes {
-                while state.inbox_bytes > QUEUED && state.over.is_none() && !state.ends {
+                while state.is_full() && state.over.is_none() && !state.ends {
                     state = self.wait(state, GREETING);
                 }
                 state.hear(*byte);
@@ -277,9 +281,7 @@ impl Port {
         if state.session == session
             && let Some(received) = state.inbox.pop_front()
         {
-            if let Received::Frame(frame) = &received {
-                state.inbox_bytes -= frame.len();
-            }
+            state.inbox_bytes -= cost(&received);
             drop(state);
             self.changed.notify_all();
             return Poll::Ready(Ok(received));
@@ -287,6 +289,14 @@ impl Port {
         state.check(session)?;
         state.waker = Some(task.waker().clone());
         Poll::Pending
+    }
+}
+
+/// What it costs to keep something until it is taken.
+fn cost(received: &Received) -> usize {
+    match received {
+        Received::Frame(frame) => frame.len().max(LEAST),
+        Received::End | Received::Closed => LEAST,
     }
 }
 
@@ -342,30 +352,44 @@ impl State {
                 self.opened = Some(peer);
                 self.over = None;
             }
+            // Nobody takes any more what belongs to a session that is over.
+            Ok(Heard::Part(_) | Heard::Last(_) | Heard::End) if self.over.is_some() => return,
             Ok(Heard::Part(piece)) => self.frame.extend_from_slice(piece),
             Ok(Heard::Last(piece)) => {
                 self.frame.extend_from_slice(piece);
                 let frame = std::mem::take(&mut self.frame);
-                self.message += frame.len();
-                self.inbox_bytes += frame.len();
-                self.inbox.push_back(Received::Frame(frame));
+                match self.message.charge(frame.len()) {
+                    Ok(()) => self.keep(Received::Frame(frame)),
+                    Err(error) => self.over = Some(TransportError::Misbehaved(error.to_string())),
+                }
             }
             Ok(Heard::End) => {
-                self.message = 0;
-                self.inbox.push_back(Received::End);
+                self.message = Budget::default();
+                self.keep(Received::End);
             }
             Ok(Heard::Closed) => {
                 self.over.get_or_insert_with(|| TransportError::Cut("the peer let go".into()));
                 self.outbox.clear();
-                self.inbox.push_back(Received::Closed);
+                self.keep(Received::Closed);
             }
             Err(error) => self.fail(error),
         }
-        if self.frame.len() > MAX_FRAME || self.message > MAX_MESSAGE {
+        if self.frame.len() > MAX_FRAME {
             self.frame = Vec::new();
-            self.over = Some(TransportError::Misbehaved("a frame or message is too long".into()));
+            self.over = Some(TransportError::Misbehaved("a frame is too long".into()));
         }
         self.wake();
+    }
+
+    /// Keeps what was received until it is taken.
+    fn keep(&mut self, received: Received) {
+        self.inbox_bytes += cost(&received);
+        self.inbox.push_back(received);
+    }
+
+    /// Whether so much waits to be taken that nothing more is read.
+    const fn is_full(&self) -> bool {
+        self.inbox_bytes > QUEUED
     }
 
     /// What was under way is over; the reply goes.
@@ -374,7 +398,7 @@ impl State {
         self.opened = None;
         self.inbox.clear();
         self.inbox_bytes = 0;
-        self.message = 0;
+        self.message = Budget::default();
         self.frame.clear();
         self.outbox.clear();
         self.outbox.extend_from_slice(reply);
@@ -391,5 +415,100 @@ impl State {
             LinkError::Lost { .. } => TransportError::Cut(error.to_string()),
             other => TransportError::Misbehaved(other.to_string()),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pleach_core::SecretKey;
+
+    use super::*;
+
+    fn state(link: Link) -> State {
+        State {
+            link,
+            session: 0,
+            opened: None,
+            over: None,
+            frame: Vec::new(),
+            message: Budget::default(),
+            inbox: VecDeque::new(),
+            inbox_bytes: 0,
+            outbox: Vec::new(),
+            waker: None,
+            acceptor: None,
+            greets_until: None,
+            ends: false,
+            gone: None,
+        }
+    }
+
+    /// A listener whose session with an initiator is open.
+    fn open() -> (Link, State) {
+        let [one, two] = [[1; 32], [2; 32]].map(SecretKey::from_bytes);
+        let mut initiator = Link::initiator(one, None, [3; 16], 4_096);
+        let mut listener = state(Link::responder(two, [4; 16], 4_096));
+        let mut room = [0; ON_LINE];
+        let hello = initiator.hello(&mut room).unwrap();
+        for byte in &room[..hello] {
+            listener.hear(*byte);
+        }
+        let mut proof = Vec::new();
+        for byte in std::mem::take(&mut listener.outbox) {
+            if let Heard::Opened { reply, .. } = initiator.push(byte, &mut room).unwrap() {
+                proof = room[..reply].to_vec();
+            }
+        }
+        for byte in &proof {
+            listener.hear(*byte);
+        }
+        assert!(listener.opened.is_some());
+        (initiator, listener)
+    }
+
+    fn send(from: &mut Link, to: &mut State, kind: PacketKind, payload: &[u8]) {
+        let mut room = [0; ON_LINE];
+        let used = from.write(kind, payload, &mut room).unwrap();
+        for byte in &room[..used] {
+            to.hear(*byte);
+        }
+    }
+
+    #[test]
+    fn many_tiny_things_that_nobody_takes_fill_the_room_as_large_ones_do() {
+        for (kind, payload) in [(PacketKind::End, &b""[..]), (PacketKind::Last, b"x")] {
+            let (mut initiator, mut listener) = open();
+            let mut sent = 0;
+            while !listener.is_full() {
+                send(&mut initiator, &mut listener, kind, payload);
+                sent += 1;
+                assert!(sent <= QUEUED / LEAST + 1, "{kind:?}: {} wait", listener.inbox.len());
+            }
+            assert_eq!(listener.over, None);
+            assert_eq!(listener.inbox.iter().map(cost).sum::<usize>(), listener.inbox_bytes);
+        }
+    }
+
+    #[test]
+    fn what_comes_after_a_session_is_over_is_not_kept() {
+        let (mut initiator, mut listener) = open();
+        send(&mut initiator, &mut listener, PacketKind::Last, b"frame");
+        assert_eq!(listener.inbox, [Received::Frame(b"frame".to_vec())]);
+        listener.over = Some(TransportError::Cut("the exchange was let go".into()));
+        for kind in [PacketKind::Part, PacketKind::Last, PacketKind::End] {
+            send(&mut initiator, &mut listener, kind, b"more");
+        }
+        assert_eq!((listener.inbox.len(), listener.frame.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_message_of_very_many_frames_is_as_large_as_it_costs() {
+        let (mut initiator, mut listener) = open();
+        for _ in 0..pleach_core::limits::MAX_MESSAGE / LEAST {
+            send(&mut initiator, &mut listener, PacketKind::Last, b"x");
+        }
+        assert_eq!(listener.over, None);
+        send(&mut initiator, &mut listener, PacketKind::Last, b"x");
+        assert!(matches!(listener.over, Some(TransportError::Misbehaved(_))), "{:?}", listener.over);
     }
 }

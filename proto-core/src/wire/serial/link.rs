@@ -238,7 +238,8 @@ impl Talk {
         Ok(if was_open { Heard::Restarted(used) } else { Heard::Reply(used) })
     }
 
-    /// Initiator: the answer must be signed for this very hello.
+    /// Initiator: the answer must be signed for this very hello. One that is not was made for another session, and still
+    /// was on the line: it is passed over.
     fn prove(
         &mut self,
         answer: &[u8],
@@ -250,11 +251,13 @@ impl Talk {
         if theirs.version != VERSION {
             return Err(LinkError::Greeting);
         }
+        let digest = session(&self.own, &theirs)?;
+        if theirs.key.verify(&domain(RESPONDER, &digest), &signature).is_err() {
+            return Ok(Heard::Nothing);
+        }
         if theirs.key == self.own.key {
             return Err(LinkError::OwnKey);
         }
-        let digest = session(&self.own, &theirs)?;
-        theirs.key.verify(&domain(RESPONDER, &digest), &signature)?;
         if let Some(expected) = expected.filter(|expected| *expected != theirs.key) {
             return Err(LinkError::WrongKey { expected, found: theirs.key });
         }
