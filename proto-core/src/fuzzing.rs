@@ -260,6 +260,7 @@ fn frame_seeds(root: &Entry, child: &Entry) -> Vec<(&'static str, &'static str, 
         permission: Permission::Admin(0),
         name: "Bob".try_into().expect("a short name"),
         invite: None,
+        hold: 0,
     };
     let invite = Invite::sign(&key, root.id(), key.public(), Permission::Write(100), 1, 1 << 40);
     let redeemed = Ask { invite: Some(Redemption::sign(invite, &key, key.public())), ..ask.clone() };

@@ -77,7 +77,7 @@ pub(crate) fn fetch(tree: Id) -> Vec<Vec<u8>> {
 /// A request for access.
 pub(crate) fn ask(tree: Id, permission: Permission, name: &str) -> Vec<Vec<u8>> {
     let name = name.try_into().expect("a short name");
-    let ask = Ask { versions: Versions::OURS, tree, permission, name, invite: None };
+    let ask = Ask { versions: Versions::OURS, tree, permission, name, invite: None, hold: 0 };
     vec![frame(Kind::Ask, &ask, *b"please")]
 }
 

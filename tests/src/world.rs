@@ -68,6 +68,8 @@ pub struct World {
     fate: Decide,
     /// How requests reach the hosts that answer them.
     pub arrival: Arrival,
+    /// When those who are no hosts signed what they bring, by their own clocks, where the wire says so.
+    pub signed: Option<u64>,
     /// Frames that arrived.
     pub frames: u64,
 }
@@ -128,6 +130,7 @@ impl World {
             entropy: Entropy::new(bytes),
             fate: Box::new(|_| Fate::Arrive),
             arrival: Arrival::Streamed,
+            signed: None,
             frames: 0,
         }
     }
@@ -384,6 +387,7 @@ impl World {
                     proven: Some(mine),
                     source: Source::of(mine.as_bytes()),
                     arrival: self.arrival,
+                    signed: None,
                 },
             ));
         }
@@ -435,7 +439,13 @@ impl World {
         self.wires.insert(number, Wire { ends: vec![(host.0, accepted)], inbox, broken: false });
         self.due.push((
             host.0,
-            Event::Accepted { exchange: accepted, proven: proven.into(), source, arrival: self.arrival },
+            Event::Accepted {
+                exchange: accepted,
+                proven: proven.into(),
+                source,
+                arrival: self.arrival,
+                signed: self.signed,
+            },
         ));
         number
     }

@@ -9,7 +9,8 @@ use pleach_core::{
     instance::{Approval, Error},
     node::{
         BootstrapRequest, Command, Commit, MAX_DECIDED, MAX_REQUESTS, MAX_REQUESTS_OF_KEY, NodeError,
-        REQUEST_EXPIRY, Reply, RequestStatus, decided_requests, pending_requests, request,
+        Notification, Petition, REQUEST_EXPIRY, Reply, RequestStatus, decided_requests, pending_requests,
+        request,
     },
     storage::StorageError,
     wire::{Ask, AskOutcome, Frame, Kind, MAX_REQUEST_METADATA, Refusal, Versions, write},
@@ -33,8 +34,11 @@ fn pair(seed: u64) -> (World, HostId, HostId, Id) {
 /// One host asks another.
 fn ask(world: &mut World, host: HostId, with: HostId, tree: Id, permission: Permission) -> AskOutcome {
     let (address, name) = (world.address(with), "Bob".into());
-    let command =
-        Command::Ask { address, tree, permission, name, metadata: b"let me in".to_vec(), invite: None };
+    let command = Command::Ask {
+        address,
+        tree,
+        petition: Petition { permission, name, metadata: b"let me in".to_vec(), invite: None, hold: 0 },
+    };
     match world.run(host, command) {
         Ok(Reply::Asked(outcome)) => outcome,
         other => panic!("not the reply to an access request: {other:?}"),
@@ -44,7 +48,8 @@ fn ask(world: &mut World, host: HostId, with: HostId, tree: Id, permission: Perm
 /// The frame that asks.
 fn frame(tree: Id, name: &str) -> Vec<u8> {
     let name = name.try_into().expect("a short name");
-    let ask = Ask { versions: Versions::OURS, tree, permission: Permission::Read, name, invite: None };
+    let ask =
+        Ask { versions: Versions::OURS, tree, permission: Permission::Read, name, invite: None, hold: 0 };
     let mut room = [0; 1_024];
     let length = write(Kind::Ask, &ask, *b"please", &mut room).expect("it fits");
     room[..length].to_vec()
@@ -290,8 +295,14 @@ fn a_process_that_ends_in_the_middle_loses_no_more_than_the_answer() {
         let (mut world, alice, bob, tree) = pair(100 + steps);
         let (address, name) = (world.address(alice), "Bob".into());
         let (permission, metadata) = (Permission::Read, Vec::new());
-        let command =
-            world.command(bob, Command::Ask { address, tree, permission, name, metadata, invite: None });
+        let command = world.command(
+            bob,
+            Command::Ask {
+                address,
+                tree,
+                petition: Petition { permission, name, metadata, invite: None, hold: 0 },
+            },
+        );
         for _ in 0..steps {
             world.step();
         }
@@ -397,14 +408,115 @@ fn what_is_too_long_is_not_sent_and_not_taken() {
     let (address, permission) = (world.address(alice), Permission::Read);
     for (name, metadata) in [(65, 0), (0, MAX_REQUEST_METADATA + 1)] {
         let (address, name, metadata) = (address.clone(), "x".repeat(name), vec![0; metadata]);
-        let command = Command::Ask { address, tree, permission, name, metadata, invite: None };
+        let command = Command::Ask {
+            address,
+            tree,
+            petition: Petition { permission, name, metadata, invite: None, hold: 0 },
+        };
         assert_eq!(world.run(bob, command), Err(NodeError::RequestTooLong));
     }
     let (name, metadata) = ("x".repeat(64), vec![0xff; MAX_REQUEST_METADATA]);
-    let command = Command::Ask { address, tree, permission, name, metadata, invite: None };
+    let command = Command::Ask {
+        address,
+        tree,
+        petition: Petition { permission, name, metadata, invite: None, hold: 0 },
+    };
     assert_eq!(world.run(bob, command), Ok(Reply::Asked(AskOutcome::Received)));
     assert_eq!(pending(&world, alice)[0].metadata.len(), MAX_REQUEST_METADATA);
     let long = [frame(tree, "Eve"), vec![0; MAX_REQUEST_METADATA]].concat();
     let answer = world.ask(alice, stranger(0), [long]).unwrap();
     assert!(matches!(Frame::read(&answer[0]), Ok(Frame::Refusal(Refusal::Malformed { .. }))));
+}
+
+/// The command by which Bob waits for a decision.
+fn waiting(world: &World, with: HostId, tree: Id, name: &str) -> Command {
+    let petition = Petition {
+        permission: Permission::Read,
+        name: name.into(),
+        metadata: Vec::new(),
+        invite: None,
+        hold: 20_000,
+    };
+    Command::Ask { address: world.address(with), tree, petition }
+}
+
+#[test]
+fn whoever_waits_for_a_decision_hears_of_it_at_once_and_whoever_decides_of_the_request() {
+    let (mut world, alice, bob, tree) = pair(40);
+    world.notes(alice);
+    let command = waiting(&world, alice, tree, "Bob");
+    let command = world.command(bob, command);
+    world.settle();
+    assert_eq!(world.outcome(bob, command), None, "nobody has decided");
+    let told = world.notes(alice);
+    let requested: Vec<_> = told.iter().filter(|note| matches!(note, Notification::Requested(_))).collect();
+    let [Notification::Requested(request)] = requested[..] else { panic!("{told:?}") };
+    assert_eq!((request.key, &pending(&world, alice)[0].id), (world.key(bob), &request.id));
+    let began = world.clock();
+    approve(&mut world, alice, None);
+    world.settle();
+    let approved = Ok(Reply::Asked(AskOutcome::Approved(Permission::Read)));
+    assert_eq!((world.outcome(bob, command), world.clock()), (Some(approved), began));
+    assert!(!world.notes(alice).iter().any(|note| matches!(note, Notification::Requested(_))), "once");
+}
+
+#[test]
+fn a_decision_about_somebody_else_wakes_nobody_and_the_wait_ends_whatever_is_asked_for() {
+    let (mut world, alice, bob, tree) = pair(41);
+    let carol = world.host();
+    let nowhere = Id::of(b"nobody has this");
+    let began = world.clock();
+    let bobs = waiting(&world, alice, nowhere, "Bob");
+    let bobs = world.command(bob, bobs);
+    world.settle();
+    assert_eq!(ask(&mut world, carol, alice, tree, Permission::Read), AskOutcome::Received);
+    let carols = waiting(&world, alice, tree, "Carol");
+    let carols = world.command(carol, carols);
+    world.settle();
+    let [only] = &pending(&world, alice)[..] else { panic!("Carol's last request is open") };
+    let reject = Command::Decide { request: only.id, by: world.key(alice), granted: None };
+    assert_eq!(world.run(alice, reject), Ok(Reply::Done));
+    world.settle();
+    assert_eq!(world.outcome(carol, carols), Some(Ok(Reply::Asked(AskOutcome::Rejected))));
+    assert_eq!(world.outcome(bob, bobs), None, "it is not about him");
+    let bobs = loop {
+        assert!(world.clock() < began + 25_000, "he waits for as long as he said");
+        world.pass();
+        world.settle();
+        if let Some(outcome) = world.outcome(bob, bobs) {
+            break outcome;
+        }
+    };
+    assert_eq!(bobs, Ok(Reply::Asked(AskOutcome::Received)));
+    assert!(world.clock() >= began + 20_000);
+}
+
+#[test]
+fn what_was_signed_before_the_last_request_of_a_key_changes_nothing_any_more() {
+    let (mut world, alice, _, tree) = pair(42);
+    let mallory = stranger(7);
+    let asked = |world: &mut World, signed: u64, name: &str| {
+        world.signed = Some(signed);
+        let answer = world.ask(alice, mallory, [frame(tree, name)]).unwrap();
+        assert!(matches!(Frame::read(&answer[0]), Ok(Frame::Asked(_))));
+    };
+    asked(&mut world, 1_000, "first");
+    asked(&mut world, 2_000, "second");
+    assert_eq!(pending(&world, alice)[0].name, "second");
+    // Somebody has recorded the first and sends it again.
+    asked(&mut world, 1_000, "first");
+    assert_eq!(pending(&world, alice)[0].name, "second");
+    // Decided or not.
+    let [request] = &pending(&world, alice)[..] else { panic!() };
+    let reject = Command::Decide { request: request.id, by: world.key(alice), granted: None };
+    world.run(alice, reject).unwrap();
+    asked(&mut world, 1_000, "first");
+    assert_eq!(pending(&world, alice), []);
+    // A wire that needs no signature does not make the old one good again.
+    world.signed = None;
+    world.ask(alice, mallory, [frame(tree, "third")]).unwrap();
+    asked(&mut world, 1_000, "first");
+    assert_eq!(pending(&world, alice)[0].name, "third");
+    asked(&mut world, 3_000, "fourth");
+    assert_eq!(pending(&world, alice)[0].name, "fourth");
 }

@@ -8,8 +8,8 @@ use pleach_core::{
     entry::{Permission, SETTINGS, Value, Who},
     instance::{DEFAULT_INVITE_VALIDITY, Error, InviteOptions, RootKey, revoke_invite},
     node::{
-        Command, Commit, InviteInfo, Reply, RequestStatus, decided_requests, invites, pending_requests,
-        record_revocation,
+        Command, Commit, InviteInfo, Petition, Reply, RequestStatus, decided_requests, invites,
+        pending_requests, record_revocation,
     },
     storage::StorageError,
     wire::{
@@ -75,7 +75,7 @@ fn revoke(world: &mut World, host: HostId, tree: Id, id: &Id) {
 fn asking(world: &World, with: HostId, tree: Id, invite: &Invitation) -> Command {
     let (address, permission) = (world.address(with), invite.invite().permission);
     let (name, metadata, invite) = ("Bob".into(), Vec::new(), Some(Box::new(invite.clone())));
-    Command::Ask { address, tree, permission, name, metadata, invite }
+    Command::Ask { address, tree, petition: Petition { permission, name, metadata, invite, hold: 0 } }
 }
 
 fn redeem(world: &mut World, host: HostId, with: HostId, invite: &Invitation) -> AskOutcome {
@@ -89,7 +89,7 @@ fn redeem(world: &mut World, host: HostId, with: HostId, invite: &Invitation) ->
 /// The frame that redeems.
 fn frame(tree: Id, redemption: Redemption) -> Vec<u8> {
     let (permission, name) = (Permission::Read, "Eve".try_into().unwrap());
-    let ask = Ask { versions: Versions::OURS, tree, permission, name, invite: Some(redemption) };
+    let ask = Ask { versions: Versions::OURS, tree, permission, name, invite: Some(redemption), hold: 0 };
     let mut room = [0; 1_024];
     let length = write(Kind::Ask, &ask, *b"please", &mut room).expect("it fits");
     room[..length].to_vec()

@@ -70,9 +70,10 @@ pub trait Exchange: Send {
     /// unless the request was unsigned. All that is received comes from it.
     fn peer(&self) -> Option<PublicKey>;
 
-    /// What makes the message being received unique, where a copy of it could be sent again by somebody else. Whoever
-    /// gives such a message an effect stores this in the same transaction and refuses it the second time.
-    fn nonce(&self) -> Option<[u8; 16]> {
+    /// When the other side signed the message being received, in wall milliseconds of its own, where a copy of it could be
+    /// sent again by somebody else. Whoever gives such a message an effect stores this in the same transaction, and takes
+    /// none that is older.
+    fn signed(&self) -> Option<u64> {
         None
     }
 

@@ -181,9 +181,9 @@ fn a_stale_request_is_answered_with_the_responders_time_signed_for_it() {
 }
 
 #[test]
-fn a_replayed_request_shows_the_same_nonce_to_whoever_must_refuse_it() {
+fn a_replayed_request_says_the_same_time_to_whoever_must_refuse_it() {
     for context in [context(1), executed(1)] {
-        let (told, nonces) = async_channel::unbounded();
+        let (told, times) = async_channel::unbounded();
         let transport = HttpTransport::builder().bind("127.0.0.1:0").transport(context).unwrap();
         let mut listener = transport.listen().unwrap();
         let address = listener.address();
@@ -191,14 +191,15 @@ fn a_replayed_request_shows_the_same_nonce_to_whoever_must_refuse_it() {
             while let Ok(exchange) =
                 pleach_transports::park_on(std::future::poll_fn(|task| listener.poll_accept(task)))
             {
-                told.try_send(exchange.nonce()).unwrap();
+                told.try_send(exchange.signed()).unwrap();
                 let mut exchange = Driven::new(exchange);
                 exchange.hear().unwrap();
                 exchange.finish().unwrap();
             }
         });
         let body = framed(&[b"frame"]);
-        let signed = head(1, &body, wall(), [9; 16]);
+        let time = wall();
+        let signed = head(1, &body, time, [9; 16]);
         for _ in 0..2 {
             let mut stream = TcpStream::connect(&address.address).unwrap();
             let request = format!(
@@ -208,7 +209,7 @@ fn a_replayed_request_shows_the_same_nonce_to_whoever_must_refuse_it() {
             );
             stream.write_all(&[request.as_bytes(), &body].concat()).unwrap();
             assert_eq!(response(stream).0, 200);
-            assert_eq!(nonces.recv_blocking().unwrap(), Some([9; 16]));
+            assert_eq!(times.recv_blocking().unwrap(), Some(time));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `join --request`, and `join` with an invite: getting into a database by asking.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pleach_smol::{AccessRequest, Bootstrap, DatabaseTicket, Sync, SyncError};
 
@@ -15,6 +15,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The longest: somebody who has decided plausibly waits this long to see the other come in.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Milliseconds for which a peer may keep its answer back, so that the outcome is here as soon as somebody has decided.
+const HOLD: u32 = 10_000;
 
 /// How often a pause looks whether anybody still waits for the outcome.
 const GLANCE: Duration = Duration::from_millis(200);
@@ -65,6 +68,9 @@ pub(super) async fn join(
     let mut pause = FIRST_PAUSE;
     let mut told = false;
     loop {
+        // Whoever has been told that it waits may as well wait for the answer.
+        let request = &request.clone().hold(if told { HOLD } else { 0 });
+        let began = Instant::now();
         let asked = with_progress(cx, sync, sync.bootstrap_with_ticket(ticket, request)).await;
         let outcome = match asked {
             // A peer that cannot be reached now is no answer.
@@ -99,10 +105,15 @@ pub(super) async fn join(
             let _ = cx.out.remark(format!("asked, and waiting (this node is {})", cx.instance.device_key()));
             told = true;
         }
-        if !rest(cx, jittered(pause)).await {
+        // A peer that kept its answer back is asked again at once.
+        if began.elapsed() < Duration::from_millis(HOLD.into()) / 2 {
+            if !rest(cx, jittered(pause)).await {
+                return Err(SyncError::CLOSED);
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        } else if cx.still_wanted().is_err() {
             return Err(SyncError::CLOSED);
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

@@ -18,6 +18,7 @@ enum Happened {
     Synced { id: Id, peer: String, entries_received: u64, entries_sent: u64 },
     Failed { id: Id, peer: String, reason: String },
     Repaired { id: Id, damaged: u64, waiting: u64 },
+    Requested { id: Id, request: String, key: String, name: String, permission: String },
 }
 
 impl fmt::Display for Happened {
@@ -33,6 +34,12 @@ impl fmt::Display for Happened {
             Self::Failed { id, peer, reason } => {
                 write!(f, "{}  sync with {peer} failed: {}", faint(id), Shown(reason))
             }
+            Self::Requested { id, request, key, name, permission } => write!(
+                f,
+                "{}  {} ({key}) asks for {permission}: see `pleach requests`, approve {request}",
+                faint(id),
+                Shown(name)
+            ),
             Self::Repaired { id, damaged, waiting } => {
                 let (damaged, waiting) = (entries(*damaged), entries(*waiting));
                 write!(
@@ -72,11 +79,19 @@ pub(super) async fn watch(cx: &Context, db: Option<&str>) -> anyhow::Result<Endi
             Notification::Repaired { tree, damage } => {
                 Happened::Repaired { id: tree, damaged: damage.count, waiting: damage.waiting }
             }
+            Notification::Requested(request) => Happened::Requested {
+                id: request.tree,
+                request: request.id.to_string(),
+                key: request.key.to_string(),
+                name: request.name,
+                permission: request.permission.to_string(),
+            },
             _ => continue,
         };
         let (Happened::Wrote { id, .. }
         | Happened::Synced { id, .. }
         | Happened::Failed { id, .. }
+        | Happened::Requested { id, .. }
         | Happened::Repaired { id, .. }) = &happened;
         if only.is_none_or(|only| only == *id) {
             cx.out.put(&happened)?;

@@ -13,7 +13,7 @@ use crate::{
     document::{Draft, SettingsStore},
     entry::{Permission, SETTINGS, Who},
     instance::Error,
-    node::{self, BootstrapRequest, Command, NodeError, RequestStatus, SyncReport},
+    node::{self, BootstrapRequest, Command, NodeError, Petition, RequestStatus, SyncReport},
     storage::Snapshot,
     wire::{Address, AskOutcome, DatabaseTicket, Invitation},
 };
@@ -38,12 +38,15 @@ pub struct AccessRequest {
     /// decides if it lets nobody in. It is a secret, and not kept for after a restart.
     #[serde(skip)]
     pub invite: Option<Invitation>,
+    /// Milliseconds for which the peer may keep its answer back while nobody has decided; 0 to be answered at once.
+    #[serde(skip)]
+    pub hold: u32,
 }
 
 impl AccessRequest {
     /// Asks for a permission, and says nothing besides.
     pub fn new(permission: Permission) -> Self {
-        Self { permission, name: String::new(), metadata: Vec::new(), invite: None }
+        Self { permission, name: String::new(), metadata: Vec::new(), invite: None, hold: 0 }
     }
 
     /// A name by which people there may recognise this node.
@@ -76,16 +79,27 @@ impl AccessRequest {
         Ok(self.invite.is_some() && !self.is_met(snapshot, tree, key)?)
     }
 
-    /// The command that asks.
-    pub fn command(&self, address: &Address, tree: &Id) -> Command {
-        Command::Ask {
-            address: address.clone(),
-            tree: *tree,
+    /// Lets the peer keep its answer back for so many milliseconds while nobody has decided, so that the outcome is known
+    /// as soon as somebody has. A peer holds it for 25 seconds at most, and may answer at once.
+    #[must_use]
+    pub fn hold(self, millis: u32) -> Self {
+        Self { hold: millis, ..self }
+    }
+
+    /// What a node asks.
+    pub fn petition(&self) -> Petition {
+        Petition {
             permission: self.permission,
             name: self.name.clone(),
             metadata: self.metadata.clone(),
             invite: self.invite.clone().map(Box::new),
+            hold: self.hold,
         }
+    }
+
+    /// The command that asks.
+    pub fn command(&self, address: &Address, tree: &Id) -> Command {
+        Command::Ask { address: address.clone(), tree: *tree, petition: self.petition() }
     }
 
     /// Whether a key may do all that is asked for already, as far as is known here.

@@ -17,7 +17,7 @@ use crate::{
     document::{Doc, DocStore, Draft, Scope, StoreType, Table},
     entry::Value,
     instance::{AccessRequest, Error, MAX_PEER_ADDRESSES},
-    node::{Command, PairRecord, Petition, Tracking},
+    node::{Command, PairRecord, Tracking},
     path,
     storage::{MetaChanges, Snapshot},
     wire::Address,
@@ -137,12 +137,7 @@ impl SyncPeerInfo {
             Follow::OnRequest => Vec::new(),
         };
         let mut tracking = Tracking::new(self.tree_id, self.peer_pubkey, addresses, self.interval);
-        tracking.auth = self.auth.as_ref().map(|auth| Petition {
-            permission: auth.permission,
-            name: auth.name.clone(),
-            metadata: auth.metadata.clone(),
-            invite: auth.invite.clone().map(Box::new),
-        });
+        tracking.auth = self.auth.as_ref().map(AccessRequest::petition);
         tracking.record = record;
         Command::Track(Box::new(tracking))
     }

@@ -120,6 +120,9 @@ pub enum Event {
         source: Source,
         /// How its requests arrive.
         arrival: Arrival,
+        /// When the peer signed what it brings, in wall milliseconds of its own, where a copy could be sent again by
+        /// somebody else.
+        signed: Option<u64>,
     },
     /// An answer to [`Action::Exchange`].
     Exchange(ExchangeId, ExchangeEvent),

@@ -6,7 +6,7 @@ use crate::{
     Id, Position, PublicKey, SecretKey,
     document::Doc,
     entry::{Permission, VerifiedEntry, Who},
-    node::{NodeError, PairRecord, PairStatus, PeerState, PeerStatus, Seen},
+    node::{BootstrapRequest, NodeError, PairRecord, PairStatus, PeerState, PeerStatus, Seen},
     storage::{MetaChanges, Put},
     wire::{Address, Ask, AskOutcome, Invitation, MAX_REQUEST_METADATA, Versions},
 };
@@ -74,13 +74,7 @@ pub enum Command {
         /// The tree.
         tree: Id,
         /// What to ask for.
-        permission: Permission,
-        /// A name by which people there may recognise this node; empty if none.
-        name: String,
-        /// What else whoever decides is to know.
-        metadata: Vec<u8>,
-        /// An invite to redeem.
-        invite: Option<Box<Invitation>>,
+        petition: Petition,
     },
     /// Note what was decided about an access request that a peer made here. It grants nothing: that is a commit to the
     /// tree's settings, made before. Replies [`Reply::Done`].
@@ -174,17 +168,20 @@ pub struct Petition {
     pub metadata: Vec<u8>,
     /// An invite to redeem.
     pub invite: Option<Box<Invitation>>,
+    /// Milliseconds for which the peer may keep its answer back while nobody has decided.
+    pub hold: u32,
 }
 
 impl Petition {
     /// The message that asks, and the metadata behind it.
     pub(super) fn ask(self, tree: Id, own: PublicKey) -> Result<Box<(Ask, Vec<u8>)>, NodeError> {
-        let Self { permission, name, metadata, invite } = self;
+        let Self { permission, name, metadata, invite, hold } = self;
         let invite = invite.map(|invite| invite.redeem(own));
         match heapless::String::try_from(name.as_str()) {
-            Ok(name) if metadata.len() <= MAX_REQUEST_METADATA => {
-                Ok(Box::new((Ask { versions: Versions::OURS, tree, permission, name, invite }, metadata)))
-            }
+            Ok(name) if metadata.len() <= MAX_REQUEST_METADATA => Ok(Box::new((
+                Ask { versions: Versions::OURS, tree, permission, name, invite, hold },
+                metadata,
+            ))),
             _ => Err(NodeError::RequestTooLong),
         }
     }
@@ -324,6 +321,8 @@ pub enum Notification {
         /// What was damaged.
         damage: Damage,
     },
+    /// A peer has asked for access to a tree that this node administers; nobody has decided yet.
+    Requested(Box<BootstrapRequest>),
     /// A background sync of a tracked tree ended.
     Tracked {
         /// The tree.

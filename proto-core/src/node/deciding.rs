@@ -28,12 +28,18 @@ pub(super) struct Decision {
 pub(super) struct Asking {
     pub(super) request: Box<BootstrapRequest>,
     pub(super) invite: Option<Box<Redemption>>,
+    /// Milliseconds for which the answer may be kept back while nobody has decided.
+    pub(super) hold: u32,
+    /// Until when that is, monotonic milliseconds, once its turn has come.
+    pub(super) until: Option<u64>,
 }
 
 /// What came of it.
 #[derive(Clone, Debug)]
 pub(super) enum Settled {
     Asked(ExchangeId, Result<AskOutcome, StorageError>),
+    /// The same, and whoever decides may want to know of the request.
+    Requested(ExchangeId, AskOutcome, Box<BootstrapRequest>),
     /// A grant is to be written in the turn of its tree.
     Invited(Box<BootstrapRequest>, Box<Redemption>),
     Decided(CommandId, Result<(), NodeError>),
@@ -51,7 +57,8 @@ enum Flight {
     Ask(ExchangeId, Asking),
     /// The grant for the bearer of an invite is read and written.
     Redeem(ExchangeId, Box<BootstrapRequest>),
-    Answer(ExchangeId, AskOutcome),
+    /// With the request, if it is a new one.
+    Answer(ExchangeId, AskOutcome, Option<Box<BootstrapRequest>>),
     Decide(CommandId, Id),
     Decided(CommandId),
 }
@@ -81,7 +88,7 @@ impl Requests {
 
     /// A peer asks.
     pub(super) fn ask(&mut self, exchange: ExchangeId, asking: Asking, own: PublicKey, out: &mut Outbox) {
-        let Asking { request, invite } = asking.clone();
+        let Asking { request, invite, .. } = asking.clone();
         out.read_once(Waiting::Requests, Read::Ask { request, invite, own });
         self.flight = Some(Flight::Ask(exchange, asking));
     }
@@ -96,7 +103,7 @@ impl Requests {
     ) -> Option<Settled> {
         match (self.flight.take()?, result) {
             (Flight::Redeem(exchange, request), Ok(None)) => {
-                self.ask(exchange, Asking { request, invite: None }, own, out);
+                self.ask(exchange, Asking { request, invite: None, hold: 0, until: None }, own, out);
                 None
             }
             (Flight::Redeem(exchange, _), Ok(Some(granted))) => {
@@ -117,12 +124,12 @@ impl Requests {
         out: &mut Outbox,
     ) -> Option<Settled> {
         match (self.flight.take()?, reply) {
-            (Flight::Ask(exchange, _), Ok(ReadReply::Ask(outcome, change))) => {
+            (Flight::Ask(exchange, asking), Ok(ReadReply::Ask { outcome, change, is_new })) => {
                 out.write(Waiting::Requests, Write::Meta(change));
-                self.flight = Some(Flight::Answer(exchange, outcome));
+                self.flight = Some(Flight::Answer(exchange, outcome, is_new.then_some(asking.request)));
                 None
             }
-            (Flight::Ask(exchange, Asking { request, invite: Some(invite) }), Ok(ReadReply::Invited)) => {
+            (Flight::Ask(exchange, Asking { request, invite: Some(invite), .. }), Ok(ReadReply::Invited)) => {
                 self.flight = Some(Flight::Redeem(exchange, request.clone()));
                 Some(Settled::Invited(request, invite))
             }
@@ -146,7 +153,10 @@ impl Requests {
     /// The store has written.
     pub(super) fn written(&mut self, result: Result<(), StorageError>) -> Option<Settled> {
         match self.flight.take()? {
-            Flight::Answer(exchange, outcome) => Some(Settled::Asked(exchange, result.map(|()| outcome))),
+            Flight::Answer(exchange, outcome, request) => Some(match (result, request) {
+                (Ok(()), Some(request)) => Settled::Requested(exchange, outcome, request),
+                (result, _) => Settled::Asked(exchange, result.map(|()| outcome)),
+            }),
             Flight::Decided(command) => Some(Settled::Decided(command, result.map_err(NodeError::from))),
             flight => {
                 self.flight = Some(flight);

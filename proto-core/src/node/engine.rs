@@ -6,10 +6,10 @@ use crate::{
     Entropy, Id, Now, Position, PublicKey, SecretKey,
     node::{
         Action, Command, CommandId, Damage, Event, ExchangeId, NodeError, Notification, Number, Origin,
-        Petition, ReadReply, Reply,
+        ReadReply, Reply,
         create::create_root,
         deciding::{Decision, Requests, Settled},
-        exchanges::Exchanges,
+        exchanges::{Caller, Exchanges},
         initiator::Purpose,
         outbox::{Outbox, Waiting},
         outcome::Outcome,
@@ -116,8 +116,9 @@ impl Node {
         self.now = now;
         match event {
             Event::Command(id, command) => self.handle_command(id, command),
-            Event::Accepted { exchange, proven, source, arrival } => {
-                self.exchanges.accept(exchange, (proven, source, arrival), now, &mut self.out);
+            Event::Accepted { exchange, proven, source, arrival, signed } => {
+                let caller = Caller { proven, source, arrival, signed };
+                self.exchanges.accept(exchange, caller, now, &mut self.out);
             }
             Event::Exchange(id, event) => self.exchanges.event(id, event, now, &mut self.out),
             Event::Read(number, reply) => self.handle_read(number, reply),
@@ -142,7 +143,7 @@ impl Node {
             self.push(tree, Job::Merge(exchange, Box::new(self.key.clone()), tips));
         }
         if self.requests.is_free(self.now.wall, &mut self.out)
-            && let Some((exchange, request)) = self.exchanges.take_request(self.now.wall)
+            && let Some((exchange, request)) = self.exchanges.take_request(self.now)
         {
             self.requests.ask(exchange, request, self.key.public(), &mut self.out);
         }
@@ -184,12 +185,10 @@ impl Node {
             Command::SyncAny { addresses, tree } => self.sync_any(id, tree, addresses),
             Command::Connect(address) => self.open(Purpose::Connect { command: id }, address),
             Command::Discover(address) => self.open(Purpose::Discover { command: id }, address),
-            Command::Ask { address, tree, permission, name, metadata, invite } => {
-                match (Petition { permission, name, metadata, invite }).ask(tree, self.key.public()) {
-                    Ok(ask) => self.open(Purpose::Ask { command: id, ask }, address),
-                    Err(error) => self.out.reply(id, Err(error)),
-                }
-            }
+            Command::Ask { address, tree, petition } => match petition.ask(tree, self.key.public()) {
+                Ok(ask) => self.open(Purpose::Ask { command: id, ask }, address),
+                Err(error) => self.out.reply(id, Err(error)),
+            },
             Command::Decide { request, by, granted } => {
                 self.requests.decide(Decision { command: id, request, by, granted });
             }
@@ -351,11 +350,20 @@ impl Node {
             Some(Settled::Asked(exchange, outcome)) => {
                 self.exchanges.asked(exchange, &outcome, self.now, &mut self.out);
             }
+            Some(Settled::Requested(exchange, outcome, request)) => {
+                self.exchanges.asked(exchange, &Ok(outcome), self.now, &mut self.out);
+                self.out.notify(Notification::Requested(request));
+            }
             Some(Settled::Invited(request, invite)) => {
                 let own = Box::new(self.key.clone());
                 self.push(request.tree, Job::Redeem(request, invite, own));
             }
-            Some(Settled::Decided(command, result)) => self.out.reply(command, result.map(|()| Reply::Done)),
+            Some(Settled::Decided(command, result)) => {
+                if result.is_ok() {
+                    self.exchanges.decided();
+                }
+                self.out.reply(command, result.map(|()| Reply::Done));
+            }
             None => {}
         }
     }

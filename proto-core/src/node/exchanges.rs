@@ -1,7 +1,5 @@
 //! The exchanges under way: those that this node opened, and those that peers did.
 
-mod accepting;
-
 use alloc::{
     boxed::Box,
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -26,8 +24,11 @@ use crate::{
     wire::{Address, AskOutcome},
 };
 
+mod accepting;
 mod holds;
 mod live;
+
+pub(super) use accepting::Caller;
 
 /// Exchanges that this node has open at once.
 const MAX_OPENED: usize = 64;
@@ -329,9 +330,9 @@ impl Exchanges {
     }
 
     /// A peer's access request whose turn it is, as received now.
-    pub(super) fn take_request(&mut self, wall: u64) -> Option<(ExchangeId, Asking)> {
+    pub(super) fn take_request(&mut self, now: Now) -> Option<(ExchangeId, Asking)> {
         self.all.iter_mut().find_map(|(id, exchange)| match &mut exchange.role {
-            Role::Responder(responder) => Some((*id, responder.take_request(wall)?)),
+            Role::Responder(responder) => Some((*id, responder.take_request(now)?)),
             Role::Initiator(_) => None,
         })
     }
@@ -345,9 +346,10 @@ impl Exchanges {
         out: &mut Outbox,
     ) {
         self.with(id, now, out, |exchange, out| match &mut exchange.role {
-            Role::Responder(responder) => responder.asked(outcome, out),
+            Role::Responder(responder) => responder.asked(outcome, now.monotonic, out),
             Role::Initiator(_) => Next::On,
         });
+        self.bound_waits(id, now, out);
     }
 
     /// An exchange of this node's that has ended.
@@ -370,7 +372,11 @@ impl Exchanges {
                 let seconds = exchange.patience() / 1_000;
                 match &mut exchange.role {
                     Role::Initiator(initiator) => initiator.fail(NodeError::TimedOut(seconds)),
-                    Role::Responder(responder) if responder.holds().is_some() => responder.answer_now(out),
+                    Role::Responder(responder)
+                        if responder.holds().is_some() || responder.awaits().is_some() =>
+                    {
+                        responder.answer_now(out)
+                    }
                     Role::Responder(_) => Next::Close,
                 }
             });
@@ -406,6 +412,11 @@ impl Exchange {
     }
 
     fn deadline(&self) -> Option<u64> {
+        if let Role::Responder(responder) = &self.role
+            && let Some(until) = responder.awaits()
+        {
+            return Some(until);
+        }
         let patience = match &self.role {
             Role::Responder(responder) if responder.rests() => responder.holds().map_or(REST, u64::from),
             _ if self.operations > 0 => self.patience(),

@@ -17,7 +17,7 @@ use crate::{
         difference::difference,
         known,
         redeeming::{self, Redeeming, Worth},
-        requests,
+        requests::{self, Receipt},
         undo::tips_without,
     },
     session::{ARRIVALS, Known, OwnedAnswer, Query, answer},
@@ -146,7 +146,14 @@ pub enum ReadReply {
     /// To [`Read::Difference`].
     Difference(Difference),
     /// To [`Read::Ask`]: the answer, and the change of metadata that comes before it.
-    Ask(AskOutcome, MetaChanges),
+    Ask {
+        /// The answer.
+        outcome: AskOutcome,
+        /// The change of metadata that comes before it.
+        change: MetaChanges,
+        /// Whether the request waits for a decision now, and did not before.
+        is_new: bool,
+    },
     /// To [`Read::Ask`]: the invite that came with it lets its bearer in.
     Invited,
     /// To [`Read::Redeem`]; nothing if the invite lets nobody in any more.
@@ -215,12 +222,16 @@ pub fn perform(snapshot: &Arc<dyn Snapshot>, read: &Read) -> Result<ReadReply, S
         }
         Read::Ask { request, invite, own } => {
             let worth = invite.as_ref().map(|invite| redeeming::weigh(&**snapshot, request, invite, own));
-            let (outcome, change) = match worth.transpose()? {
+            let Receipt { outcome, change, is_new } = match worth.transpose()? {
                 Some(Worth::Grant(_)) => return Ok(ReadReply::Invited),
-                Some(Worth::Held(held)) => (AskOutcome::Approved(held), requests::unseen(request)),
+                Some(Worth::Held(held)) => Receipt {
+                    outcome: AskOutcome::Approved(held),
+                    change: requests::unseen(request),
+                    is_new: false,
+                },
                 Some(Worth::Nothing) | None => requests::receive(snapshot, request, own)?,
             };
-            Ok(ReadReply::Ask(outcome, change.into()))
+            Ok(ReadReply::Ask { outcome, change: change.into(), is_new })
         }
         Read::Redeem { request, invite, own } => {
             redeeming::redeem(snapshot, request, invite, own).map(ReadReply::Redeem)

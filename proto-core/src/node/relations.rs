@@ -19,6 +19,10 @@ use crate::{
 /// Milliseconds before the first retry after a failure: a peer that restarts is back within it.
 const FIRST_RETRY: u64 = 1_000;
 
+/// Milliseconds at most after which the background asks again where nobody has decided: as long as the peer keeps its
+/// answer back, nothing is asked.
+const ASK_AGAIN: u64 = 10_000;
+
 /// Milliseconds after which news are waited for again when the wait came to nothing, though a sync did not: something in
 /// between cuts what is silent.
 const STAY_AGAIN: u64 = 10_000;
@@ -268,7 +272,10 @@ impl Relations {
     /// What to ask the peer for, after it refused, and where.
     pub(super) fn application(&self, tree: Id, peer: PublicKey) -> Option<(Application, Vec<Address>)> {
         let relation = self.all.get(&(tree, peer)).filter(|relation| relation.refused)?;
-        Some((relation.auth.clone()?, relation.addresses.clone()))
+        let mut auth = relation.auth.clone()?;
+        // Once it is known that nobody has decided, a decision is waited for.
+        auth.0.hold = if relation.asked == Some(AskOutcome::Received) { HOLD } else { 0 };
+        Some((auth, relation.addresses.clone()))
     }
 
     /// The peer has answered to an access request, or could not be asked. Whoever is let in for the first time need not
@@ -280,6 +287,8 @@ impl Relations {
         let before = relation.asked.replace(outcome);
         if matches!(outcome, AskOutcome::Approved(_)) && !matches!(before, Some(AskOutcome::Approved(_))) {
             relation.due = now;
+        } else if outcome == AskOutcome::Received {
+            relation.due = relation.due.min(now.saturating_add(ASK_AGAIN));
         }
     }
 

@@ -1,8 +1,8 @@
 //! Access requests as the store's metadata keeps them: who asked for what, and what was decided.
 //!
 //! A key has at most one open request about a tree, and one that was decided last: to ask again writes over the same
-//! row. So a request that arrives twice, also because somebody between two nodes sends it again, changes nothing, and
-//! needs no nonce that is remembered.
+//! row. So a request that arrives twice, also because somebody between two nodes sends it again, changes nothing; and
+//! the row says when it was signed, so that whoever recorded an older one cannot put it back.
 
 use alloc::{string::String, sync::Arc, vec::Vec};
 
@@ -60,6 +60,8 @@ pub struct BootstrapRequest {
     pub metadata: Vec<u8>,
     /// When it came last, in wall milliseconds of this node.
     pub received: u64,
+    /// When its maker signed it, in wall milliseconds of its own; 0 over a wire that needs no signature.
+    pub signed: u64,
     /// What was decided.
     pub status: RequestStatus,
 }
@@ -106,6 +108,7 @@ impl BootstrapRequest {
             name: name.into(),
             metadata: metadata.into(),
             received,
+            signed: 0,
             status: RequestStatus::Pending,
         }
     }
@@ -146,14 +149,15 @@ struct Line {
     permission: Permission,
     name: String,
     received: u64,
+    signed: u64,
     status: RequestStatus,
 }
 
 impl Line {
     fn of(request: &BootstrapRequest) -> Self {
-        let BootstrapRequest { id, tree, key, permission, ref name, metadata: _, received, status } =
+        let BootstrapRequest { id, tree, key, permission, ref name, metadata: _, received, signed, status } =
             *request;
-        Self { id, tree, key, permission, name: name.clone(), received, status }
+        Self { id, tree, key, permission, name: name.clone(), received, signed, status }
     }
 
     fn place(&self, prefix: &[u8]) -> Vec<u8> {
@@ -203,8 +207,8 @@ impl Table {
     /// A request with its metadata.
     fn whole(&self, snapshot: &dyn Snapshot, line: Line) -> Result<BootstrapRequest, StorageError> {
         let metadata = snapshot.meta(&line.place(self.metadata))?.unwrap_or_default();
-        let Line { id, tree, key, permission, name, received, status } = line;
-        Ok(BootstrapRequest { id, tree, key, permission, name, metadata, received, status })
+        let Line { id, tree, key, permission, name, received, signed, status } = line;
+        Ok(BootstrapRequest { id, tree, key, permission, name, metadata, received, signed, status })
     }
 }
 
@@ -251,6 +255,14 @@ pub fn request(snapshot: &dyn Snapshot, id: &Id) -> Result<Option<BootstrapReque
     Ok(None)
 }
 
+/// What becomes of a request.
+pub(super) struct Receipt {
+    pub(super) outcome: AskOutcome,
+    pub(super) change: Vec<MetaChange>,
+    /// Whether it waits for a decision now, and did not before.
+    pub(super) is_new: bool,
+}
+
 /// What becomes of a request that has come: the answer, and the change of metadata that must be durable before it is
 /// given. For each request the same is looked up and as much is written, so that the answer tells nothing by the time
 /// that it takes.
@@ -258,11 +270,14 @@ pub(super) fn receive(
     snapshot: &Arc<dyn Snapshot>,
     request: &BootstrapRequest,
     own: &PublicKey,
-) -> Result<(AskOutcome, Vec<MetaChange>), StorageError> {
+) -> Result<Receipt, StorageError> {
     let snapshot = &**snapshot;
     let (tree, key, wall) = (&request.tree, &request.key, request.received);
-    let decided = DECIDED.one(snapshot, key, tree)?.filter(|line| line.id == request.id);
-    let open = OPEN.one(snapshot, key, tree)?;
+    let (last, open) = (DECIDED.one(snapshot, key, tree)?, OPEN.one(snapshot, key, tree)?);
+    let signed = [&last, &open].into_iter().flatten().map(|line| line.signed).max().unwrap_or_default();
+    let is_late = request.signed != 0 && request.signed < signed;
+    let decided = last.filter(|line| line.id == request.id);
+    let is_new = open.as_ref().is_none_or(|line| line.id != request.id);
     let room = room(snapshot, key, tree, wall)?;
     let administers = administers(snapshot, tree, own)?;
     let personal = snapshot.permission(tree, &Who::Key(*key))?;
@@ -275,21 +290,24 @@ pub(super) fn receive(
     // What was granted may have been revoked since: then the key asks afresh.
     match decided.map(|line| line.status) {
         Some(RequestStatus::Approved { permission, .. }) if personal.is_some() => {
-            return Ok((AskOutcome::Approved(permission), unseen));
+            return Ok(Receipt { outcome: AskOutcome::Approved(permission), change: unseen, is_new: false });
         }
-        Some(RequestStatus::Rejected { .. }) => return Ok((AskOutcome::Rejected, unseen)),
+        Some(RequestStatus::Rejected { .. }) => {
+            return Ok(Receipt { outcome: AskOutcome::Rejected, change: unseen, is_new: false });
+        }
         _ => {}
     }
-    let needed = administers && held < Some(request.permission);
-    let change = match (needed, open, room) {
-        (false, ..) | (true, None, None) => unseen,
-        (true, Some(_), _) => beside(OPEN.put(request)),
+    let needed = administers && held < Some(request.permission) && !(is_late && is_new);
+    let request = &BootstrapRequest { signed: request.signed.max(signed), ..request.clone() };
+    let (change, kept) = match (needed, open, room) {
+        (false, ..) | (true, None, None) => (unseen, false),
+        (true, Some(_), _) => (beside(OPEN.put(request)), true),
         (true, None, Some(mut room)) => {
             room.extend(OPEN.put(request));
-            room
+            (room, true)
         }
     };
-    Ok((AskOutcome::Received, change))
+    Ok(Receipt { outcome: AskOutcome::Received, change, is_new: kept && is_new })
 }
 
 /// What is written of a request that is not kept.

@@ -4,14 +4,14 @@ use alloc::{boxed::Box, string::ToString, vec, vec::Vec};
 use core::fmt::Display;
 
 use crate::{
-    Id, Position, PublicKey,
+    Id, Now, Position, PublicKey,
     entry::{Entry, EntryError, VerifiedEntry},
     limits::{MAX_BATCH_BYTES, MAX_FRAME},
     node::{
         Arrival, BootstrapRequest, ExchangeEvent, ExchangeId, Op, Read, ReadReply,
         budgets::STRANGER_FRAME,
         deciding::Asking,
-        exchanges::Next,
+        exchanges::{Caller, Next},
         giving::{self, Giving},
         outbox::{Outbox, Waiting},
         pipeline::MAX_FRAMES,
@@ -50,6 +50,8 @@ pub(super) struct Responder {
     id: ExchangeId,
     proven: Option<PublicKey>,
     arrival: Arrival,
+    /// When the peer signed what it brings, by its own clock, where that matters.
+    signed: Option<u64>,
     /// The key is blocked: it is answered as if nothing were here.
     blocked: bool,
     own: PublicKey,
@@ -83,7 +85,9 @@ enum Phase {
     /// An access request waits for its turn.
     Asking(Asking),
     /// An access request is looked up and written.
-    Asked,
+    Asked(Asking),
+    /// Nobody has decided about an access request, and the peer hears when somebody has.
+    Awaiting(Asking),
     /// The answer is on its way.
     Finishing(Then),
     /// A request of one frame is answered; its end is still to come.
@@ -104,13 +108,13 @@ enum Then {
 impl Responder {
     pub(super) fn new(
         id: ExchangeId,
-        (proven, arrival): (Option<PublicKey>, Arrival),
+        Caller { proven, arrival, signed, .. }: Caller,
         blocked: bool,
         own: PublicKey,
         out: &mut Outbox,
     ) -> Self {
         out.exchange(id, Op::Receive);
-        Self { id, proven, arrival, blocked, own, told: None, phase: Phase::Resting }
+        Self { id, proven, arrival, signed, blocked, own, told: None, phase: Phase::Resting }
     }
 
     pub(super) const fn proven(&self) -> Option<PublicKey> {
@@ -128,7 +132,7 @@ impl Responder {
 
     /// Whether the peer owes nothing.
     pub(super) const fn rests(&self) -> bool {
-        matches!(self.phase, Phase::Resting | Phase::Holding { .. })
+        matches!(self.phase, Phase::Resting | Phase::Holding { .. } | Phase::Awaiting(_))
     }
 
     /// For how long the answer is kept back, in milliseconds, if it is.
@@ -136,6 +140,21 @@ impl Responder {
         match self.phase {
             Phase::Holding { hold, .. } => Some(hold),
             _ => None,
+        }
+    }
+
+    /// Until when a decision is waited for, if it is, in monotonic milliseconds.
+    pub(super) const fn awaits(&self) -> Option<u64> {
+        match &self.phase {
+            Phase::Awaiting(asking) => asking.until,
+            _ => None,
+        }
+    }
+
+    /// Somebody has decided about something: who waits for that asks once more.
+    pub(super) fn ask_again(&mut self) {
+        if let Phase::Awaiting(asking) = &self.phase {
+            self.phase = Phase::Asking(asking.clone());
         }
     }
 
@@ -148,6 +167,7 @@ impl Responder {
                 let (tree, frame) = (*tree, core::mem::take(frame));
                 self.admit(tree, frame, None, out);
             }
+            Phase::Awaiting(_) => self.tell(AskOutcome::Received, out),
             _ => {}
         }
         Next::On
@@ -302,36 +322,49 @@ impl Responder {
             return self.refuse(&Refusal::Malformed { rule }, out);
         };
         // When it came is said when its turn comes.
-        let request =
+        let mut request =
             BootstrapRequest::new(self.seen_as(ask.tree), key, ask.permission, &ask.name, metadata, 0);
+        request.signed = self.signed.unwrap_or_default();
         let invite = ask.invite.map(Box::new);
-        self.phase = Phase::Asking(Asking { request: Box::new(request), invite });
+        let hold = ask.hold.min(MAX_HOLD);
+        self.phase = Phase::Asking(Asking { request: Box::new(request), invite, hold, until: None });
     }
 
     /// An access request that waits for its turn, which has come.
-    pub(super) fn take_request(&mut self, wall: u64) -> Option<Asking> {
+    pub(super) fn take_request(&mut self, now: Now) -> Option<Asking> {
         let Phase::Asking(asking) = &mut self.phase else { return None };
-        asking.request.received = wall;
+        asking.request.received = now.wall;
         let asking = asking.clone();
-        self.phase = Phase::Asked;
+        // An invite is redeemed once; what it did not do then it does not do later.
+        let until = asking.until.unwrap_or(now.monotonic.saturating_add(asking.hold.into()));
+        self.phase = Phase::Asked(Asking { invite: None, until: Some(until), ..asking.clone() });
         Some(asking)
     }
 
     /// What became of the access request is durable.
-    pub(super) fn asked(&mut self, outcome: &Result<AskOutcome, StorageError>, out: &mut Outbox) -> Next {
-        if !matches!(self.phase, Phase::Asked) {
-            return Next::On;
+    pub(super) fn asked(
+        &mut self,
+        outcome: &Result<AskOutcome, StorageError>,
+        now: u64,
+        out: &mut Outbox,
+    ) -> Next {
+        let Phase::Asked(asking) = &self.phase else { return Next::On };
+        match *outcome {
+            Ok(AskOutcome::Received) if asking.until.is_some_and(|until| until > now) => {
+                self.phase = Phase::Awaiting(asking.clone());
+            }
+            Ok(outcome) => self.tell(outcome, out),
+            Err(_) => self.refuse(&Refusal::Failed, out),
         }
-        let Ok(outcome) = *outcome else {
-            self.refuse(&Refusal::Failed, out);
-            return Next::On;
-        };
+        Next::On
+    }
+
+    fn tell(&mut self, outcome: AskOutcome, out: &mut Outbox) {
         let mut room = [0; ASKED];
         let asked = Asked { version: VERSION, outcome };
         let length = write(Kind::Asked, &asked, core::iter::empty::<()>(), &mut room).unwrap_or(0);
         out.exchange(self.id, Op::Send(room.get(..length).unwrap_or_default().into()));
         self.finish(Then::Drain, out);
-        Next::On
     }
 
     /// Answers with a refusal; nothing more is read of the request.

@@ -28,6 +28,8 @@ pub struct Ask {
     pub name: String<MAX_GRANT_NAME>,
     /// An invite that the asker redeems.
     pub invite: Option<Redemption>,
+    /// Milliseconds for which the responder may keep its answer back while it is `Received`; 0 to be answered at once.
+    pub hold: u32,
 }
 
 /// The answer.

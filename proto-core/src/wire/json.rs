@@ -361,6 +361,7 @@ mod tests {
             permission: Permission::Write(7),
             name: "Bob".try_into().unwrap(),
             invite: Some(redemption()),
+            hold: 0,
         };
         let asked = Asked { version: 1, outcome: AskOutcome::Approved(Permission::Read) };
         let entries = [&b"one"[..], b"another"].map(|bytes| Base64(bytes.into()));

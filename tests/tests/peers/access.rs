@@ -22,7 +22,7 @@ fn the_background_asks_for_access_and_comes_in_when_it_is_let_in() {
     assert_eq!(pending_requests(&*world.snapshot(alice)).unwrap(), [], "nothing was asked for");
 
     let (permission, name, metadata) = (Permission::Write(7), "Bob".into(), b"it is me".to_vec());
-    tracked.auth = Some(Petition { permission, name, metadata, invite: None });
+    tracked.auth = Some(Petition { permission, name, metadata, invite: None, hold: 0 });
     track(&mut world, bob, tracked);
     world.settle();
     let [asked] = &pending_requests(&*world.snapshot(alice)).unwrap()[..] else { panic!("one request") };
@@ -45,7 +45,7 @@ fn the_background_asks_for_access_and_comes_in_when_it_is_let_in() {
     assert!(joined.last_sync.is_some());
 
     // What cannot be asked is said at once.
-    let petition = Petition { permission, name: "x".repeat(65), metadata: Vec::new(), invite: None };
+    let petition = Petition { permission, name: "x".repeat(65), metadata: Vec::new(), invite: None, hold: 0 };
     let mut long = tracking(&world, bob, alice, tree);
     long.auth = Some(petition);
     assert_eq!(world.run(bob, Command::Track(Box::new(long))), Err(NodeError::RequestTooLong));
@@ -58,7 +58,8 @@ fn a_rejection_shows_in_the_status_and_lifts_when_somebody_grants() {
     let tree = world.create(alice, "notes");
     let mut tracked = tracking(&world, bob, alice, tree);
     let permission = Permission::Read;
-    tracked.auth = Some(Petition { permission, name: String::new(), metadata: Vec::new(), invite: None });
+    tracked.auth =
+        Some(Petition { permission, name: String::new(), metadata: Vec::new(), invite: None, hold: 0 });
     track(&mut world, bob, tracked);
     world.settle();
     let request = pending_requests(&*world.snapshot(alice)).unwrap()[0].id;

@@ -93,7 +93,8 @@ fn stranger(n: usize) -> PublicKey {
 
 fn ask_frame(tree: Id) -> Vec<u8> {
     let name = "Bob".try_into().expect("a short name");
-    let ask = Ask { versions: Versions::OURS, tree, permission: Permission::Admin(1), name, invite: None };
+    let ask =
+        Ask { versions: Versions::OURS, tree, permission: Permission::Admin(1), name, invite: None, hold: 0 };
     let mut room = [0; 1_024];
     let length = write(Kind::Ask, &ask, *b"hello", &mut room).expect("it fits");
     room[..length].to_vec()

@@ -236,8 +236,9 @@ impl Switchboard {
                 ExchangeId::accepted(state.accepted)
             };
             let (proven, source, arrival) = (exchange.peer(), exchange.source(), exchange.arrival());
+            let signed = exchange.signed();
             self.run(id, Some(exchange), None);
-            (self.report)(Event::Accepted { exchange: id, proven, source, arrival });
+            (self.report)(Event::Accepted { exchange: id, proven, source, arrival, signed });
         }
     }
 }

@@ -11,7 +11,7 @@ use pleach_core::{
     PublicKey,
     budget::Source,
     node::Arrival,
-    wire::{Nonce, RequestDigest, ResponseHead, Transcript},
+    wire::{RequestDigest, ResponseHead, Transcript},
 };
 
 use super::{form::Form, reply::Piece};
@@ -25,7 +25,7 @@ use crate::{
 /// A request whose frames have all come and whose signature is checked.
 pub(super) struct Request {
     pub(super) peer: Option<PublicKey>,
-    pub(super) nonce: Option<Nonce>,
+    pub(super) signed: Option<u64>,
     pub(super) digest: RequestDigest,
     /// In which to answer.
     pub(super) form: Form,
@@ -120,8 +120,8 @@ impl Exchange for HttpResponder {
         }
     }
 
-    fn nonce(&self) -> Option<[u8; 16]> {
-        self.request.nonce
+    fn signed(&self) -> Option<u64> {
+        self.request.signed
     }
 
     fn arrival(&self) -> Arrival {

@@ -191,12 +191,12 @@ impl Service {
             path: SYNC_PATH,
             body: arrived.hash,
         };
-        let (peer, nonce, digest) = match &head {
+        let (peer, signed, digest) = match &head {
             None => (None, None, target.digest(None, 0, &Nonce::default())),
             Some(head) => match head.check(&target, self.context.wall()) {
                 Ok(digest) => {
                     visitor.shows(&head.key);
-                    (Some(head.key), Some(head.nonce), digest)
+                    (Some(head.key), Some(head.time), digest)
                 }
                 Err(SignedError::Stale { stated, .. }) => {
                     return Ok(self.clock_refused(answered_in, stated, &head.nonce));
@@ -207,7 +207,7 @@ impl Service {
         let (pieces, stream) = pipe(limits::PIECES);
         let request = responder::Request {
             peer,
-            nonce,
+            signed,
             digest,
             form: answered_in,
             frames: arrived.frames,

@@ -14,15 +14,19 @@ use crate::{
     },
 };
 
+/// Who opened an exchange, as far as the transport can tell; see [`crate::node::Event::Accepted`].
+#[derive(Clone, Copy, Debug)]
+pub(in crate::node) struct Caller {
+    pub(in crate::node) proven: Option<PublicKey>,
+    pub(in crate::node) source: Source,
+    pub(in crate::node) arrival: Arrival,
+    pub(in crate::node) signed: Option<u64>,
+}
+
 impl Exchanges {
     /// A peer opened an exchange.
-    pub(in crate::node) fn accept(
-        &mut self,
-        id: ExchangeId,
-        (proven, source, arrival): (Option<PublicKey>, Source, Arrival),
-        now: Now,
-        out: &mut Outbox,
-    ) {
+    pub(in crate::node) fn accept(&mut self, id: ExchangeId, caller: Caller, now: Now, out: &mut Outbox) {
+        let Caller { proven, source, .. } = caller;
         if self.all.contains_key(&id) {
             return;
         }
@@ -41,7 +45,7 @@ impl Exchanges {
             out.vouch(id);
         }
         let blocked = proven.is_some_and(|key| self.blocked.contains(&key));
-        let responder = Responder::new(id, (proven, arrival), blocked, self.own, out);
+        let responder = Responder::new(id, caller, blocked, self.own, out);
         self.insert(id, Role::Responder(responder), now, out);
         if let Some(exchange) = self.all.get_mut(&id) {
             exchange.source = source;

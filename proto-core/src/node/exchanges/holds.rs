@@ -15,7 +15,36 @@ use crate::{
 /// half of them, so that whoever waits for news keeps nobody from asking.
 const MAX_HOLDS: usize = 128;
 
+/// Peers that wait for a decision about their access requests at once. Anybody can be one, so that they are few.
+const MAX_AWAITING: usize = 16;
+
 impl Exchanges {
+    /// Somebody has decided about an access request: whoever waits for that asks once more.
+    pub(in crate::node) fn decided(&mut self) {
+        for exchange in self.all.values_mut() {
+            if let Role::Responder(responder) = &mut exchange.role {
+                responder.ask_again();
+            }
+        }
+    }
+
+    /// A decision may be waited for since just now: then the same key waits nowhere else, and it is answered at once if
+    /// there are too many.
+    pub(super) fn bound_waits(&mut self, id: ExchangeId, now: Now, out: &mut Outbox) {
+        let awaits = |exchange: &Exchange| match &exchange.role {
+            Role::Responder(responder) => responder.awaits().and(responder.proven()),
+            Role::Initiator(_) => None,
+        };
+        let Some(peer) = self.all.get(&id).and_then(awaits) else { return };
+        let others = self.all.iter().filter_map(|(id, exchange)| Some((*id, awaits(exchange)?)));
+        let others: Vec<_> = others.filter(|(other, _)| *other != id).collect();
+        match others.iter().find(|(_, other)| *other == peer) {
+            Some((before, _)) => self.answer_now(*before, now, out),
+            None if others.len() >= MAX_AWAITING => self.answer_now(id, now, out),
+            None => {}
+        }
+    }
+
     /// There is news of a tree: everybody who waits for some is answered, save the one it is from.
     pub(in crate::node) fn news(&mut self, tree: Id, from: Option<PublicKey>, now: Now, out: &mut Outbox) {
         let waits = |exchange: &Exchange| match &exchange.role {
