@@ -1,6 +1,7 @@
 //! Commits on one node: what becomes durable, on top of what, and when.
 
 use pleach_core::{
+    document::Doc,
     entry::{Permission, Who},
     node::{Command, NodeError, Notification, Origin, Reply},
     storage::StorageError,
@@ -88,4 +89,23 @@ fn a_commit_to_a_tree_that_is_not_held_says_so() {
     let alice = world.host();
     let tree = pleach_core::Id::of(b"nowhere");
     assert_eq!(world.write(alice, tree, "a", "1"), Err(NodeError::UnknownTree(tree)));
+}
+
+#[test]
+fn a_tree_is_made_with_its_root_key_or_not_at_all() {
+    let mut world = World::new(6);
+    let alice = world.host();
+    let creator = world.key(alice);
+    let create = || Command::Create { creator, settings: Doc::default(), grants: vec![] };
+    let root_keys = |world: &World| {
+        let snapshot = world.snapshot(alice);
+        let keys = snapshot.metas(b"root-key/", None, 9).unwrap().len();
+        (keys, snapshot.trees(None, 9).unwrap().len())
+    };
+    world.disk(alice, Some(StorageError::Full));
+    assert_eq!(world.run(alice, create()), Err(NodeError::Storage(StorageError::Full)));
+    world.disk(alice, None);
+    assert_eq!(root_keys(&world), (0, 0));
+    assert!(matches!(world.run(alice, create()), Ok(Reply::Created(_))));
+    assert_eq!(root_keys(&world), (1, 1));
 }

@@ -41,7 +41,7 @@ const TIDY_AFTER: u64 = 60_000;
 /// let creator = node.public_key();
 /// let create = Command::Create { creator, settings: Default::default(), grants: vec![] };
 /// node.handle(Now { monotonic: 0, wall: 1_700_000_000_000 }, Event::Command(CommandId(1), create));
-/// // The root key goes to the store before the root does.
+/// // The root key goes to the store with the root, or not at all.
 /// assert!(matches!(node.poll_action(), Some(Action::Write { .. })));
 /// ```
 #[derive(Clone, Debug)]
@@ -166,9 +166,8 @@ impl Node {
             Command::Create { creator, settings, grants } => {
                 match create_root(&mut self.entropy, self.now.wall, creator, &settings, &grants) {
                     Ok((tree, meta, root)) => {
-                        self.out.write(Waiting::Nobody, Write::Meta(meta));
                         self.creating.insert(id, tree);
-                        self.push(tree, Job::Create(id, root));
+                        self.push(tree, Job::Create(id, root, meta));
                     }
                     Err(error) => self.out.reply(id, Err(error)),
                 }

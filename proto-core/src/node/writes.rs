@@ -13,7 +13,7 @@ use crate::{
         outcome::{Outcome, appended, created, merged, redeemed},
         redeeming::Redeeming,
     },
-    storage::{Put, Repaired, StorageError, Write, Written},
+    storage::{MetaChanges, Put, Repaired, StorageError, Write, Written},
     wire::Redemption,
 };
 
@@ -23,8 +23,8 @@ pub(super) enum Job {
     Commit(CommandId, Commit),
     /// A commit that stands beside an entry and what builds on it.
     Undo(CommandId, Id, Box<Commit>),
-    /// A new tree's first entry.
-    Create(CommandId, VerifiedEntry),
+    /// A new tree's first entry, and the key that signed it.
+    Create(CommandId, VerifiedEntry, MetaChanges),
     Append(CommandId, Vec<VerifiedEntry>),
     /// Entries from a peer, as they came in one frame.
     Ingest(ExchangeId, Vec<VerifiedEntry>),
@@ -157,8 +157,9 @@ impl Writes {
                 out.read_once(Waiting::Commit(tree), read);
                 Flight::Reading(alloc::vec![(command, *commit)])
             }
-            Job::Create(command, root) => {
-                self.put(alloc::vec![root], out);
+            Job::Create(command, root, meta) => {
+                let entries = alloc::vec![root];
+                out.write(Waiting::Write(tree), Write::PutWithMeta { tree, entries, meta });
                 Flight::Create(command)
             }
             Job::Append(command, entries) => {
