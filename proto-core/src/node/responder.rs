@@ -4,11 +4,11 @@ use alloc::{boxed::Box, string::ToString, vec, vec::Vec};
 use core::fmt::Display;
 
 use crate::{
-    Id, Now, Position, PublicKey,
+    Id, Position, PublicKey,
     entry::{Entry, EntryError, VerifiedEntry},
     limits::{MAX_BATCH_BYTES, MAX_FRAME},
     node::{
-        Arrival, BootstrapRequest, ExchangeEvent, ExchangeId, Op, Read, ReadReply,
+        Arrival, ExchangeEvent, ExchangeId, Op, Read, ReadReply,
         budgets::STRANGER_FRAME,
         deciding::Asking,
         exchanges::{Caller, Next},
@@ -21,20 +21,18 @@ use crate::{
     },
     session::{Config, Fault},
     storage::{Put, StorageError},
-    wire::{
-        Ask, AskOutcome, Asked, Frame, Kind, Refusal, Rule, Salt, Tips, TreeLine, TreesReply, VERSION,
-        Versions, write,
-    },
+    wire::{Frame, Kind, Refusal, Rule, Salt, Tips, TreeLine, TreesReply, VERSION, Versions, write},
 };
+
+mod asking;
+mod charged;
+mod waiting;
 
 /// Bytes of a refusal at most.
 const REFUSAL: usize = 256;
 
 /// Milliseconds for which an answer is kept back at most: below the time after which proxies give an answer up.
 const MAX_HOLD: u32 = 25_000;
-
-/// Bytes of an answer to an access request at most.
-const ASKED: usize = 16;
 
 /// Bytes in a request that arrives as a whole: a batch, so that a cut costs no more than that.
 #[expect(clippy::cast_possible_truncation, reason = "it lies far below 2^32")]
@@ -135,93 +133,6 @@ impl Responder {
         matches!(self.phase, Phase::Resting | Phase::Holding { .. } | Phase::Awaiting(_))
     }
 
-    /// For how long the answer is kept back, in milliseconds, if it is.
-    pub(super) const fn holds(&self) -> Option<u32> {
-        match self.phase {
-            Phase::Holding { hold, .. } => Some(hold),
-            _ => None,
-        }
-    }
-
-    /// Until when a decision is waited for, if it is, in monotonic milliseconds.
-    pub(super) const fn awaits(&self) -> Option<u64> {
-        match &self.phase {
-            Phase::Awaiting(asking) => asking.until,
-            _ => None,
-        }
-    }
-
-    /// Somebody has decided about something: who waits for that asks once more.
-    pub(super) fn ask_again(&mut self) {
-        if let Phase::Awaiting(asking) = &self.phase {
-            self.phase = Phase::Asking(asking.clone());
-        }
-    }
-
-    /// There is news of the tree, or the time is over: who waits for that is answered. Whether it may still read the tree
-    /// is asked again.
-    pub(super) fn answer_now(&mut self, out: &mut Outbox) -> Next {
-        match &mut self.phase {
-            Phase::Admitting { hold, .. } => *hold = 0,
-            Phase::Holding { tree, frame, .. } => {
-                let (tree, frame) = (*tree, core::mem::take(frame));
-                self.admit(tree, frame, None, out);
-            }
-            Phase::Awaiting(_) => self.tell(AskOutcome::Received, out),
-            _ => {}
-        }
-        Next::On
-    }
-
-    /// Whether a frame that comes now is looked at.
-    pub(super) const fn listens(&self) -> bool {
-        matches!(self.phase, Phase::Resting | Phase::Talking(_) | Phase::Giving(_))
-    }
-
-    /// What the store said about the peer and a tree, once.
-    pub(super) fn take_told(&mut self) -> Option<(Id, Admission)> {
-        self.told.take()
-    }
-
-    /// Bytes between arrival and disk.
-    pub(super) fn held(&self) -> usize {
-        match &self.phase {
-            Phase::Talking(talk) => talk.held(),
-            Phase::Giving(giving) => giving.held(),
-            _ => 0,
-        }
-    }
-
-    /// Whether it would take a frame if there were room over all exchanges.
-    pub(super) fn waits_for_room(&self) -> bool {
-        match &self.phase {
-            Phase::Talking(talk) => talk.waits_for_room(),
-            Phase::Giving(giving) => giving.waits_for_room(),
-            _ => false,
-        }
-    }
-
-    /// There is room for another frame.
-    pub(super) fn resume(&mut self, out: &mut Outbox) -> Next {
-        match &mut self.phase {
-            Phase::Talking(talk) => {
-                let result = talk.drive(out);
-                self.conclude(result, out)
-            }
-            Phase::Giving(giving) => {
-                giving.receive(out);
-                Next::On
-            }
-            _ => Next::On,
-        }
-    }
-
-    /// The peer has used what it may: it is told when to come again, and nothing is looked up.
-    pub(super) fn put_off(&mut self, delay: u64, out: &mut Outbox) -> Next {
-        self.refuse(&Refusal::Busy { delay: u32::try_from(delay).unwrap_or(u32::MAX) }, out);
-        Next::On
-    }
-
     pub(super) fn release(&mut self, out: &mut Outbox) {
         if let Phase::Talking(talk) = &mut self.phase {
             talk.release(out);
@@ -310,61 +221,6 @@ impl Responder {
     /// To a key that is blocked every tree is one that nobody holds, with the look-ups of such a tree.
     const fn seen_as(&self, tree: Id) -> Id {
         if self.blocked { Id::MIN } else { tree }
-    }
-
-    fn ask(&mut self, ask: &Ask, metadata: &[u8], out: &mut Outbox) {
-        if ask.versions.agree(Versions::OURS).is_none() {
-            let fault = Fault::Incompatible { theirs: ask.versions, ours: Versions::OURS };
-            return self.refuse(&fault.reply(), out);
-        }
-        let Some(key) = self.proven else {
-            let rule = rule(&"an access request is made for a key that is proven");
-            return self.refuse(&Refusal::Malformed { rule }, out);
-        };
-        // When it came is said when its turn comes.
-        let mut request =
-            BootstrapRequest::new(self.seen_as(ask.tree), key, ask.permission, &ask.name, metadata, 0);
-        request.signed = self.signed.unwrap_or_default();
-        let invite = ask.invite.map(Box::new);
-        let hold = ask.hold.min(MAX_HOLD);
-        self.phase = Phase::Asking(Asking { request: Box::new(request), invite, hold, until: None });
-    }
-
-    /// An access request that waits for its turn, which has come.
-    pub(super) fn take_request(&mut self, now: Now) -> Option<Asking> {
-        let Phase::Asking(asking) = &mut self.phase else { return None };
-        asking.request.received = now.wall;
-        let asking = asking.clone();
-        // An invite is redeemed once; what it did not do then it does not do later.
-        let until = asking.until.unwrap_or(now.monotonic.saturating_add(asking.hold.into()));
-        self.phase = Phase::Asked(Asking { invite: None, until: Some(until), ..asking.clone() });
-        Some(asking)
-    }
-
-    /// What became of the access request is durable.
-    pub(super) fn asked(
-        &mut self,
-        outcome: &Result<AskOutcome, StorageError>,
-        now: u64,
-        out: &mut Outbox,
-    ) -> Next {
-        let Phase::Asked(asking) = &self.phase else { return Next::On };
-        match *outcome {
-            Ok(AskOutcome::Received) if asking.until.is_some_and(|until| until > now) => {
-                self.phase = Phase::Awaiting(asking.clone());
-            }
-            Ok(outcome) => self.tell(outcome, out),
-            Err(_) => self.refuse(&Refusal::Failed, out),
-        }
-        Next::On
-    }
-
-    fn tell(&mut self, outcome: AskOutcome, out: &mut Outbox) {
-        let mut room = [0; ASKED];
-        let asked = Asked { version: VERSION, outcome };
-        let length = write(Kind::Asked, &asked, core::iter::empty::<()>(), &mut room).unwrap_or(0);
-        out.exchange(self.id, Op::Send(room.get(..length).unwrap_or_default().into()));
-        self.finish(Then::Drain, out);
     }
 
     /// Answers with a refusal; nothing more is read of the request.
