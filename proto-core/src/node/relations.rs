@@ -405,7 +405,24 @@ mod tests {
         started(&mut relations, tree, peer);
         relations.news(tree, Some(peer), 12);
         relations.synced(&report(tree, "a:1"), peer, true, now(20)).unwrap();
+        assert!(relations.to_stay(20).is_some(), "news can be waited for");
+        relations.stays(tree, peer, RaceId::default());
         assert_eq!(relations.deadline(), Some(60_020));
+    }
+
+    #[test]
+    fn a_peer_that_keeps_no_answer_back_is_asked_at_the_ordinary_pace() {
+        let (mut relations, tree, peer, _) = relations();
+        started(&mut relations, tree, peer);
+        relations.synced(&report(tree, "a:1"), peer, true, now(10)).unwrap();
+        for (millis, waits) in [(u64::from(HOLD), true), (3, false)] {
+            relations.stays(tree, peer, RaceId::default());
+            let nothing = SyncReport { millis, ..report(tree, "a:1") };
+            assert_eq!(relations.stayed(&nothing, peer, now(20)), None, "nothing is to be kept of it");
+            assert_eq!(relations.to_stay(20).is_some(), waits);
+        }
+        relations.left(tree, peer, &NodeError::Transport("cut".into()), 30);
+        assert_eq!(relations.deadline(), Some(30), "an ordinary sync finds out what is the matter");
     }
 
     #[test]
