@@ -104,7 +104,7 @@ impl Instance {
 
     /// Sync, once it is enabled.
     pub fn sync(&self) -> Option<Sync> {
-        self.0.sync_enabled.load(Ordering::Acquire).then(|| Sync::of(self))
+        self.is_sync_enabled().then(|| Sync::of(self))
     }
 
     /// The node's public key.
@@ -170,6 +170,16 @@ impl Instance {
     pub(crate) fn sync_enabled(&self, tree: Id) {
         let _ = self.0.sync_tree.set(tree);
         self.0.sync_enabled.store(true, Ordering::Release);
+    }
+
+    /// Whether the node has been told what `_sync` says about peers.
+    pub(crate) fn is_sync_enabled(&self) -> bool {
+        self.0.sync_enabled.load(Ordering::Acquire)
+    }
+
+    /// Notes the local `_sync` tree, while sync is off.
+    pub(crate) fn sync_tree_is(&self, tree: Id) {
+        let _ = self.0.sync_tree.set(tree);
     }
 
     pub(crate) fn ask(&self, command: Command) -> Result<Reply, Error> {

@@ -144,7 +144,7 @@ impl Instance {
 
     /// Sync, once it is enabled.
     pub fn sync(&self) -> Option<Sync> {
-        self.0.sync_enabled.load(Ordering::Acquire).then(|| Sync::of(self))
+        self.is_sync_enabled().then(|| Sync::of(self))
     }
 
     /// The node's public key.
@@ -174,8 +174,7 @@ impl Instance {
 
     /// What the store holds now, unchanging.
     pub fn snapshot(&self) -> Result<Arc<dyn Snapshot>, Error> {
-        let live = self.0.live.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(live.as_ref().ok_or(Error::CLOSED)?.store.snapshot()?)
+        Ok(self.store()?.snapshot()?)
     }
 
     /// A handle that does not keep the instance alive.
@@ -219,6 +218,29 @@ impl Instance {
     pub(crate) fn context(&self) -> Result<Context, Error> {
         let live = self.0.live.read().unwrap_or_else(PoisonError::into_inner);
         Ok(live.as_ref().ok_or(Error::CLOSED)?.context.clone())
+    }
+
+    /// Whether the node has been told what `_sync` says about peers.
+    pub(crate) fn is_sync_enabled(&self) -> bool {
+        self.0.sync_enabled.load(Ordering::Acquire)
+    }
+
+    /// Notes the local `_sync` tree, while sync is off.
+    pub(crate) fn sync_tree_is(&self, tree: Id) {
+        let _ = self.0.sync_tree.set(tree);
+    }
+
+    /// Does what takes long on a thread aside.
+    pub(crate) async fn aside<T: Send + 'static>(
+        &self,
+        body: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        driver::call(&self.0.threads, body).await
+    }
+
+    pub(crate) fn store(&self) -> Result<Arc<dyn Store>, Error> {
+        let live = self.0.live.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(Arc::clone(&live.as_ref().ok_or(Error::CLOSED)?.store))
     }
 
     pub(crate) async fn ask(&self, command: Command) -> Result<Reply, Error> {
