@@ -26,10 +26,11 @@ const SERVER_NAME: &str = "pleach";
 pub(super) struct Dialler {
     own: PublicKey,
     config: ClientConfig,
-    drive: Drive,
+    kept: Mutex<BTreeMap<String, (Connection, PublicKey)>>,
     /// Made at the first dial.
     endpoint: Mutex<Option<Endpoint>>,
-    kept: Mutex<BTreeMap<String, (Connection, PublicKey)>>,
+    /// Let go of last: it runs until the connections have said goodbye.
+    drive: Drive,
 }
 
 impl Dialler {
