@@ -1,8 +1,11 @@
 //! An instance: one node over one store, with its threads.
 
-use std::sync::{
-    Arc, OnceLock, PoisonError, RwLock, Weak,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use pleach_core::{
@@ -13,7 +16,8 @@ use pleach_core::{
 };
 use pleach_transports::{
     Context,
-    host::{SystemClock, Watchers, lend, system_entropy},
+    host::{Ending, SystemClock, Watchers, lend, system_entropy},
+    park_until,
 };
 
 use crate::{driver::Driver, sync::Sync};
@@ -57,6 +61,7 @@ struct Inner {
     watchers: Arc<Watchers>,
     sync_tree: OnceLock<Id>,
     sync_enabled: AtomicBool,
+    ending: Ending,
 }
 
 /// What is let go at the end, whoever still holds a handle.
@@ -92,6 +97,7 @@ impl Instance {
             watchers,
             sync_tree: sync_tree.map(OnceLock::from).unwrap_or_default(),
             sync_enabled: AtomicBool::new(false),
+            ending: Ending::default(),
         };
         Ok(Self(Arc::new(inner)))
     }
@@ -145,6 +151,15 @@ impl Instance {
     /// Ends everything now, whoever else holds a handle, and lets the store go: their calls fail from here on.
     pub fn close(&self) {
         self.0.end();
+    }
+
+    /// The same, waiting no longer than this: what has not ended by then, such as a callback that does not return, is an
+    /// error, and goes on ending. It may be called again to wait for longer.
+    pub fn close_within(&self, time: Duration) -> Result<(), Error> {
+        let inner = Arc::clone(&self.0);
+        let ended = self.0.ending.begin(move || inner.end())?;
+        let late = Error::NotEnded(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        park_until(Instant::now() + time, ended.recv()).map(drop).ok_or(late)
     }
 
     pub(crate) fn watchers(&self) -> &Watchers {

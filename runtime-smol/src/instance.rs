@@ -1,12 +1,17 @@
 //! An instance: one node over one store, with its threads.
 
-use std::sync::{
-    Arc, OnceLock, PoisonError, RwLock, Weak,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use async_channel::Receiver;
 use async_executor::Executor;
+use async_io::Timer;
+use futures_lite::FutureExt;
 use pleach_core::{
     Entropy, Id, PublicKey, SecretKey,
     instance::{Error, Options, Prepared, databases, prepare},
@@ -15,7 +20,9 @@ use pleach_core::{
 };
 use pleach_transports::{
     Context,
-    host::{Report, Switchboard, SystemClock, Threads, Verifier, Watchers, Writer, lend, system_entropy},
+    host::{
+        Ending, Report, Switchboard, SystemClock, Threads, Verifier, Watchers, Writer, lend, system_entropy,
+    },
 };
 
 use crate::{
@@ -68,6 +75,7 @@ pub(crate) struct Inner {
     board: Switchboard,
     sync_tree: OnceLock<Id>,
     sync_enabled: AtomicBool,
+    ending: Ending,
     threads: Threads,
     ended: Receiver<()>,
 }
@@ -130,6 +138,7 @@ impl Instance {
             board,
             sync_tree: sync_tree.map(OnceLock::from).unwrap_or_default(),
             sync_enabled: AtomicBool::new(false),
+            ending: Ending::default(),
             threads,
             ended,
         };
@@ -188,6 +197,24 @@ impl Instance {
         // The loop sends nothing: its end closes the channel.
         let _ = self.0.ended.recv().await;
         self.0.end();
+    }
+
+    /// The same, waiting no longer than this: what has not ended by then, such as a callback that does not return, is an
+    /// error, and goes on ending. It may be called again to wait for longer.
+    pub async fn close_within(&self, time: Duration) -> Result<(), Error> {
+        self.0.feed.stop();
+        let inner = Arc::clone(&self.0);
+        let ended = self.0.ending.begin(move || {
+            let _ = inner.ended.recv_blocking();
+            inner.end();
+        })?;
+        let over = async { ended.recv().await.is_err() };
+        let late = async {
+            Timer::after(time).await;
+            false
+        };
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        if over.or(late).await { Ok(()) } else { Err(Error::NotEnded(millis)) }
     }
 
     /// The node's secret key, which signs for [`crate::DatabaseKey::Device`].
@@ -258,9 +285,9 @@ impl WeakInstance {
 impl Inner {
     /// Waits for the threads and lets the store go.
     fn end(&self) {
+        self.live.write().unwrap_or_else(PoisonError::into_inner).take();
         self.threads.extend(self.watchers.close());
         self.threads.join();
-        self.live.write().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 

@@ -164,6 +164,9 @@ pub enum Error {
     /// The node answered another question: our bug.
     #[error("the node answered something else than it was asked ({0}): please report this")]
     Bug(String),
+    /// The instance has not ended in the time given. It goes on ending.
+    #[error("the instance has not ended in {0} ms: let callbacks return, and wait again")]
+    NotEnded(u64),
     /// The node itself could not be started: no entropy, no thread.
     #[error("the instance could not start: {0}")]
     Start(String),
@@ -238,7 +241,7 @@ impl Error {
 
     /// Time ran out.
     pub const fn is_timeout(&self) -> bool {
-        matches!(self, Self::Node(NodeError::TimedOut(_) | NodeError::NotSynced { .. }))
+        matches!(self, Self::NotEnded(_) | Self::Node(NodeError::TimedOut(_) | NodeError::NotSynced { .. }))
     }
 
     /// The peer did what no honest peer does.

@@ -3,7 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `switchboard` | [`Switchboard`]: which exchange runs over which transport |
-//! | `threads` | [`Threads`]: named, kept, and waited for at the end |
+//! | `threads` | [`Threads`]: named, kept, and waited for at the end; [`Ending`] |
 //! | `workers` | [`Verifier`], [`Writer`]: the threads that check signatures and write |
 //! | `watchers` | [`Watchers`]: who is told of what happens; [`Watch`], [`Callback`] |
 //! | `reach` | [`reachable`]: where others find a server that listens everywhere |
@@ -19,6 +19,6 @@ mod workers;
 pub use reach::reachable;
 pub use switchboard::{Report, Spawn, Switchboard, Task};
 pub use system::{SystemClock, lend, system_entropy};
-pub use threads::Threads;
+pub use threads::{Ending, Threads};
 pub use watchers::{Callback, MAX_WAITING, Wanted, Watch, Watchers};
 pub use workers::{Verifier, Writer};
