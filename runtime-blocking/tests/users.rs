@@ -61,6 +61,7 @@ fn users_come_back_after_a_restart_with_their_keys_and_their_passwords() {
     let alice = instance.login_user("alice", None).unwrap();
     let keys: Vec<_> = alice.list_keys().unwrap().into_iter().map(|key| (key.public, key.name)).collect();
     assert_eq!(keys, [(key, String::new()), (laptop, "laptop".into())]);
+    assert_eq!(alice.tracked_databases().unwrap()[0].settings, SyncSettings::enabled());
     assert_eq!(alice.find_key(&id).unwrap(), laptop, "with which it is tracked");
     let refused = alice.open_database(&id).unwrap().new_transaction().unwrap();
     refused.get_store::<DocStore>("notes").unwrap().set("a", 1).unwrap();
