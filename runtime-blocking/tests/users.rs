@@ -48,6 +48,7 @@ fn users_come_back_after_a_restart_with_their_keys_and_their_passwords() {
     let wrong = instance.login_user("alice", Some("nonsense")).unwrap_err();
     assert!(wrong.is_permission_denied(), "{wrong}");
     let alice = instance.login_user("alice", None).unwrap();
+    assert_eq!((alice.name(), alice.default_key()), ("alice", key));
     let laptop = alice.add_key("laptop").unwrap();
     let database = alice.create_database(Doc::new()).unwrap();
     let id = database.root_id();
