@@ -24,7 +24,7 @@ impl Instance {
     pub async fn create_user(&self, name: &str, password: Option<&str>) -> Result<PublicKey, Error> {
         let sync = Sync::with_tree(self).await?;
         let tree = sync.sync_tree()?;
-        if user::users(tree.snapshot()?, &tree.root_id())?.iter().any(|user| user.name == name) {
+        if user::users(&tree.snapshot()?, &tree.root_id())?.iter().any(|user| user.name == name) {
             return Err(Error::UserExists(name.to_owned()));
         }
         let context = self.context()?;
@@ -33,7 +33,7 @@ impl Instance {
         let make = move || NewUser::make(&name, password.as_deref(), seed, wall);
         let new = self.aside(make).await??;
         self.ask(Command::Meta(new.secrets())).await?;
-        let known = user::users(tree.snapshot()?, &tree.root_id())?;
+        let known = user::users(&tree.snapshot()?, &tree.root_id())?;
         sync.change(|draft| new.write(draft, &known)).await?;
         Ok(new.user().info().id)
     }
@@ -50,7 +50,7 @@ impl Instance {
     /// All users, ascending by name.
     pub fn list_users(&self) -> Result<Vec<UserInfo>, Error> {
         match self.sync_tree() {
-            Some(tree) => user::users(self.snapshot()?, &tree),
+            Some(tree) => user::users(&self.snapshot()?, &tree),
             None => Ok(Vec::new()),
         }
     }
@@ -59,7 +59,7 @@ impl Instance {
     pub async fn delete_user(&self, name: &str) -> Result<(), Error> {
         let sync = Sync::with_tree(self).await?;
         let tree = sync.sync_tree()?;
-        let info = user::user(tree.snapshot()?, &tree.root_id(), name)?;
+        let info = user::user(&tree.snapshot()?, &tree.root_id(), name)?;
         let keys = user::user_keys(tree.snapshot()?, &tree.root_id(), &info.id)?;
         sync.edit(|book| book.forget_user(name)).await?;
         sync.change(|draft| user::drop_user(draft, &info, &keys)).await?;
@@ -105,7 +105,7 @@ impl User {
 
     /// Their keys, the first one first.
     pub fn list_keys(&self) -> Result<Vec<UserKey>, Error> {
-        let tree = self.sync()?.sync_tree_root_id()?;
+        let tree = self.sync().sync_tree_root_id()?;
         self.user.keys(self.instance.snapshot()?, &tree)
     }
 
@@ -115,7 +115,7 @@ impl User {
         let (key, secret) = self.user.new_key(name, context.random())?;
         self.instance.ask(Command::Meta(secret)).await?;
         let keep = |draft: &_| user::keep_user_key(draft, &self.default_key(), &key, context.wall());
-        self.sync()?.change(keep).await?;
+        self.sync().change(keep).await?;
         Ok(key.public)
     }
 
@@ -166,23 +166,23 @@ impl User {
     ) -> Result<(), Error> {
         self.key(key)?;
         let tracked = TrackedDatabase::new(self.name(), *database, *key, settings);
-        self.sync()?.edit(|book| book.track(tracked)).await
+        self.sync().edit(|book| book.track(tracked)).await
     }
 
     /// Takes that back. Other users' wishes stay.
     pub async fn untrack_database(&self, database: &Id) -> Result<(), Error> {
-        self.sync()?.edit(|book| book.untrack(self.name(), database)).await
+        self.sync().edit(|book| book.untrack(self.name(), database)).await
     }
 
     /// What they track, ascending by database.
     pub fn tracked_databases(&self) -> Result<Vec<TrackedDatabase>, Error> {
-        Ok(self.sync()?.book()?.tracked_by(self.name()).cloned().collect())
+        Ok(self.sync().book()?.tracked_by(self.name()).cloned().collect())
     }
 
     /// A text by which a database that they have a key for is shared; see [`Sync::create_ticket`].
     pub fn share(&self, database: &Id) -> Result<DatabaseTicket, Error> {
         self.find_key(database)?;
-        self.sync()?.create_ticket(database)
+        self.sync().create_ticket(database)
     }
 
     /// Asks for access to the database of a ticket, in their name if the request gives none, and fetches it when this node
@@ -192,10 +192,10 @@ impl User {
         ticket: &DatabaseTicket,
         request: &AccessRequest,
     ) -> Result<Bootstrap, Error> {
-        self.sync()?.bootstrap_with_ticket(ticket, &request.clone().name_or(self.name())).await
+        self.sync().bootstrap_with_ticket(ticket, &request.clone().name_or(self.name())).await
     }
 
-    fn sync(&self) -> Result<Sync, Error> {
-        Ok(Sync::of(&self.instance))
+    fn sync(&self) -> Sync {
+        Sync::of(&self.instance)
     }
 }

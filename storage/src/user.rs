@@ -102,7 +102,7 @@ impl OpenUser {
         name: &str,
         password: Option<&str>,
     ) -> Result<Self, Error> {
-        let info = user(Arc::clone(snapshot), sync_tree, name)?;
+        let info = user(snapshot, sync_tree, name)?;
         let sealing = match (snapshot.meta(&user_lock_place(&info.id))?, password) {
             (None, None) => Sealing::Open,
             (None, Some(_)) => return Err(Error::WrongPassword(name.to_owned())),

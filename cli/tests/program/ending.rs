@@ -54,7 +54,7 @@ fn history_tells_what_syncs_there_were() {
     assert_eq!((&good["role"], &good["entries_received"]), (&"opened".into(), &1.into()));
     assert_eq!((&good["peer"], &good["error"].is_null()), (&(*a.key()).into(), &true));
     assert!(failed["error"].is_string() && failed["at"].as_u64() >= good["at"].as_u64(), "{failed}");
-    assert_eq!(b.run(&["history", "-n", "1"]).lines, [failed.clone()]);
+    assert_eq!(b.run(&["history", "-n", "1"]).lines, ran.lines[1..]);
     let mut shown = crate::node::program();
     let shown = shown.arg("--data").arg(b.data()).arg("history").output().unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();

@@ -120,7 +120,7 @@ fn table<T: Serialize + for<'a> Deserialize<'a>>(
 impl PeerBook {
     /// The book in the `_sync` tree of the node with this key.
     pub fn read(snapshot: Arc<dyn Snapshot>, tree: &Id, own: PublicKey) -> Result<Self, Error> {
-        let users = users(Arc::clone(&snapshot), tree)?;
+        let users = users(&snapshot, tree)?;
         let tracked = tracked(Arc::clone(&snapshot), tree)?;
         Ok(Self {
             own,

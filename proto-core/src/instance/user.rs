@@ -197,8 +197,8 @@ fn rows<T: Serialize + for<'a> Deserialize<'a>>(
 }
 
 /// All users, ascending by name.
-pub fn users(snapshot: Arc<dyn Snapshot>, tree: &Id) -> Result<Vec<UserInfo>, Error> {
-    let rows = rows::<UserRow>(Arc::clone(&snapshot), tree, USERS)?.into_iter();
+pub fn users(snapshot: &Arc<dyn Snapshot>, tree: &Id) -> Result<Vec<UserInfo>, Error> {
+    let rows = rows::<UserRow>(Arc::clone(snapshot), tree, USERS)?.into_iter();
     rows.map(|(name, UserRow { id, created, followed })| {
         let protected = snapshot.meta(&user_lock_place(&id))?.is_some();
         Ok(UserInfo { name, id, created, protected, followed })
@@ -207,7 +207,7 @@ pub fn users(snapshot: Arc<dyn Snapshot>, tree: &Id) -> Result<Vec<UserInfo>, Er
 }
 
 /// The user with a name.
-pub fn user(snapshot: Arc<dyn Snapshot>, tree: &Id, name: &str) -> Result<UserInfo, Error> {
+pub fn user(snapshot: &Arc<dyn Snapshot>, tree: &Id, name: &str) -> Result<UserInfo, Error> {
     let found = users(snapshot, tree)?.into_iter().find(|user| user.name == name);
     found.ok_or_else(|| Error::NoUser(name.to_string()))
 }

@@ -42,10 +42,7 @@ struct Relation {
     running: Option<RaceId>,
     /// Something was committed while an exchange was running: run again after it.
     again: bool,
-    /// What is new here is not told at once: it waits for the next sync.
-    quiet: bool,
-    /// Something that is new here waits so.
-    behind: bool,
+    telling: Telling,
     record: PairRecord,
     /// The last failure was a refusal.
     refused: bool,
@@ -55,6 +52,15 @@ struct Relation {
     staying: Option<RaceId>,
     /// When that may begin again, monotonic milliseconds.
     stay_at: u64,
+}
+
+/// When a peer hears of what is new here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+enum Telling {
+    #[default]
+    AtOnce,
+    /// At the next sync. Whether something waits for that.
+    InTime { behind: bool },
 }
 
 /// All relations of a node.
@@ -87,8 +93,13 @@ impl Relations {
         }
         relation.due = now.monotonic.saturating_add(if resumes { left } else { 0 });
         relation.again = relation.running.is_some();
+        let telling = match relation.telling {
+            _ if !quiet => Telling::AtOnce,
+            Telling::AtOnce => Telling::InTime { behind: false },
+            Telling::InTime { behind } => Telling::InTime { behind },
+        };
         let running = relation.running;
-        self.all.insert((tree, peer), Relation { addresses, interval, auth, quiet, ..relation });
+        self.all.insert((tree, peer), Relation { addresses, interval, auth, telling, ..relation });
         running
     }
 
@@ -118,8 +129,8 @@ impl Relations {
     pub(super) fn news(&mut self, tree: Id, from: Option<PublicKey>, now: u64) {
         for ((of, peer), relation) in &mut self.all {
             if *of == tree && Some(*peer) != from {
-                if relation.quiet {
-                    relation.behind = true;
+                if let Telling::InTime { behind } = &mut relation.telling {
+                    *behind = true;
                     continue;
                 }
                 match relation.running {
@@ -150,7 +161,7 @@ impl Relations {
         for ((tree, peer), relation) in &mut self.all {
             let waits = relation.running.is_some()
                 || relation.due <= now
-                || relation.behind
+                || relation.telling == Telling::InTime { behind: true }
                 || relation.record.failures > 0;
             if waits && !relation.addresses.is_empty() && !self.paused.contains(peer) {
                 relation.due = now;
@@ -247,7 +258,9 @@ impl Relations {
     pub(super) fn is_up_to_date(&mut self, tree: Id, peer: PublicKey) {
         if let Some(relation) = self.all.get_mut(&(tree, peer)) {
             relation.again = false;
-            relation.behind = false;
+            if let Telling::InTime { behind } = &mut relation.telling {
+                *behind = false;
+            }
         }
     }
 
