@@ -16,8 +16,8 @@ use pleach_core::{
 };
 use pleach_transports::{
     Context,
-    host::{Ending, SystemClock, Watchers, lend, system_entropy},
-    park_until,
+    host::{Ending, SystemClock, Turn, Turns, Watchers, lend, system_entropy},
+    park_on, park_until,
 };
 
 use crate::{driver::Driver, sync::Sync};
@@ -62,6 +62,7 @@ struct Inner {
     sync_tree: OnceLock<Id>,
     sync_enabled: AtomicBool,
     ending: Ending,
+    turns: Turns,
 }
 
 /// What is let go at the end, whoever still holds a handle.
@@ -98,6 +99,7 @@ impl Instance {
             sync_tree: sync_tree.map(OnceLock::from).unwrap_or_default(),
             sync_enabled: AtomicBool::new(false),
             ending: Ending::default(),
+            turns: Turns::default(),
         };
         Ok(Self(Arc::new(inner)))
     }
@@ -195,6 +197,11 @@ impl Instance {
     /// Notes the local `_sync` tree, while sync is off.
     pub(crate) fn sync_tree_is(&self, tree: Id) {
         let _ = self.0.sync_tree.set(tree);
+    }
+
+    /// Waits for a turn at reading `_sync` and writing what follows from it. It is not to be taken twice.
+    pub(crate) fn turn(&self) -> Turn {
+        park_on(self.0.turns.take())
     }
 
     pub(crate) fn ask(&self, command: Command) -> Result<Reply, Error> {

@@ -64,6 +64,7 @@ impl Sync {
 
     /// A handle on what `_sync` says, which is made if there is none; sync is not enabled by that.
     pub(crate) fn with_tree(instance: &Instance) -> Result<Self, Error> {
+        let _turn = instance.turn();
         if instance.sync_tree().is_none() {
             instance.sync_tree_is(Self::create_tree(instance)?);
         }

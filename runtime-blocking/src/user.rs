@@ -30,6 +30,7 @@ impl Instance {
         let context = self.live()?.context;
         let new = NewUser::make(name, password, context.random(), context.wall())?;
         self.ask(Command::Meta(new.secrets()))?;
+        let _turn = self.turn();
         let known = user::users(&tree.snapshot()?, &tree.root_id())?;
         sync.change(|draft| new.write(draft, &known))?;
         Ok(new.user().info().id)

@@ -184,3 +184,14 @@ fn a_user_shares_a_database_and_another_asks_for_it() {
     let node = Who::Key(here.device_key());
     assert_eq!(settings.permission_of(node).unwrap(), Some(Permission::Read));
 }
+
+#[test]
+fn of_many_who_create_the_same_user_at_once_one_does() {
+    let instance = Instance::open(Memory::new()).unwrap();
+    let created: Vec<_> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..8).map(|_| scope.spawn(|| instance.create_user("alice", None))).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let [key] = created.iter().flatten().collect::<Vec<_>>()[..] else { panic!("{created:?}") };
+    assert_eq!(instance.login_user("alice", None).unwrap().default_key(), *key);
+}

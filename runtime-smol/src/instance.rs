@@ -21,7 +21,8 @@ use pleach_core::{
 use pleach_transports::{
     Context,
     host::{
-        Ending, Report, Switchboard, SystemClock, Threads, Verifier, Watchers, Writer, lend, system_entropy,
+        Ending, Report, Switchboard, SystemClock, Threads, Turn, Turns, Verifier, Watchers, Writer, lend,
+        system_entropy,
     },
 };
 
@@ -76,6 +77,7 @@ pub(crate) struct Inner {
     sync_tree: OnceLock<Id>,
     sync_enabled: AtomicBool,
     ending: Ending,
+    turns: Turns,
     threads: Threads,
     ended: Receiver<()>,
 }
@@ -139,6 +141,7 @@ impl Instance {
             sync_tree: sync_tree.map(OnceLock::from).unwrap_or_default(),
             sync_enabled: AtomicBool::new(false),
             ending: Ending::default(),
+            turns: Turns::default(),
             threads,
             ended,
         };
@@ -255,6 +258,11 @@ impl Instance {
     /// Notes the local `_sync` tree, while sync is off.
     pub(crate) fn sync_tree_is(&self, tree: Id) {
         let _ = self.0.sync_tree.set(tree);
+    }
+
+    /// Waits for a turn at reading `_sync` and writing what follows from it. It is not to be taken twice.
+    pub(crate) async fn turn(&self) -> Turn {
+        self.0.turns.take().await
     }
 
     /// Does what takes long on a thread aside.

@@ -21,12 +21,14 @@ impl Sync {
         &self,
         make: impl FnOnce(&mut PeerBook) -> Result<Edit, Error>,
     ) -> Result<(), Error> {
+        let instance = self.instance()?;
+        let _turn = instance.turn().await;
         let edit = make(&mut self.book()?)?;
         if !edit.is_empty() {
             self.change(|draft| edit.write(draft)).await?;
         }
         // Until sync is enabled the node knows of no pairs; then it is told of all.
-        if self.instance()?.is_sync_enabled() {
+        if instance.is_sync_enabled() {
             for command in edit.commands {
                 self.ask(command).await?;
             }

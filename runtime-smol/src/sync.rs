@@ -69,6 +69,7 @@ impl Sync {
 
     /// A handle on what `_sync` says, which is made if there is none; sync is not enabled by that.
     pub(crate) async fn with_tree(instance: &Instance) -> Result<Self, Error> {
+        let _turn = instance.turn().await;
         if instance.sync_tree().is_none() {
             instance.sync_tree_is(Self::create_tree(instance).await?);
         }

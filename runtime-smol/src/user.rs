@@ -33,6 +33,7 @@ impl Instance {
         let make = move || NewUser::make(&name, password.as_deref(), seed, wall);
         let new = self.aside(make).await??;
         self.ask(Command::Meta(new.secrets())).await?;
+        let _turn = self.turn().await;
         let known = user::users(&tree.snapshot()?, &tree.root_id())?;
         sync.change(|draft| new.write(draft, &known)).await?;
         Ok(new.user().info().id)

@@ -208,3 +208,18 @@ fn a_user_shares_a_database_and_another_asks_for_it() {
         assert_eq!(settings.permission_of(node).unwrap(), Some(Permission::Read));
     });
 }
+
+#[test]
+fn of_many_who_create_the_same_user_at_once_one_does() {
+    smol::block_on(async {
+        let instance = Instance::open(Memory::new()).await.unwrap();
+        let create = |instance: Instance| async move { instance.create_user("alice", None).await };
+        let all: Vec<_> = (0..8).map(|_| smol::spawn(create(instance.clone()))).collect();
+        let mut created = Vec::new();
+        for one in all {
+            created.push(one.await);
+        }
+        let [key] = created.iter().flatten().collect::<Vec<_>>()[..] else { panic!("{created:?}") };
+        assert_eq!(instance.login_user("alice", None).await.unwrap().default_key(), *key);
+    });
+}
