@@ -164,6 +164,14 @@ pub(crate) enum Command {
         #[arg(value_parser = address)]
         address: String,
     },
+    /// What syncs there were, oldest first: the last 512 of this node's, and as many of peers'
+    History {
+        /// Id or name; without it, every database
+        db: Option<String>,
+        /// At most this many, the newest
+        #[arg(short = 'n', value_name = "N")]
+        most: Option<usize>,
+    },
     /// Print changes as they happen, until interrupted
     Watch {
         /// Id or name; without it, every database

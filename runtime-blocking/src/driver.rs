@@ -91,8 +91,8 @@ impl Driver {
         Ok(driver)
     }
 
-    pub(crate) fn store(&self) -> &dyn Store {
-        &*self.store
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
     }
 
     pub(crate) fn board(&self) -> &Switchboard {

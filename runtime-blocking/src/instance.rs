@@ -1,8 +1,11 @@
 //! An instance: one node over one store, with its threads.
 
-use std::sync::{
-    Arc, OnceLock, PoisonError, RwLock, Weak,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use pleach_core::{
@@ -13,7 +16,8 @@ use pleach_core::{
 };
 use pleach_transports::{
     Context,
-    host::{SystemClock, Watchers, lend, system_entropy},
+    host::{Ending, SystemClock, Turn, Turns, Watchers, lend, system_entropy},
+    park_on, park_until,
 };
 
 use crate::{driver::Driver, sync::Sync};
@@ -57,6 +61,8 @@ struct Inner {
     watchers: Arc<Watchers>,
     sync_tree: OnceLock<Id>,
     sync_enabled: AtomicBool,
+    ending: Ending,
+    turns: Turns,
 }
 
 /// What is let go at the end, whoever still holds a handle.
@@ -92,6 +98,8 @@ impl Instance {
             watchers,
             sync_tree: sync_tree.map(OnceLock::from).unwrap_or_default(),
             sync_enabled: AtomicBool::new(false),
+            ending: Ending::default(),
+            turns: Turns::default(),
         };
         Ok(Self(Arc::new(inner)))
     }
@@ -104,7 +112,7 @@ impl Instance {
 
     /// Sync, once it is enabled.
     pub fn sync(&self) -> Option<Sync> {
-        self.0.sync_enabled.load(Ordering::Acquire).then(|| Sync::of(self))
+        self.is_sync_enabled().then(|| Sync::of(self))
     }
 
     /// The node's public key.
@@ -147,6 +155,15 @@ impl Instance {
         self.0.end();
     }
 
+    /// The same, waiting no longer than this: what has not ended by then, such as a callback that does not return, is an
+    /// error, and goes on ending. It may be called again to wait for longer.
+    pub fn close_within(&self, time: Duration) -> Result<(), Error> {
+        let inner = Arc::clone(&self.0);
+        let ended = self.0.ending.begin(move || inner.end())?;
+        let late = Error::NotEnded(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        park_until(Instant::now() + time, ended.recv()).map(drop).ok_or(late)
+    }
+
     pub(crate) fn watchers(&self) -> &Watchers {
         &self.0.watchers
     }
@@ -170,6 +187,21 @@ impl Instance {
     pub(crate) fn sync_enabled(&self, tree: Id) {
         let _ = self.0.sync_tree.set(tree);
         self.0.sync_enabled.store(true, Ordering::Release);
+    }
+
+    /// Whether the node has been told what `_sync` says about peers.
+    pub(crate) fn is_sync_enabled(&self) -> bool {
+        self.0.sync_enabled.load(Ordering::Acquire)
+    }
+
+    /// Notes the local `_sync` tree, while sync is off.
+    pub(crate) fn sync_tree_is(&self, tree: Id) {
+        let _ = self.0.sync_tree.set(tree);
+    }
+
+    /// Waits for a turn at reading `_sync` and writing what follows from it. It is not to be taken twice.
+    pub(crate) fn turn(&self) -> Turn {
+        park_on(self.0.turns.take())
     }
 
     pub(crate) fn ask(&self, command: Command) -> Result<Reply, Error> {

@@ -18,6 +18,8 @@
 //! | `instance` | [`Instance`]: a node over a store |
 //! | `database`, `transaction` | [`Database`], [`Transaction`]: reading and writing |
 //! | `sync` | [`Sync`]: transports, servers, exchanges with peers; `bootstrap`: access requests; `invites` |
+//! | `settings`, `history` | what `_sync` keeps for programs; what syncs there were, what is pending |
+//! | `user` | [`User`]: several people, each with keys and wishes of their own |
 //! | `peers`, `handle` | the peer book; [`SyncHandle`]: the sync of one database with one peer |
 //! | `watch` | [`Watch`]: a stream of what happens |
 //! | `driver` | the node behind a lock, and what carries out its actions |
@@ -31,11 +33,14 @@ mod bootstrap;
 mod database;
 mod driver;
 mod handle;
+mod history;
 mod instance;
 mod invites;
 mod peers;
+mod settings;
 mod sync;
 mod transaction;
+mod user;
 mod watch;
 
 pub use database::Database;
@@ -43,16 +48,18 @@ pub use handle::SyncHandle;
 pub use instance::{Instance, WeakInstance};
 pub use pleach_core::{
     Id, Now, Position, PublicKey, SecretKey,
-    document::{Doc, DocStore, DocumentError, Log, Registry, SettingsStore, StoreType, Table},
+    document::{Doc, DocStore, DocumentError, Log, Registry, SettingsStore, StoreType, Table, Typed},
     entry::{Entry, EntryBuilder, Permission, Value, VerifiedEntry, Who},
     instance::{
         AccessRequest, AuthParams, Bootstrap, Change, Clock, DatabaseKey, DatabaseStats, Error,
-        Error as SyncError, Fault, Follow, InviteOptions, Options, PeerInfo, RootKey, RootKeyTextError,
-        Stuck, SyncPeerInfo, SyncPhase, SyncStatus, Verification,
+        Error as SyncError, Fault, Follow, HistoryFilter, InviteOptions, Options, PeerInfo, RootKey,
+        RootKeyTextError, Stuck, SyncCursor, SyncMetadata, SyncPeerInfo, SyncPhase, SyncSettings, SyncStatus,
+        TrackedDatabase, UserInfo, UserKey, Verification,
     },
     node::{
-        BootstrapRequest, ConnectionState, Damage, InviteInfo, InviteUse, Moved, NodeError, Notification,
-        Origin, PairError, PeerStatus, Progress, RequestStatus, Seen, SyncReport, TreeInfo,
+        Attempt, BootstrapRequest, ConnectionState, Damage, InviteInfo, InviteUse, Moved, NodeError,
+        Notification, Origin, PairError, PeerStatus, Progress, RequestStatus, Seen, SyncHistoryEntry,
+        SyncReport, SyncRole, TreeInfo,
     },
     storage::{Put, Snapshot, StorageError, Store},
     wire::{Address, DatabaseTicket, Invitation, Invite, TicketError},
@@ -73,4 +80,5 @@ pub use pleach_transports::serial::SerialTransport;
 pub use pleach_transports::{Builder, Built, Context, Exchange, Listener, Transport, TransportError};
 pub use sync::{PeerOutcomes, Sync};
 pub use transaction::Transaction;
+pub use user::User;
 pub use watch::Watch;

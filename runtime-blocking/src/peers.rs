@@ -2,7 +2,7 @@
 
 use pleach_core::{
     Id, PublicKey,
-    instance::{Edit, Error, Follow, PeerBook, PeerInfo, SyncPeerInfo},
+    instance::{Edit, Error, PeerBook, PeerInfo, SyncPeerInfo},
     node::{Command, PeerStatus, Reply},
     wire::Address,
 };
@@ -17,13 +17,18 @@ impl Sync {
     }
 
     /// Changes it, and then tells the node.
-    pub(crate) fn edit(&self, make: impl FnOnce(&PeerBook) -> Result<Edit, Error>) -> Result<(), Error> {
-        let edit = make(&self.book()?)?;
+    pub(crate) fn edit(&self, make: impl FnOnce(&mut PeerBook) -> Result<Edit, Error>) -> Result<(), Error> {
+        let instance = self.instance()?;
+        let _turn = instance.turn();
+        let edit = make(&mut self.book()?)?;
         if !edit.is_empty() {
             self.change(|draft| edit.write(draft))?;
         }
-        for command in edit.commands {
-            self.ask(command)?;
+        // Until sync is enabled the node knows of no pairs; then it is told of all.
+        if instance.is_sync_enabled() {
+            for command in edit.commands {
+                self.ask(command)?;
+            }
         }
         Ok(())
     }
@@ -158,6 +163,7 @@ impl Sync {
 
     /// Whether the background keeps a database the same with a peer.
     pub fn is_tree_synced_with_peer(&self, peer: &PublicKey, database: &Id) -> Result<bool, Error> {
-        Ok(self.book()?.pair(peer, database).is_some_and(|info| info.follow == Follow::Always))
+        let book = self.book()?;
+        Ok(book.pair(peer, database).is_some_and(|info| book.follows(info)))
     }
 }

@@ -53,10 +53,7 @@ impl Sync {
 
     /// Makes or takes up `_sync`, and tells the node what it says about peers.
     pub(crate) fn enable(instance: &Instance) -> Result<(), Error> {
-        let tree = match instance.sync_tree() {
-            Some(tree) => tree,
-            None => Self::create_tree(instance)?,
-        };
+        let tree = Self::with_tree(instance)?.sync_tree_root_id()?;
         let book = PeerBook::read(instance.snapshot()?, &tree, instance.device_key())?;
         for command in book.start()? {
             instance.ask(command)?;
@@ -65,11 +62,35 @@ impl Sync {
         Ok(())
     }
 
+    /// A handle on what `_sync` says, which is made if there is none; sync is not enabled by that.
+    pub(crate) fn with_tree(instance: &Instance) -> Result<Self, Error> {
+        let _turn = instance.turn();
+        if instance.sync_tree().is_none() {
+            instance.sync_tree_is(Self::create_tree(instance)?);
+        }
+        Ok(Self::of(instance))
+    }
+
     fn create_tree(instance: &Instance) -> Result<Id, Error> {
         let settings = sync_tree::settings();
         let database = Database::create(instance, DatabaseKey::Device, settings)?;
         instance.ask(Command::Meta(sync_tree::remember(&database.root_id())))?;
         Ok(database.root_id())
+    }
+
+    /// The sync of an instance, enabled if it is not; see [`Instance::enable_sync`].
+    pub fn new(instance: &Instance) -> Result<Self, Error> {
+        instance.enable_sync()?;
+        Ok(Self::of(instance))
+    }
+
+    /// The same for an instance whose `_sync` tree has this root. Another one is an error: it is the tree by which the
+    /// instance knows its peers, and there is one of it.
+    pub fn load(instance: &Instance, root: &Id) -> Result<Self, Error> {
+        if instance.sync_tree() != Some(*root) {
+            return Err(Error::NotTheSyncTree(*root));
+        }
+        Self::new(instance)
     }
 
     /// The instance, or an error once it is gone.

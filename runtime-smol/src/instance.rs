@@ -1,12 +1,17 @@
 //! An instance: one node over one store, with its threads.
 
-use std::sync::{
-    Arc, OnceLock, PoisonError, RwLock, Weak,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use async_channel::Receiver;
 use async_executor::Executor;
+use async_io::Timer;
+use futures_lite::FutureExt;
 use pleach_core::{
     Entropy, Id, PublicKey, SecretKey,
     instance::{Error, Options, Prepared, databases, prepare},
@@ -15,7 +20,10 @@ use pleach_core::{
 };
 use pleach_transports::{
     Context,
-    host::{Report, Switchboard, SystemClock, Threads, Verifier, Watchers, Writer, lend, system_entropy},
+    host::{
+        Ending, Report, Switchboard, SystemClock, Threads, Turn, Turns, Verifier, Watchers, Writer, lend,
+        system_entropy,
+    },
 };
 
 use crate::{
@@ -68,6 +76,8 @@ pub(crate) struct Inner {
     board: Switchboard,
     sync_tree: OnceLock<Id>,
     sync_enabled: AtomicBool,
+    ending: Ending,
+    turns: Turns,
     threads: Threads,
     ended: Receiver<()>,
 }
@@ -130,6 +140,8 @@ impl Instance {
             board,
             sync_tree: sync_tree.map(OnceLock::from).unwrap_or_default(),
             sync_enabled: AtomicBool::new(false),
+            ending: Ending::default(),
+            turns: Turns::default(),
             threads,
             ended,
         };
@@ -144,7 +156,7 @@ impl Instance {
 
     /// Sync, once it is enabled.
     pub fn sync(&self) -> Option<Sync> {
-        self.0.sync_enabled.load(Ordering::Acquire).then(|| Sync::of(self))
+        self.is_sync_enabled().then(|| Sync::of(self))
     }
 
     /// The node's public key.
@@ -174,8 +186,7 @@ impl Instance {
 
     /// What the store holds now, unchanging.
     pub fn snapshot(&self) -> Result<Arc<dyn Snapshot>, Error> {
-        let live = self.0.live.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(live.as_ref().ok_or(Error::CLOSED)?.store.snapshot()?)
+        Ok(self.store()?.snapshot()?)
     }
 
     /// A handle that does not keep the instance alive.
@@ -189,6 +200,24 @@ impl Instance {
         // The loop sends nothing: its end closes the channel.
         let _ = self.0.ended.recv().await;
         self.0.end();
+    }
+
+    /// The same, waiting no longer than this: what has not ended by then, such as a callback that does not return, is an
+    /// error, and goes on ending. It may be called again to wait for longer.
+    pub async fn close_within(&self, time: Duration) -> Result<(), Error> {
+        self.0.feed.stop();
+        let inner = Arc::clone(&self.0);
+        let ended = self.0.ending.begin(move || {
+            let _ = inner.ended.recv_blocking();
+            inner.end();
+        })?;
+        let over = async { ended.recv().await.is_err() };
+        let late = async {
+            Timer::after(time).await;
+            false
+        };
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        if over.or(late).await { Ok(()) } else { Err(Error::NotEnded(millis)) }
     }
 
     /// The node's secret key, which signs for [`crate::DatabaseKey::Device`].
@@ -221,6 +250,34 @@ impl Instance {
         Ok(live.as_ref().ok_or(Error::CLOSED)?.context.clone())
     }
 
+    /// Whether the node has been told what `_sync` says about peers.
+    pub(crate) fn is_sync_enabled(&self) -> bool {
+        self.0.sync_enabled.load(Ordering::Acquire)
+    }
+
+    /// Notes the local `_sync` tree, while sync is off.
+    pub(crate) fn sync_tree_is(&self, tree: Id) {
+        let _ = self.0.sync_tree.set(tree);
+    }
+
+    /// Waits for a turn at reading `_sync` and writing what follows from it. It is not to be taken twice.
+    pub(crate) async fn turn(&self) -> Turn {
+        self.0.turns.take().await
+    }
+
+    /// Does what takes long on a thread aside.
+    pub(crate) async fn aside<T: Send + 'static>(
+        &self,
+        body: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        driver::call(&self.0.threads, body).await
+    }
+
+    pub(crate) fn store(&self) -> Result<Arc<dyn Store>, Error> {
+        let live = self.0.live.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(Arc::clone(&live.as_ref().ok_or(Error::CLOSED)?.store))
+    }
+
     pub(crate) async fn ask(&self, command: Command) -> Result<Reply, Error> {
         self.0.feed.ask(command).await
     }
@@ -236,9 +293,9 @@ impl WeakInstance {
 impl Inner {
     /// Waits for the threads and lets the store go.
     fn end(&self) {
+        self.live.write().unwrap_or_else(PoisonError::into_inner).take();
         self.threads.extend(self.watchers.close());
         self.threads.join();
-        self.live.write().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use pleach_core::{
     Id, PublicKey,
-    instance::{Edit, Error, Follow, PeerBook, PeerInfo, SyncPeerInfo},
+    instance::{Edit, Error, PeerBook, PeerInfo, SyncPeerInfo},
     node::{Command, PeerStatus, Reply},
     wire::Address,
 };
@@ -19,14 +19,19 @@ impl Sync {
     /// Changes it, and then tells the node.
     pub(crate) async fn edit(
         &self,
-        make: impl FnOnce(&PeerBook) -> Result<Edit, Error>,
+        make: impl FnOnce(&mut PeerBook) -> Result<Edit, Error>,
     ) -> Result<(), Error> {
-        let edit = make(&self.book()?)?;
+        let instance = self.instance()?;
+        let _turn = instance.turn().await;
+        let edit = make(&mut self.book()?)?;
         if !edit.is_empty() {
             self.change(|draft| edit.write(draft)).await?;
         }
-        for command in edit.commands {
-            self.ask(command).await?;
+        // Until sync is enabled the node knows of no pairs; then it is told of all.
+        if instance.is_sync_enabled() {
+            for command in edit.commands {
+                self.ask(command).await?;
+            }
         }
         Ok(())
     }
@@ -163,6 +168,7 @@ impl Sync {
 
     /// Whether the background keeps a database the same with a peer.
     pub fn is_tree_synced_with_peer(&self, peer: &PublicKey, database: &Id) -> Result<bool, Error> {
-        Ok(self.book()?.pair(peer, database).is_some_and(|info| info.follow == Follow::Always))
+        let book = self.book()?;
+        Ok(book.pair(peer, database).is_some_and(|info| book.follows(info)))
     }
 }

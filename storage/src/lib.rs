@@ -17,6 +17,7 @@
 //! | `snapshot` | reading |
 //! | `repair` | making a damaged tree whole again |
 //! | `sealed` | secret keys under a passphrase, over any store |
+//! | `user` | the secret keys of users, under a password each |
 //! | `audit` | checking what is stored again |
 //! | `conformance` | the suite that every store passes |
 
@@ -38,9 +39,11 @@ mod snapshot;
 mod store;
 mod tables;
 mod tree;
+mod user;
 
 #[cfg(feature = "passphrase")]
 pub use sealed::{SealError, Sealed, passphrase_needed};
 pub use store::Memory;
 #[cfg(feature = "redb")]
 pub use store::{DEFAULT_CACHE_BYTES, Options, Redb};
+pub use user::{NewUser, OpenUser, forget_user};

@@ -312,7 +312,9 @@ fn no_log_and_no_debug_output_shows_a_secret() {
     );
     write!(shown, "{engine:?}").expect("memory");
     while let Some(action) = engine.poll_action() {
-        if let pleach_core::node::Action::Write { write: Write::Meta(changes), .. } = &action {
+        if let pleach_core::node::Action::Write { write: Write::PutWithMeta { meta: changes, .. }, .. } =
+            &action
+        {
             // The root key on its way to the store.
             let mut kept =
                 changes.iter().filter_map(|(_, value)| value.as_ref()?.first_chunk::<32>().copied());

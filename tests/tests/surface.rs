@@ -1,10 +1,11 @@
 //! Both runtimes offer the same: names, arguments and results, `async` aside. What they offer is read from what rustdoc
-//! knows of them.
+//! knows of them. The page that lists it is held against that.
 
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     process::Command,
+    sync::OnceLock,
 };
 
 use serde_json::Value;
@@ -18,12 +19,17 @@ const DIFFERENT: [&str; 1] = [
     "Watch",
 ];
 
-/// What rustdoc writes of the runtimes with all their features.
-fn documented() -> [Crate; 2] {
+/// What rustdoc writes of the runtimes, and of the core below them, with all their features.
+fn documented() -> &'static [Crate; 3] {
+    static DOCUMENTED: OnceLock<[Crate; 3]> = OnceLock::new();
+    DOCUMENTED.get_or_init(document)
+}
+
+fn document() -> [Crate; 3] {
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).parent().map(Path::to_path_buf).unwrap();
     let output = Command::new(env!("CARGO"))
         .args(["doc", "--offline", "--locked", "--no-deps", "--all-features"])
-        .args(["--package", "pleach-smol", "--package", "pleach-blocking"])
+        .args(["--package", "pleach-smol", "--package", "pleach-blocking", "--package", "pleach-core"])
         .arg("--target-dir")
         .arg(&target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -33,7 +39,7 @@ fn documented() -> [Crate; 2] {
         .output()
         .expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    ["pleach_smol", "pleach_blocking"].map(|name| {
+    ["pleach_smol", "pleach_blocking", "pleach_core"].map(|name| {
         let text = std::fs::read_to_string(target.join("doc").join(name).with_extension("json")).unwrap();
         let json: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(json["format_version"], FORMAT, "another compiler writes another format: adapt this test");
@@ -46,6 +52,21 @@ struct Crate(Value);
 impl Crate {
     fn item(&self, id: &Value) -> Option<&Value> {
         self.0["index"].get(id.to_string())
+    }
+
+    /// Every public call of every type in it, as `Type::call`.
+    fn calls(&self) -> BTreeSet<String> {
+        let mut calls = BTreeSet::new();
+        for item in self.0["index"].as_object().expect("an index").values() {
+            let inner = &item["inner"];
+            let Some(holder) = ["struct", "enum"].iter().find_map(|kind| inner.get(kind)) else { continue };
+            let found = list(&holder["impls"]).iter().filter_map(|id| self.item(id));
+            let own = found.map(|found| &found["inner"]["impl"]).filter(|found| found["trait"].is_null());
+            let members = own.flat_map(|found| list(&found["items"])).filter_map(|id| self.item(id));
+            let public = members.filter(|member| member["visibility"] == "public");
+            calls.extend(public.map(|member| format!("{}::{}", text(&item["name"]), text(&member["name"]))));
+        }
+        calls
     }
 
     /// Everything that a program can name, one line each.
@@ -188,7 +209,8 @@ fn text(value: &Value) -> &str {
 
 #[test]
 fn both_runtimes_offer_the_same() {
-    let [smol, blocking] = documented().map(|runtime| runtime.surface());
+    let [smol, blocking, _] = documented();
+    let (smol, blocking) = (smol.surface(), blocking.surface());
     let calls = smol.iter().filter(|line| line.contains('(')).count();
     assert!(calls > 60, "only {calls} calls were read");
     let known = "Transaction::commit<>(self: Self) -> core::result::Result<pleach_core::position::Position, \
@@ -202,4 +224,78 @@ fn both_runtimes_offer_the_same() {
         of_smol.is_empty() && of_blocking.is_empty(),
         "\nonly in pleach_smol:\n    {of_smol}\nonly in pleach_blocking:\n    {of_blocking}"
     );
+}
+
+/// The folder that holds the workspace.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests stand one folder below the root")
+}
+
+/// A row of the page: what it names, and the tests.
+struct Row {
+    names: Vec<String>,
+    tests: Vec<String>,
+}
+
+/// The rows of the tables of the page, in order.
+fn rows() -> Vec<Row> {
+    let page = std::fs::read_to_string(root().join("docs/api.md")).unwrap();
+    let spans = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
+        let [names, _, tests] = cells[..] else { panic!("a row has three cells: {row}") };
+        Row { names: spans(names), tests: spans(tests) }
+    })
+    .collect()
+}
+
+/// The files that a test of the page stands in: one, or one of each runtime.
+fn files(test: &str) -> Vec<(PathBuf, &str)> {
+    let (file, name) = test.split_once("::").unwrap_or_else(|| panic!("{test} names a file and a test"));
+    let folders =
+        if file.contains('/') { &[""][..] } else { &["runtime-smol/tests", "runtime-blocking/tests"] };
+    folders.iter().map(|folder| (root().join(folder).join(file), name)).collect()
+}
+
+#[test]
+fn the_page_of_the_surface_lists_what_there_is_and_nothing_else() {
+    let [smol, _, core] = documented();
+    let own = ["Instance", "WeakInstance", "Database", "Transaction", "Sync", "SyncHandle", "User"];
+    let offered: BTreeSet<String> = smol.calls();
+    let of_runtimes = |call: &&String| own.iter().any(|name| call.split("::").next() == Some(name));
+    let named: BTreeSet<String> = rows().into_iter().flat_map(|row| row.names).collect();
+    let missing: Vec<_> = offered.iter().filter(of_runtimes).filter(|call| !named.contains(*call)).collect();
+    assert!(missing.is_empty(), "docs/api.md has no row for {missing:#?}");
+    let known: BTreeSet<String> = offered.union(&core.calls()).cloned().collect();
+    let gone: Vec<_> = named.iter().filter(|name| name.contains("::") && !known.contains(*name)).collect();
+    assert!(gone.is_empty(), "docs/api.md lists what does not exist: {gone:#?}");
+    assert!(named.len() > 150, "only {} names were read", named.len());
+}
+
+#[test]
+fn every_test_of_the_page_exists_and_makes_the_calls_of_its_row() {
+    for Row { names, tests } in rows() {
+        assert!(!tests.is_empty(), "no test shows {names:?}");
+        let mut made = [String::new(), String::new()];
+        for (path, name) in tests.iter().flat_map(|test| files(test)) {
+            let text =
+                std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            assert!(text.contains(&format!("fn {name}(")), "{} has no test {name}", path.display());
+            let blocking = path.to_string_lossy().contains("runtime-blocking");
+            made[usize::from(blocking)].push_str(&text);
+        }
+        for (text, runtime) in made.iter().zip(["smol", "blocking"]).filter(|(text, _)| !text.is_empty()) {
+            for name in &names {
+                // A command of the program is a word of its command line.
+                let call = name.rsplit_once("::").map_or(format!("\"{name}\""), |(_, call)| call.to_owned());
+                let called = if name.contains("::") {
+                    ["(", "::<"].iter().any(|then| text.contains(&format!("{call}{then}")))
+                } else {
+                    text.contains(&call) || name == "init" || name == "serve" && text.contains(".serve(")
+                };
+                assert!(called, "no test named in the row of {name} calls it in {runtime}");
+            }
+        }
+    }
 }

@@ -84,7 +84,8 @@ fn an_answer_is_received_although_the_request_went_no_further() {
         }
         drop(exchange);
         for op in [Op::Send([8].into()), Op::Finish, Op::Receive, Op::Receive, Op::Receive] {
-            ops.try_send(op).unwrap();
+            // What comes after the failure that ends it may find nobody.
+            let _ = ops.try_send(op);
         }
         initiator.join().unwrap();
         std::iter::from_fn(|| outcomes.try_recv().ok()).collect::<Vec<_>>()

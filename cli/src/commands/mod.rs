@@ -15,12 +15,14 @@
 //! | `exchange` | `sync trees` |
 //! | `peers` | `peers` |
 //! | `watch` | `watch` |
+//! | `history` | `history` |
 
 mod about;
 mod asking;
 mod databases;
 mod exchange;
 mod graph;
+mod history;
 mod inviting;
 mod keys;
 mod log;
@@ -60,6 +62,7 @@ pub(crate) async fn run(cx: &Context, command: Command) -> anyhow::Result<Ending
         Command::Sync { db, peer } => exchange::sync(cx, db.as_deref(), peer.as_deref()).await,
         Command::Peers { action } => peers::peers(cx, action).await,
         Command::Trees { address } => exchange::trees(cx, &address).await,
+        Command::History { db, most } => history::history(cx, db.as_deref(), most).await,
         Command::Watch { db } => watch::watch(cx, db.as_deref()).await,
         Command::Passphrase { .. }
         | Command::Serve(_)

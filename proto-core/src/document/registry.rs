@@ -57,6 +57,11 @@ impl Registry {
         Ok(self.record(name, None)?.map(|(type_id, _)| type_id))
     }
 
+    /// What is stored under a name, whatever its type.
+    pub fn config(&self, name: &str) -> Result<Option<Value>, DocumentError> {
+        Ok(self.record(name, None)?.map(|(_, config)| config))
+    }
+
     /// All names, ascending.
     pub fn names(&self) -> Result<Vec<String>, DocumentError> {
         let mut names = Vec::new();

@@ -55,6 +55,12 @@ impl AccessRequest {
         Self { name: name.to_string(), ..self }
     }
 
+    /// The same request with this name, unless it has one already.
+    #[must_use]
+    pub fn name_or(self, name: &str) -> Self {
+        if self.name.is_empty() { self.name(name) } else { self }
+    }
+
     /// What else whoever decides is to know.
     #[must_use]
     pub fn metadata(self, metadata: impl Into<Vec<u8>>) -> Self {

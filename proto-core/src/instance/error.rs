@@ -5,7 +5,7 @@ use alloc::string::String;
 use crate::{
     Id, PublicKey,
     entry::Permission,
-    instance::MAX_PEER_ADDRESSES,
+    instance::{MAX_PEER_ADDRESSES, user::MAX_USER_NAME},
     node::{NodeError, Reply},
     storage::StorageError,
     wire::{AddressError, MAX_INVITE_USES, MAX_INVITE_VALIDITY, TicketError},
@@ -111,6 +111,43 @@ pub enum Error {
     /// The settings know no such invite.
     #[error("no invite {0} is known here: list them, or sync with whoever made it")]
     NoInvite(Id),
+    /// Nobody of this name is a user of this instance.
+    #[error("there is no user {0}: list them, or create one")]
+    NoUser(String),
+    /// The name of a user is taken.
+    #[error("there is a user {0} already: log in, or take another name")]
+    UserExists(String),
+    /// The name of a user is empty or too long.
+    #[error("a user's name has 1 to {MAX_USER_NAME} bytes, not {0}: take another one")]
+    UserName(usize),
+    /// The password is not the user's, or the user has none.
+    #[error("this is not the password of {0}: try again")]
+    WrongPassword(String),
+    /// The user's keys are under a password, and none was given.
+    #[error("the keys of {0} are under a password: give it to log in")]
+    PasswordNeeded(String),
+    /// Passwords cannot be used.
+    #[error("a password cannot be used: {0}")]
+    Password(String),
+    /// The user has no such key, or none that may do anything in a database.
+    #[error("{user} has no key {wanted}: list their keys, or ask for access")]
+    NoUserKey {
+        /// The user's name.
+        user: String,
+        /// The key, or the database for which there is none.
+        wanted: String,
+    },
+    /// The root that was given is not that of the local `_sync` tree.
+    #[error("{0} is not the _sync tree of this instance: leave it out, or open the store that it belongs to")]
+    NotTheSyncTree(Id),
+    /// The entry is not held.
+    #[error("the entry {entry} of database {tree} is not held here: commit or append it first")]
+    NoEntry {
+        /// The database.
+        tree: Id,
+        /// The entry.
+        entry: Id,
+    },
     /// The store belongs to another node key.
     #[error(
         "the store belongs to the node {held}, not to {given}: open it without a key, or use another store"
@@ -127,6 +164,9 @@ pub enum Error {
     /// The node answered another question: our bug.
     #[error("the node answered something else than it was asked ({0}): please report this")]
     Bug(String),
+    /// The instance has not ended in the time given. It goes on ending.
+    #[error("the instance has not ended in {0} ms: let callbacks return, and wait again")]
+    NotEnded(u64),
     /// The node itself could not be started: no entropy, no thread.
     #[error("the instance could not start: {0}")]
     Start(String),
@@ -165,6 +205,9 @@ impl Error {
         matches!(
             self,
             Self::NoInvite(_)
+                | Self::NoUser(_)
+                | Self::NoUserKey { .. }
+                | Self::NoEntry { .. }
                 | Self::Node(NodeError::UnknownTree(_) | NodeError::NoRequest(_) | NodeError::NotTracked(..))
         )
     }
@@ -174,6 +217,8 @@ impl Error {
         matches!(
             self,
             Self::NotAdministrator { .. }
+                | Self::WrongPassword(_)
+                | Self::PasswordNeeded(_)
                 | Self::InviteRank { .. }
                 | Self::Node(
                     NodeError::Refused(..)
@@ -196,7 +241,7 @@ impl Error {
 
     /// Time ran out.
     pub const fn is_timeout(&self) -> bool {
-        matches!(self, Self::Node(NodeError::TimedOut(_) | NodeError::NotSynced { .. }))
+        matches!(self, Self::NotEnded(_) | Self::Node(NodeError::TimedOut(_) | NodeError::NotSynced { .. }))
     }
 
     /// The peer did what no honest peer does.

@@ -10,6 +10,9 @@
 //! | `root_key` | [`RootKey`]: kept, moved out, brought back |
 //! | `sync_tree` | what the local tree `_sync` holds, [`SyncPeerInfo`] among it |
 //! | `peer_book` | [`PeerBook`]: who is known, where, in what state, and which database goes to whom; `peer_edit`: [`Edit`], its changes |
+//! | `sync_settings` | settings of programs, and typed configurations of transports, in `_sync` |
+//! | `sync_history` | [`HistoryFilter`], [`SyncCursor`], [`SyncMetadata`]: what syncs there were, how far pairs are |
+//! | `user` | users, their public keys, [`SyncSettings`]; `preferences`: what they say, combined |
 //! | `sync_status` | [`SyncStatus`]: how a pair of database and peer stands |
 //! | `stats` | [`DatabaseStats`]: counts, tips, the content hash |
 //! | `verify` | [`verify`]: the whole history again from the bytes; [`check`]: signatures on many cores |
@@ -26,12 +29,16 @@ mod key;
 mod options;
 mod peer_book;
 mod peer_edit;
+mod preferences;
 mod prepare;
 mod replay;
 mod root_key;
 mod stats;
+mod sync_history;
+pub mod sync_settings;
 mod sync_status;
 pub mod sync_tree;
+pub mod user;
 mod verify;
 
 pub use bootstrap::{AccessRequest, Approval, Bootstrap};
@@ -46,6 +53,8 @@ pub use peer_edit::Edit;
 pub use prepare::{Prepared, is_secret, prepare};
 pub use root_key::{RootKey, RootKeyTextError};
 pub use stats::{DatabaseStats, databases, stats, tips};
+pub use sync_history::{HistoryFilter, SyncCursor, SyncMetadata};
 pub use sync_status::{Stuck, SyncPhase, SyncStatus};
 pub use sync_tree::{AuthParams, Follow, SyncPeerInfo};
-pub use verify::{Checked, Fault, Verification, check, join_checked, verify};
+pub use user::{SyncSettings, TrackedDatabase, UserInfo, UserKey};
+pub use verify::{Checked, Fault, Verification, check, check_by_tree, join_checked, verify};

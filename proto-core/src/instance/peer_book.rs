@@ -11,8 +11,16 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Id, PublicKey,
     document::{Scope, StoreType, Table},
-    instance::{Error, SyncPeerInfo, sync_tree::peers},
-    node::{Command, ConnectionState, PairError, PairRecord, PeerState, PeerStatus, Seen, acquaintances},
+    instance::{
+        Error, SyncPeerInfo, TrackedDatabase, UserInfo,
+        preferences::{Preferences, combined},
+        sync_tree::peers,
+        user::{tracked, users},
+    },
+    node::{
+        Command, ConnectionState, PairError, PairRecord, PeerState, PeerStatus, Seen, acquaintances,
+        history_marks,
+    },
     storage::Snapshot,
     wire::Address,
 };
@@ -92,6 +100,9 @@ pub struct PeerBook {
     pub(super) own: PublicKey,
     pub(super) rows: BTreeMap<PublicKey, Row>,
     pub(super) standing: BTreeMap<PublicKey, PeerStatus>,
+    pub(super) users: Vec<UserInfo>,
+    pub(super) tracked: Vec<TrackedDatabase>,
+    pub(super) preferences: Preferences,
     pairs: Vec<SyncPeerInfo>,
 }
 
@@ -109,8 +120,13 @@ fn table<T: Serialize + for<'a> Deserialize<'a>>(
 impl PeerBook {
     /// The book in the `_sync` tree of the node with this key.
     pub fn read(snapshot: Arc<dyn Snapshot>, tree: &Id, own: PublicKey) -> Result<Self, Error> {
+        let users = users(&snapshot, tree)?;
+        let tracked = tracked(Arc::clone(&snapshot), tree)?;
         Ok(Self {
             own,
+            preferences: combined(&users, &tracked),
+            users,
+            tracked,
             rows: table(&snapshot, tree, BOOK)?,
             standing: table(&snapshot, tree, STANDING)?,
             pairs: peers(Arc::clone(&snapshot), tree)?,
@@ -207,7 +223,10 @@ impl PeerBook {
 
     /// What the node is told when sync is enabled, before anything is accepted.
     pub fn start(&self) -> Result<Vec<Command>, Error> {
-        let mut commands = Vec::from([Command::Recall(acquaintances(&*self.snapshot)?)]);
+        let mut commands = Vec::from([
+            Command::Recall(acquaintances(&*self.snapshot)?),
+            Command::RecallHistory(history_marks(&*self.snapshot)?),
+        ]);
         let named = self.rows.keys().copied().chain(self.pairs.iter().map(|info| info.peer_pubkey));
         let mut all: BTreeMap<_, _> = named.map(|peer| (peer, PeerStatus::Active)).collect();
         all.extend(self.standing.iter().map(|(peer, status)| (*peer, *status)));
@@ -221,7 +240,17 @@ impl PeerBook {
 
     /// The command that tells the node of a pair.
     pub(super) fn tracks(&self, info: &SyncPeerInfo, record: PairRecord) -> Command {
-        info.track(self.addresses_for(info), record)
+        self.tracks_at(info, self.addresses_for(info), record)
+    }
+
+    /// The same, at other addresses.
+    pub(super) fn tracks_at(
+        &self,
+        info: &SyncPeerInfo,
+        addresses: Vec<Address>,
+        record: PairRecord,
+    ) -> Command {
+        info.track(addresses, record, self.preferences(&info.tree_id))
     }
 
     /// The same, for a caller's change: the background tries at once.

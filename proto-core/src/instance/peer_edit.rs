@@ -1,14 +1,19 @@
 //! Changes of the peer book: what is written into `_sync`, and what the node is told once that is durable.
 
-use alloc::{boxed::Box, string::ToString, vec::Vec};
+use alloc::{
+    boxed::Box,
+    string::{String, ToString},
+    vec::Vec,
+};
 
 use crate::{
     Id, PublicKey,
     document::{Draft, Table},
     instance::{
-        Error, Follow, MAX_PEER_ADDRESSES, PeerBook, SyncPeerInfo,
+        Error, Follow, MAX_PEER_ADDRESSES, PeerBook, SyncPeerInfo, TrackedDatabase, UserInfo,
         peer_book::{BOOK, Row, STANDING, unique},
         sync_tree::{add_peer, remove_peer},
+        user::{drop_tracked, keep_tracked, keep_user},
     },
     node::{Command, NodeError, PairRecord, PeerStatus, SyncReport},
     wire::Address,
@@ -24,13 +29,16 @@ pub struct Edit {
 }
 
 #[derive(Debug)]
-enum Change {
+pub(super) enum Change {
     Peer(PublicKey, Row),
     NoPeer(PublicKey),
     Standing(PublicKey, PeerStatus),
     NoStanding(PublicKey),
     Pair(Box<SyncPeerInfo>),
     NoPair(PublicKey, Id),
+    User(UserInfo),
+    Tracked(Box<TrackedDatabase>),
+    NoTracked(Id, String),
 }
 
 impl Edit {
@@ -55,17 +63,24 @@ impl Edit {
                 }
                 Change::Pair(info) => add_peer(draft, info)?,
                 Change::NoPair(peer, tree) => remove_peer(draft, peer, tree)?,
+                Change::User(user) => keep_user(draft, user)?,
+                Change::Tracked(tracked) => keep_tracked(draft, tracked)?,
+                Change::NoTracked(database, user) => drop_tracked(draft, database, user)?,
             }
         }
         Ok(())
     }
 
-    fn with(mut self, change: Change) -> Self {
+    pub(super) fn of(change: Change) -> Self {
+        Self::default().with(change)
+    }
+
+    pub(super) fn with(mut self, change: Change) -> Self {
         self.changes.push(change);
         self
     }
 
-    fn then(mut self, command: Command) -> Self {
+    pub(super) fn then(mut self, command: Command) -> Self {
         self.commands.push(command);
         self
     }
@@ -141,7 +156,7 @@ impl PeerBook {
             let mut addresses = self.addresses_for(info);
             addresses.push(address.clone());
             let record = PairRecord::read(&*self.snapshot, &info.tree_id, &peer)?;
-            edit = edit.then(info.track(unique(&addresses), PairRecord { failures: 0, ..record }));
+            edit = edit.then(self.tracks_at(info, unique(&addresses), PairRecord { failures: 0, ..record }));
         }
         Ok(edit)
     }
@@ -161,7 +176,7 @@ impl PeerBook {
             let mut addresses = self.addresses_for(&info);
             drop_place(&mut addresses, address);
             let record = PairRecord::read(&*self.snapshot, &info.tree_id, &peer)?;
-            edit = edit.then(info.track(addresses, PairRecord { failures: 0, ..record }));
+            edit = edit.then(self.tracks_at(&info, addresses, PairRecord { failures: 0, ..record }));
         }
         Ok(edit)
     }

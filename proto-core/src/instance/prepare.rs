@@ -7,7 +7,7 @@ use alloc::{
 
 use crate::{
     Id, SecretKey,
-    instance::{Error, Options, sync_tree},
+    instance::{Error, Options, sync_tree, user::USER_KEY},
     node::{ROOT_KEY_PREFIX, root_key_place},
     storage::{Snapshot, StorageError, Store, Write},
 };
@@ -18,14 +18,14 @@ const NODE_KEY: &[u8] = b"instance/key";
 /// What people on this machine call the node, in the store's metadata.
 const DISPLAY_NAME: &[u8] = b"instance/name";
 
-/// Whether the metadata at this key are a secret: the node's key, or the root key of a tree.
+/// Whether the metadata at this key are a secret: the node's key, the root key of a tree, the key of a user.
 ///
 /// ```
 /// # use pleach_core::instance::is_secret;
 /// assert!(is_secret(b"instance/key") && !is_secret(b"instance/name"));
 /// ```
 pub fn is_secret(key: &[u8]) -> bool {
-    key == NODE_KEY || key.starts_with(ROOT_KEY_PREFIX)
+    key == NODE_KEY || key.starts_with(ROOT_KEY_PREFIX) || key.starts_with(USER_KEY)
 }
 
 /// Trees looked at at once.

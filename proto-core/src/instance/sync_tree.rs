@@ -16,7 +16,7 @@ use crate::{
     Id, PublicKey,
     document::{Doc, DocStore, Draft, Scope, StoreType, Table},
     entry::Value,
-    instance::{AccessRequest, Error, MAX_PEER_ADDRESSES},
+    instance::{AccessRequest, Error, MAX_PEER_ADDRESSES, SyncSettings},
     node::{Command, PairRecord, Tracking},
     path,
     storage::{MetaChanges, Snapshot},
@@ -131,15 +131,25 @@ impl SyncPeerInfo {
     }
 
     /// The command that tells the node of it, with all addresses that are known and how it went before.
-    pub(super) fn track(&self, addresses: Vec<Address>, record: PairRecord) -> Command {
-        let addresses = match self.follow {
-            Follow::Always => addresses,
-            Follow::OnRequest => Vec::new(),
-        };
-        let mut tracking = Tracking::new(self.tree_id, self.peer_pubkey, addresses, self.interval);
+    /// What users say goes before what is said here.
+    pub(super) fn track(
+        &self,
+        addresses: Vec<Address>,
+        record: PairRecord,
+        users: Option<&SyncSettings>,
+    ) -> Command {
+        let addresses = if self.is_followed(users) { addresses } else { Vec::new() };
+        let interval = users.and_then(SyncSettings::interval).unwrap_or(self.interval);
+        let mut tracking = Tracking::new(self.tree_id, self.peer_pubkey, addresses, interval);
+        tracking.quiet = users.is_some_and(|users| !users.sync_on_commit);
         tracking.auth = self.auth.as_ref().map(AccessRequest::petition);
         tracking.record = record;
         Command::Track(Box::new(tracking))
+    }
+
+    /// Whether the background begins syncs, given what users say of the database.
+    pub(super) fn is_followed(&self, users: Option<&SyncSettings>) -> bool {
+        users.map_or(self.follow == Follow::Always, |users| users.sync_enabled)
     }
 
     /// The pair after a sync that went well at an address, given what was known of it; nothing if that stays the same.

@@ -1,6 +1,7 @@
 //! The whole history again, from its bytes; and signatures, on as many cores as there are.
 
 use alloc::{
+    collections::BTreeMap,
     format,
     string::{String, ToString},
     vec::Vec,
@@ -28,6 +29,15 @@ pub fn check(entries: Vec<Entry>) -> Checked {
         }
     }
     Ok(good)
+}
+
+/// Checks the signatures of some entries, and sorts them by tree. In each tree their order stays.
+pub fn check_by_tree(entries: &[Entry]) -> Result<BTreeMap<Id, Vec<VerifiedEntry>>, Error> {
+    let mut trees = BTreeMap::<Id, Vec<VerifiedEntry>>::new();
+    for entry in check(entries.to_vec()).map_err(|(_, error)| NodeError::BadEntry(error))? {
+        trees.entry(entry.entry().view().tree()).or_default().push(entry);
+    }
+    Ok(trees)
 }
 
 /// Puts together what several workers found, in the order of their parts.

@@ -6,7 +6,10 @@ use crate::{
     Id, Position, PublicKey, SecretKey,
     document::Doc,
     entry::{Permission, VerifiedEntry, Who},
-    node::{BootstrapRequest, NodeError, PairRecord, PairStatus, PeerState, PeerStatus, Seen},
+    node::{
+        Attempt, BootstrapRequest, HistoryMarks, NodeError, PairRecord, PairStatus, PeerState, PeerStatus,
+        Seen, SyncHistoryEntry,
+    },
     storage::{MetaChanges, Put},
     wire::{Address, Ask, AskOutcome, Invitation, MAX_REQUEST_METADATA, Versions},
 };
@@ -112,6 +115,28 @@ pub enum Command {
         /// Milliseconds after which to give up.
         within: Option<u64>,
     },
+    /// Sync a pair that is tracked at once, as if there were news. Replies [`Reply::Done`].
+    Nudge {
+        /// The tree.
+        tree: Id,
+        /// The peer.
+        peer: PublicKey,
+    },
+    /// Attempt at once all that is pending with the peers that trees are kept the same with: news, first syncs, what failed
+    /// before. Replies [`Reply::Flushed`] when each was attempted.
+    Flush,
+    /// Say what is not in the metadata yet of the history of syncs. Replies [`Reply::History`].
+    History,
+    /// Take up where the history of syncs goes on. Before anything else about syncs. Replies [`Reply::Done`].
+    RecallHistory(HistoryMarks),
+    /// Forget syncs that ended before this, in wall milliseconds; the changes are those of
+    /// [`forget_history`](super::forget_history). Replies [`Reply::Done`].
+    ForgetHistory {
+        /// Wall milliseconds.
+        before: u64,
+        /// What the metadata forget.
+        changes: MetaChanges,
+    },
     /// Take up when peers were met, as the metadata have it. Before anything is accepted. Replies [`Reply::Done`].
     Recall(Vec<(PublicKey, Seen)>),
     /// What the book says of a peer from now on. Exchanges with one that is blocked end. Replies [`Reply::Done`].
@@ -144,6 +169,8 @@ pub struct Tracking {
     pub addresses: Vec<Address>,
     /// Milliseconds between two syncs when nothing else happens.
     pub interval: u64,
+    /// What is new here is not told at once: it waits for the next sync.
+    pub quiet: bool,
     /// What to ask for when the peer refuses.
     pub auth: Option<Petition>,
     /// How it went before, unless the node knows; see [`PairRecord::read`].
@@ -153,7 +180,7 @@ pub struct Tracking {
 impl Tracking {
     /// A pair of which nothing is known yet.
     pub fn new(tree: Id, peer: PublicKey, addresses: Vec<Address>, interval: u64) -> Self {
-        Self { tree, peer, addresses, interval, auth: None, record: PairRecord::default() }
+        Self { tree, peer, addresses, interval, quiet: false, auth: None, record: PairRecord::default() }
     }
 }
 
@@ -224,6 +251,10 @@ pub enum Reply {
     Pair(Option<Box<PairStatus>>),
     /// Whoever was met, is in touch, or cannot be reached, ascending by key.
     Peers(Vec<PeerState>),
+    /// What became of all that was pending.
+    Flushed(Vec<Attempt>),
+    /// Syncs that no snapshot taken before may hold.
+    History(Vec<SyncHistoryEntry>),
     /// It is done.
     Done,
 }

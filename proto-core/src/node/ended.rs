@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use crate::{
     Id, Now, PublicKey,
     node::{
-        NodeError, Notification, Reply, SyncReport, TreeInfo, initiator::Purpose, outbox::Outbox,
-        talk::Counts,
+        NodeError, Notification, Reply, SyncHistoryEntry, SyncReport, TreeInfo, initiator::Purpose,
+        outbox::Outbox, talk::Counts,
     },
     wire::{Address, AskOutcome},
 };
@@ -78,6 +78,21 @@ impl Ended {
         match &self.result {
             Ok(_) => None,
             Err(error) => Some(error),
+        }
+    }
+
+    /// What the history keeps of it: of syncs all, but for waits that brought no news.
+    pub(super) fn for_history(&self, wall: u64) -> Option<SyncHistoryEntry> {
+        match (&self.purpose, &self.result) {
+            (Purpose::Stay { .. }, result) if result.is_err() || !self.moved() => None,
+            (_, Ok(Good::Synced(report))) => Some(SyncHistoryEntry::of_report(report, wall)),
+            (Purpose::Sync { tree, .. }, Err(error)) => {
+                Some(SyncHistoryEntry::of_failure(*tree, None, error, wall))
+            }
+            (Purpose::Track { tree, peer, .. }, Err(error)) => {
+                Some(SyncHistoryEntry::of_failure(*tree, Some(*peer), error, wall))
+            }
+            _ => None,
         }
     }
 

@@ -10,6 +10,8 @@ use crate::{
         create::create_root,
         deciding::{Decision, Requests, Settled},
         exchanges::{Caller, Exchanges},
+        flush::Flushes,
+        history::History,
         initiator::Purpose,
         outbox::{Outbox, Waiting},
         outcome::Outcome,
@@ -56,6 +58,8 @@ pub struct Node {
     pub(super) relations: Relations,
     pub(super) peers: Peers,
     pub(super) waits: Waits,
+    pub(super) flushes: Flushes,
+    pub(super) history: History,
     requests: Requests,
     /// Trees into which masked entries have come, and when they are tidied.
     untidy: BTreeMap<Id, u64>,
@@ -78,6 +82,8 @@ impl Node {
             relations: Relations::default(),
             peers: Peers::default(),
             waits: Waits::default(),
+            flushes: Flushes::default(),
+            history: History::default(),
             requests: Requests::default(),
             untidy: BTreeMap::new(),
             repairs: Repairs::default(),
@@ -106,6 +112,7 @@ impl Node {
             self.exchanges.deadline(),
             self.waits.deadline(),
             self.peers.deadline(),
+            self.history.deadline(),
             tidy,
         ];
         all.into_iter().flatten().min()
@@ -207,6 +214,24 @@ impl Node {
                 self.untrack(tree, peer);
                 self.out.reply(id, Ok(Reply::Done));
             }
+            Command::Nudge { tree, peer } => {
+                let followed = self.relations.nudge(tree, peer, self.now.monotonic);
+                let reply = if followed { Ok(Reply::Done) } else { Err(NodeError::NotTracked(tree, peer)) };
+                self.out.reply(id, reply);
+            }
+            Command::Flush => {
+                let pending = self.relations.flush(self.now.monotonic);
+                self.flushes.begin(id, pending);
+            }
+            Command::History => self.out.reply(id, Ok(Reply::History(self.history.pending()))),
+            Command::RecallHistory(marks) => {
+                self.history.recall(marks);
+                self.out.reply(id, Ok(Reply::Done));
+            }
+            Command::ForgetHistory { before, changes } => {
+                self.history.forget(before);
+                self.out.write(Waiting::Meta(id), Write::Meta(changes));
+            }
             Command::Recall(seen) => {
                 self.peers.recall(seen);
                 self.out.reply(id, Ok(Reply::Done));
@@ -280,6 +305,7 @@ impl Node {
                 let settled = self.requests.written(result.map(|_| ()));
                 self.settled(settled);
             }
+            Some(Waiting::History(write)) => self.history.written(write),
             Some(Waiting::Meta(id)) => {
                 self.out.reply(id, result.map(|_| Reply::Done).map_err(NodeError::from));
             }

@@ -25,7 +25,8 @@
 //! | `relations` | which tree is kept the same with which peer, and when to try next; `record`: what is kept of that |
 //! | `races` | one purpose at several addresses; `tracking`: from what is due to what was reached |
 //! | `peers` | who is in the book, and who was met; `status`: what is known at this moment |
-//! | `waits` | callers that wait for a first sync |
+//! | `waits`, `flush` | callers that wait for a first sync, or until all that is pending was attempted |
+//! | `history` | what syncs there were, in bounded room |
 //! | `repairs` | when a damaged tree is made whole again |
 
 mod action;
@@ -39,7 +40,9 @@ mod ended;
 mod engine;
 mod error;
 mod exchanges;
+mod flush;
 mod giving;
+mod history;
 mod initiator;
 mod invites;
 mod known;
@@ -78,7 +81,12 @@ pub use create::root_key_place;
 pub use difference::Difference;
 pub use engine::Node;
 pub use error::NodeError;
+pub use flush::Attempt;
+pub use history::{
+    HistoryMarks, MAX_HISTORY, SyncHistoryEntry, SyncRole, forget_history, history, history_marks,
+};
 pub use invites::{InviteInfo, InviteUse, invites, record_invite, record_revocation};
+pub(crate) use known::known_marks;
 pub use peers::{MAX_ACQUAINTANCES, acquaintances};
 pub use read::{Admission, CommitContext, Read, ReadReply, perform};
 pub use record::{PairError, PairRecord};

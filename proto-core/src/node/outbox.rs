@@ -8,7 +8,10 @@ use alloc::{
 use crate::{
     Id, PublicKey,
     entry::Entry,
-    node::{Action, CommandId, ExchangeId, NodeError, Notification, Number, Op, Read, Reply, SnapshotId},
+    node::{
+        Action, CommandId, ExchangeId, NodeError, Notification, Number, Op, Read, Reply, SnapshotId,
+        talk::Counts,
+    },
     storage::Write,
 };
 
@@ -21,6 +24,8 @@ pub(super) enum Waiting {
     Write(Id),
     /// A write whose outcome shows in a later one.
     Nobody,
+    /// A part of the history, by its number.
+    History(u64),
     /// A change of metadata.
     Meta(CommandId),
     /// The access request under way.
@@ -41,6 +46,9 @@ pub(super) struct Asked {
     pub(super) checks: u64,
 }
 
+/// What a request of a peer has moved: the tree, the key if one is proven, how much.
+pub(super) type Served = (Id, Option<PublicKey>, Counts);
+
 /// Actions in order, and the numbers that tie them to their answers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outbox {
@@ -55,6 +63,7 @@ pub(super) struct Outbox {
     met: BTreeSet<PublicKey>,
     /// Whether the exchange whose turn it is may have more frames between arrival and disk than one.
     pub(super) has_room: bool,
+    served: VecDeque<Served>,
 }
 
 impl Outbox {
@@ -149,6 +158,16 @@ impl Outbox {
     /// A peer with this key may read a tree that it asked for.
     pub(super) fn met(&mut self, peer: PublicKey) {
         self.met.insert(peer);
+    }
+
+    /// A request of a peer has moved entries.
+    pub(super) fn served(&mut self, served: Served) {
+        self.served.push_back(served);
+    }
+
+    /// What a request of a peer has moved since the last call.
+    pub(super) fn take_served(&mut self) -> Option<Served> {
+        self.served.pop_front()
     }
 
     /// A key that was let in since the last call.

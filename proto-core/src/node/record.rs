@@ -1,12 +1,15 @@
 //! What is kept of a pair of tree and peer in the metadata: it changes at every sync.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Id, PublicKey, canonical,
-    node::SyncReport,
+    node::{NodeError, SyncReport},
     storage::{MetaChange, MetaChanges, Snapshot, StorageError},
 };
 
@@ -37,6 +40,8 @@ pub struct PairRecord {
     pub bytes_received: u64,
     /// Bytes of frames sent.
     pub bytes_sent: u64,
+    /// Attempts of the background that came to nothing, in all.
+    pub failed: u64,
 }
 
 /// Why a sync failed.
@@ -49,9 +54,14 @@ pub struct PairError {
 }
 
 impl PairError {
-    pub(super) fn new(at: u64, reason: &str) -> Self {
-        Self { at, reason: reason.chars().take(MAX_REASON).collect() }
+    pub(super) fn new(at: u64, error: &NodeError) -> Self {
+        Self { at, reason: reason(error) }
     }
+}
+
+/// Why it failed, as long as is kept of it.
+pub(super) fn reason(error: &NodeError) -> String {
+    error.to_string().chars().take(MAX_REASON).collect()
 }
 
 impl PairRecord {

@@ -3,7 +3,6 @@
 use alloc::{
     boxed::Box,
     collections::{BTreeMap, BTreeSet},
-    string::ToString,
     vec::Vec,
 };
 
@@ -47,6 +46,7 @@ struct Relation {
     running: Option<RaceId>,
     /// Something was committed while an exchange was running: run again after it.
     again: bool,
+    telling: Telling,
     record: PairRecord,
     /// The last failure was a refusal.
     refused: bool,
@@ -56,6 +56,15 @@ struct Relation {
     staying: Option<RaceId>,
     /// When that may begin again, monotonic milliseconds.
     stay_at: u64,
+}
+
+/// When a peer hears of what is new here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+enum Telling {
+    #[default]
+    AtOnce,
+    /// At the next sync. Whether something waits for that.
+    InTime { behind: bool },
 }
 
 /// All relations of a node.
@@ -77,7 +86,7 @@ impl Relations {
     /// Starts or changes a relation. One that failed before a restart is due when its delay is over, others at once. What
     /// is under way for it.
     pub(super) fn set(&mut self, tracking: Tracking, auth: Option<Application>, now: Now) -> Option<RaceId> {
-        let Tracking { tree, peer, addresses, interval, record, .. } = tracking;
+        let Tracking { tree, peer, addresses, interval, quiet, record, .. } = tracking;
         let before = self.all.remove(&(tree, peer));
         let known = before.is_some();
         let mut relation = before.unwrap_or(Relation { record, ..Relation::default() });
@@ -88,8 +97,13 @@ impl Relations {
         }
         relation.due = now.monotonic.saturating_add(if resumes { left } else { 0 });
         relation.again = relation.running.is_some();
+        let telling = match relation.telling {
+            _ if !quiet => Telling::AtOnce,
+            Telling::AtOnce => Telling::InTime { behind: false },
+            Telling::InTime { behind } => Telling::InTime { behind },
+        };
         let running = relation.running;
-        self.all.insert((tree, peer), Relation { addresses, interval, auth, ..relation });
+        self.all.insert((tree, peer), Relation { addresses, interval, auth, telling, ..relation });
         running
     }
 
@@ -119,6 +133,10 @@ impl Relations {
     pub(super) fn news(&mut self, tree: Id, from: Option<PublicKey>, now: u64) {
         for ((of, peer), relation) in &mut self.all {
             if *of == tree && Some(*peer) != from {
+                if let Telling::InTime { behind } = &mut relation.telling {
+                    *behind = true;
+                    continue;
+                }
                 match relation.running {
                     Some(_) => relation.again = true,
                     // A peer that failed is tried when its delay is over, news or not.
@@ -127,6 +145,42 @@ impl Relations {
                 }
             }
         }
+    }
+
+    /// A pair is to be synced at once, whatever is known. Whether it is followed.
+    pub(super) fn nudge(&mut self, tree: Id, peer: PublicKey, now: u64) -> bool {
+        match self.all.get_mut(&(tree, peer)) {
+            Some(relation) if !relation.addresses.is_empty() => {
+                relation.due = now;
+                relation.again = relation.running.is_some();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Makes due now all that has something pending: news, a failure, a first sync. Which pairs these are.
+    pub(super) fn flush(&mut self, now: u64) -> Vec<(Id, PublicKey)> {
+        let mut pending = Vec::new();
+        for ((tree, peer), relation) in &mut self.all {
+            let waits = relation.running.is_some()
+                || relation.due <= now
+                || relation.telling == Telling::InTime { behind: true }
+                || relation.record.failures > 0;
+            if waits && !relation.addresses.is_empty() && !self.paused.contains(peer) {
+                relation.due = now;
+                pending.push((*tree, *peer));
+            }
+        }
+        pending
+    }
+
+    /// Whether the background is at a pair, or about to be.
+    pub(super) fn is_pending(&self, tree: &Id, peer: &PublicKey, now: u64) -> bool {
+        self.all.get(&(*tree, *peer)).is_some_and(|relation| {
+            let due = relation.due <= now && !relation.addresses.is_empty() && !self.paused.contains(peer);
+            relation.running.is_some() || due
+        })
     }
 
     /// A relation that is the same at both and where nothing waits for news.
@@ -208,6 +262,9 @@ impl Relations {
     pub(super) fn is_up_to_date(&mut self, tree: Id, peer: PublicKey) {
         if let Some(relation) = self.all.get_mut(&(tree, peer)) {
             relation.again = false;
+            if let Telling::InTime { behind } = &mut relation.telling {
+                *behind = false;
+            }
         }
     }
 
@@ -257,7 +314,8 @@ impl Relations {
         }
         let record = &mut relation.record;
         record.failures = record.failures.saturating_add(1);
-        record.last_error = Some(PairError::new(now.wall, &error.to_string()));
+        record.failed = record.failed.saturating_add(1);
+        record.last_error = Some(PairError::new(now.wall, error));
         let [draw] = entropy.draw::<1>();
         let delay = backoff(record.failures, draw);
         record.retry_at = now.wall.saturating_add(delay);

@@ -65,6 +65,13 @@ pub(super) struct Counts {
     pub(super) round_trips: u32,
 }
 
+impl Counts {
+    /// Whether entries went either way.
+    pub(super) const fn moved(&self) -> bool {
+        self.entries_received > 0 || self.entries_sent > 0
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Sending {
     Control,

@@ -134,6 +134,12 @@ impl Node {
         while let Some(peer) = self.out.take_met() {
             self.peers.met(peer, self.now.wall, self.now.monotonic);
         }
+        while let Some((tree, peer, counts)) = self.out.take_served() {
+            self.history.served(tree, peer, &counts, self.now);
+        }
+        if let Some((write, changes)) = self.history.changes(self.now.monotonic) {
+            self.out.write(Waiting::History(write), Write::Meta(changes.into()));
+        }
         let changes = self.peers.changes(self.now.monotonic);
         if !changes.is_empty() {
             self.out.write(Waiting::Nobody, Write::Meta(changes.into()));
@@ -148,6 +154,7 @@ impl Node {
 
     /// Something that this node began has come to its end, at whichever address.
     fn ended(&mut self, ended: Ended) {
+        let entry = ended.for_history(self.now.wall);
         let mut change = None;
         match ended.about_pair() {
             Some((tree, peer, Outcome::Synced(report))) => {
@@ -157,10 +164,15 @@ impl Node {
                 }
                 let record = self.relations.synced(report, peer, tracked, self.now);
                 change = record.map(|record| record.change(&tree, &peer));
+                // What came up meanwhile is attempted before whoever waits hears of it.
+                if tracked && !self.relations.is_pending(&tree, &peer, self.now.monotonic) {
+                    self.flushes.attempted(tree, peer, &Ok(report.clone()));
+                }
                 self.out.met(peer);
             }
             Some((tree, peer, Outcome::Failed(error))) => {
                 self.stay_no_more(tree, peer);
+                self.flushes.attempted(tree, peer, &Err(error.clone()));
                 let record = self.relations.failed(tree, peer, error, self.now, &mut self.entropy);
                 change = record.map(|record| record.change(&tree, &peer));
                 if change.is_some()
@@ -187,8 +199,17 @@ impl Node {
             }
             None => {}
         }
-        if let Some(change) = change {
-            self.keep(change);
+        match entry {
+            Some(entry) => {
+                let (write, mut changes) = self.history.opened(entry);
+                changes.extend(change);
+                self.out.write(Waiting::History(write), Write::Meta(changes.into()));
+            }
+            None => {
+                if let Some(change) = change {
+                    self.keep(change);
+                }
+            }
         }
         ended.report(&mut self.out);
     }
@@ -227,6 +248,10 @@ impl Node {
     }
 
     fn settle_waits(&mut self) {
+        let (relations, now) = (&self.relations, self.now.monotonic);
+        for (command, attempts) in self.flushes.take(|tree, peer| relations.is_pending(tree, peer, now)) {
+            self.out.reply(command, Ok(Reply::Flushed(attempts)));
+        }
         let relations = &self.relations;
         let over = |tree: &Id, peer: &PublicKey| {
             relations.have_synced(tree, peer) || !relations.are_about(tree, peer)

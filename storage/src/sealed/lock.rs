@@ -45,7 +45,7 @@ pub(super) struct Lock {
 }
 
 /// Seals secrets and opens them. The cipher wipes its key when it is dropped.
-pub(super) struct Sealer(XChaCha20Poly1305);
+pub(crate) struct Sealer(XChaCha20Poly1305);
 
 impl Lock {
     /// A lock with a fresh key behind it.
@@ -108,7 +108,7 @@ impl Sealer {
     }
 
     /// Seals the secret at a place of the metadata. A nonce is used once.
-    pub(super) fn seal(
+    pub(crate) fn seal(
         &self,
         place: &[u8],
         secret: &[u8],
@@ -118,7 +118,7 @@ impl Sealer {
     }
 
     /// Opens what was sealed at the same place.
-    pub(super) fn unseal(&self, place: &[u8], sealed: &[u8]) -> Result<Vec<u8>, StorageError> {
+    pub(crate) fn unseal(&self, place: &[u8], sealed: &[u8]) -> Result<Vec<u8>, StorageError> {
         let opened = self.without(SECRET_DOMAIN, place, sealed);
         opened.ok_or_else(|| damaged("a secret key", "it was not sealed with this passphrase at this place"))
     }

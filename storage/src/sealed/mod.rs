@@ -21,7 +21,8 @@ use pleach_core::{
 
 use zeroize::Zeroizing;
 
-use lock::{LOCK, Lock, Sealer};
+pub(crate) use lock::Sealer;
+use lock::{LOCK, Lock};
 use view::Opened;
 
 /// Secrets read at once.
@@ -63,6 +64,20 @@ impl From<StorageError> for SealError {
     fn from(error: StorageError) -> Self {
         Self::Storage(error)
     }
+}
+
+/// What is stored of a password, and what it opens: for secrets beside those of the store.
+pub(crate) fn lock(password: &str, entropy: &mut Entropy) -> Result<(Vec<u8>, Sealer), SealError> {
+    if password.is_empty() {
+        return Err(SealError::Empty);
+    }
+    let (lock, sealer) = Lock::new(password, entropy)?;
+    Ok((lock.encode(), sealer))
+}
+
+/// What a password opens, given what is stored of it.
+pub(crate) fn unlock(lock: &[u8], password: &str) -> Result<Sealer, SealError> {
+    Lock::decode(lock)?.open(password)
 }
 
 /// Whether the secret keys of a store are under a passphrase.

@@ -4,6 +4,7 @@
 mod access;
 mod blocked;
 mod known;
+mod pending;
 mod places;
 mod status;
 

@@ -3,7 +3,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `switchboard` | [`Switchboard`]: which exchange runs over which transport |
-//! | `threads` | [`Threads`]: named, kept, and waited for at the end |
+//! | `threads` | [`Threads`]: named, kept, and waited for at the end; [`Ending`] |
+//! | `turns` | [`Turns`]: reading something and writing what follows from it, one at a time |
 //! | `workers` | [`Verifier`], [`Writer`]: the threads that check signatures and write |
 //! | `watchers` | [`Watchers`]: who is told of what happens; [`Watch`], [`Callback`] |
 //! | `reach` | [`reachable`]: where others find a server that listens everywhere |
@@ -13,12 +14,14 @@ mod reach;
 mod switchboard;
 mod system;
 mod threads;
+mod turns;
 mod watchers;
 mod workers;
 
 pub use reach::reachable;
 pub use switchboard::{Report, Spawn, Switchboard, Task};
 pub use system::{SystemClock, lend, system_entropy};
-pub use threads::Threads;
+pub use threads::{Ending, Threads};
+pub use turns::{Turn, Turns};
 pub use watchers::{Callback, MAX_WAITING, Wanted, Watch, Watchers};
 pub use workers::{Verifier, Writer};

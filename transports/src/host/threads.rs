@@ -5,6 +5,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use async_channel::Receiver;
 use pleach_core::instance::Error;
 
 use crate::{
@@ -55,6 +56,36 @@ impl Threads {
         for thread in threads.into_iter().filter(|thread| thread.thread().id() != own) {
             let _ = thread.join();
         }
+    }
+}
+
+/// The end of an instance on a thread aside, for callers who wait for it no longer than they like.
+///
+/// ```
+/// # use pleach_transports::{host::Ending, park_on};
+/// let ending = Ending::default();
+/// let ended = ending.begin(|| {})?;
+/// assert!(park_on(ended.recv()).is_err(), "the channel closes at the end");
+/// # Ok::<(), pleach_core::instance::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Ending(Mutex<Option<Receiver<()>>>);
+
+impl Ending {
+    /// Begins it, unless it has begun. Nothing is sent: the channel closes when it is over.
+    pub fn begin(&self, end: impl FnOnce() + Send + 'static) -> Result<Receiver<()>, Error> {
+        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ended) = &*begun {
+            return Ok(ended.clone());
+        }
+        let (over, ended) = async_channel::bounded::<()>(1);
+        let body = move || {
+            end();
+            drop(over);
+        };
+        let started = thread::Builder::new().name("pleach-close".to_owned()).spawn(body);
+        started.map_err(|error| Error::Start(format!("no thread to close it: {error}")))?;
+        Ok(begun.insert(ended).clone())
     }
 }
 

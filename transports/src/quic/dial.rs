@@ -26,12 +26,13 @@ const SERVER_NAME: &str = "pleach";
 pub(super) struct Dialler {
     own: PublicKey,
     config: ClientConfig,
-    drive: Drive,
     /// Where to dial from, unless the system chooses.
     from: Option<String>,
+    kept: Mutex<BTreeMap<String, (Connection, PublicKey)>>,
     /// Made at the first dial.
     endpoint: Mutex<Option<Endpoint>>,
-    kept: Mutex<BTreeMap<String, (Connection, PublicKey)>>,
+    /// Let go of last: it runs until the connections have said goodbye.
+    drive: Drive,
 }
 
 impl Dialler {

@@ -7,14 +7,19 @@ use std::{
     net::UdpSocket,
     pin::Pin,
     sync::{Arc, Weak},
-    thread,
-    time::Instant,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use async_executor::Executor as Tasks;
+use async_io::Timer;
 use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, SmolRuntime};
 
 use crate::{Context, Executor, TransportError};
+
+/// How often, and after how long each time, the end of all tasks is looked for: a second in all.
+const WIND_DOWN_STEPS: u32 = 500;
+const WIND_DOWN_STEP: Duration = Duration::from_millis(2);
 
 /// An executor, kept running by somebody.
 #[derive(Clone)]
@@ -41,9 +46,33 @@ impl WeakDrive {
     }
 }
 
-/// A thread that runs an executor until this is dropped.
+/// A thread that runs an executor until this is dropped, which waits for its end.
 struct Thread {
-    _running: async_channel::Sender<()>,
+    running: async_channel::Sender<()>,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.running.close();
+        // A task of the executor may have held this last.
+        if let Some(handle) =
+            self.handle.take().filter(|handle| handle.thread().id() != thread::current().id())
+        {
+            let _ = handle.join();
+        }
+    }
+}
+
+/// Lets the tasks end by themselves now that nobody uses them: connections tell their peers that they are over, which these
+/// would otherwise learn from silence, half a minute later. What does not end soon is dropped.
+async fn wind_down(executor: &Tasks<'static>) {
+    for _ in 0..WIND_DOWN_STEPS {
+        if executor.is_empty() {
+            return;
+        }
+        Timer::after(WIND_DOWN_STEP).await;
+    }
 }
 
 impl Drive {
@@ -55,14 +84,17 @@ impl Drive {
         let executor = Executor::default();
         let (running, dropped) = async_channel::bounded::<()>(1);
         let tasks = Arc::clone(&executor);
-        thread::Builder::new()
+        let handle = thread::Builder::new()
             .name("pleach-quic".into())
             .spawn(move || {
-                // Nothing is ever sent: the wait ends with the sender.
-                let _ = async_io::block_on(tasks.run(dropped.recv()));
+                async_io::block_on(tasks.run(async {
+                    // Nothing is ever sent: the wait ends when this is closed.
+                    let _ = dropped.recv().await;
+                    wind_down(&tasks).await;
+                }));
             })
             .map_err(|error| TransportError::Setup(format!("cannot begin a thread for QUIC: {error}")))?;
-        Ok(Self { executor, thread: Some(Arc::new(Thread { _running: running })) })
+        Ok(Self { executor, thread: Some(Arc::new(Thread { running, handle: Some(handle) })) })
     }
 
     pub(super) fn downgrade(&self) -> WeakDrive {

@@ -91,8 +91,9 @@ impl Builder for QuicBuilder {
 pub struct QuicTransport {
     bind: Option<String>,
     context: Context,
-    drive: Drive,
     dialler: Arc<Dialler>,
+    /// Let go of last: it runs until the connections have said goodbye.
+    drive: Drive,
 }
 
 impl QuicTransport {

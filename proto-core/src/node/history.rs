@@ -1,0 +1,330 @@
+//! What syncs there were: two rings of records in the metadata, one of syncs that this node began, one of those that peers
+//! did, so that no guest pushes out what the node itself has done.
+
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Id, Now, PublicKey, canonical,
+    node::{NodeError, SyncReport, record::reason, talk::Counts},
+    storage::{MetaChange, MetaChanges, Snapshot, StorageError},
+    wire::Address,
+};
+
+/// Records that are kept of syncs that this node began, and as many of those that peers began: some days of a household.
+/// The oldest goes first. One takes about 200 bytes.
+pub const MAX_HISTORY: u64 = 512;
+
+/// Milliseconds for which what a peer does is one record, and after which it is written.
+const WRITE_EVERY: u64 = 10_000;
+
+/// Records that wait to be written at most.
+const MAX_UNWRITTEN: usize = 64;
+
+/// Where the metadata keeps syncs that this node began: this prefix and a number that ascends.
+const OPENED: &[u8] = b"history/opened/";
+
+/// The same for those that peers began.
+const SERVED: &[u8] = b"history/served/";
+
+/// Records read at once.
+const PAGE: usize = 256;
+
+/// Which side began a sync.
+///
+/// ```
+/// # use pleach_core::node::SyncRole;
+/// assert_ne!(SyncRole::Opened, SyncRole::Served);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SyncRole {
+    /// This node.
+    Opened,
+    /// The peer.
+    Served,
+}
+
+/// A sync that there was. Of those that this node began all are recorded, failures too, but for waits that brought no news;
+/// of those that peers began, each that moved entries.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SyncHistoryEntry {
+    /// When it ended, in wall milliseconds of this node.
+    pub at: u64,
+    /// Who began.
+    pub role: SyncRole,
+    /// The database.
+    pub tree_id: Id,
+    /// Whom with; nothing if no key was proven.
+    pub peer_pubkey: Option<PublicKey>,
+    /// Where the peer was found.
+    pub address: Option<Address>,
+    /// Entries that were new here.
+    pub entries_received: u64,
+    /// Entries sent.
+    pub entries_sent: u64,
+    /// Bytes of frames received.
+    pub bytes_received: u64,
+    /// Bytes of frames sent.
+    pub bytes_sent: u64,
+    /// Requests that were answered.
+    pub round_trips: u32,
+    /// Milliseconds that it took; of one that a peer began, those between its first request and its last.
+    pub millis: u64,
+    /// Why nothing came of it; nothing if it went well.
+    pub error: Option<String>,
+}
+
+impl SyncHistoryEntry {
+    fn nothing(at: u64, role: SyncRole, tree_id: Id, peer_pubkey: Option<PublicKey>) -> Self {
+        Self {
+            at,
+            role,
+            tree_id,
+            peer_pubkey,
+            address: None,
+            entries_received: 0,
+            entries_sent: 0,
+            bytes_received: 0,
+            bytes_sent: 0,
+            round_trips: 0,
+            millis: 0,
+            error: None,
+        }
+    }
+
+    /// One that this node began and that went well.
+    pub(super) fn of_report(report: &SyncReport, wall: u64) -> Self {
+        Self {
+            address: report.address.clone(),
+            entries_received: report.entries_received,
+            entries_sent: report.entries_sent,
+            bytes_received: report.bytes_received,
+            bytes_sent: report.bytes_sent,
+            round_trips: report.round_trips,
+            millis: report.millis,
+            ..Self::nothing(wall, SyncRole::Opened, report.tree, report.peer)
+        }
+    }
+
+    /// One that this node began and that came to nothing.
+    pub(super) fn of_failure(tree: Id, peer: Option<PublicKey>, error: &NodeError, wall: u64) -> Self {
+        Self { error: Some(reason(error)), ..Self::nothing(wall, SyncRole::Opened, tree, peer) }
+    }
+
+    fn add(&mut self, counts: &Counts, began: u64, wall: u64) {
+        self.at = wall;
+        self.entries_received = self.entries_received.saturating_add(counts.entries_received);
+        self.entries_sent = self.entries_sent.saturating_add(counts.entries_sent);
+        self.bytes_received = self.bytes_received.saturating_add(counts.bytes_received);
+        self.bytes_sent = self.bytes_sent.saturating_add(counts.bytes_sent);
+        self.round_trips = self.round_trips.saturating_add(1);
+        self.millis = wall.saturating_sub(began);
+    }
+}
+
+/// The numbers that the next records get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct HistoryMarks {
+    opened: u64,
+    served: u64,
+}
+
+/// The history of a node: what is not in the metadata yet, and what comes next.
+#[derive(Clone, Debug, Default)]
+pub(super) struct History {
+    next: HistoryMarks,
+    /// What peers did and is not written, with when it began, in wall milliseconds.
+    unwritten: BTreeMap<u64, (u64, SyncHistoryEntry)>,
+    /// When it is, in monotonic milliseconds.
+    write_at: u64,
+    /// What is being written, by the number of the write among those of the history.
+    flying: BTreeMap<u64, Vec<SyncHistoryEntry>>,
+    writes: u64,
+}
+
+impl History {
+    /// What the metadata say, once at the start.
+    pub(super) fn recall(&mut self, marks: HistoryMarks) {
+        self.next.opened = self.next.opened.max(marks.opened);
+        self.next.served = self.next.served.max(marks.served);
+    }
+
+    /// A sync that this node began has ended: what is to be written, and the number of that write.
+    pub(super) fn opened(&mut self, entry: SyncHistoryEntry) -> (u64, Vec<MetaChange>) {
+        let number = self.next.opened;
+        self.next.opened = number.saturating_add(1);
+        let changes = row(OPENED, number, &entry);
+        (self.fly(Vec::from([entry])), changes)
+    }
+
+    /// A peer has moved entries with a request.
+    pub(super) fn served(&mut self, tree: Id, peer: Option<PublicKey>, counts: &Counts, now: Now) {
+        let same = |entry: &SyncHistoryEntry| entry.tree_id == tree && entry.peer_pubkey == peer;
+        if let Some((began, entry)) = self.unwritten.values_mut().find(|(_, entry)| same(entry)) {
+            entry.add(counts, *began, now.wall);
+            return;
+        }
+        if self.unwritten.is_empty() {
+            self.write_at = now.monotonic.saturating_add(WRITE_EVERY);
+        }
+        let number = self.next.served;
+        self.next.served = number.saturating_add(1);
+        let mut entry = SyncHistoryEntry::nothing(now.wall, SyncRole::Served, tree, peer);
+        entry.add(counts, now.wall, now.wall);
+        self.unwritten.insert(number, (now.wall, entry));
+        if self.unwritten.len() >= MAX_UNWRITTEN {
+            self.write_at = now.monotonic;
+        }
+    }
+
+    /// When something is to be written.
+    pub(super) fn deadline(&self) -> Option<u64> {
+        (!self.unwritten.is_empty()).then_some(self.write_at)
+    }
+
+    /// What is to be written now, if it is time, and the number of that write.
+    pub(super) fn changes(&mut self, now: u64) -> Option<(u64, Vec<MetaChange>)> {
+        if self.deadline().is_none_or(|at| at > now) {
+            return None;
+        }
+        let unwritten = core::mem::take(&mut self.unwritten);
+        let changes = unwritten.iter().flat_map(|(number, (_, entry))| row(SERVED, *number, entry)).collect();
+        Some((self.fly(unwritten.into_values().map(|(_, entry)| entry).collect()), changes))
+    }
+
+    fn fly(&mut self, entries: Vec<SyncHistoryEntry>) -> u64 {
+        self.writes = self.writes.wrapping_add(1);
+        self.flying.insert(self.writes, entries);
+        self.writes
+    }
+
+    /// A write of the history is over.
+    pub(super) fn written(&mut self, write: u64) {
+        self.flying.remove(&write);
+    }
+
+    /// What no snapshot may hold yet. What a later snapshot holds may be among it.
+    pub(super) fn pending(&self) -> Vec<SyncHistoryEntry> {
+        let unwritten = self.unwritten.values().map(|(_, entry)| entry);
+        self.flying.values().flatten().chain(unwritten).cloned().collect()
+    }
+
+    /// What is older than this wall time and not written is not to be.
+    pub(super) fn forget(&mut self, before: u64) {
+        self.unwritten.retain(|_, (_, entry)| entry.at >= before);
+    }
+}
+
+fn place(ring: &[u8], number: u64) -> Vec<u8> {
+    [ring, &number.to_be_bytes()].concat()
+}
+
+/// A record, and the end of the one that makes room for it.
+fn row(ring: &[u8], number: u64, entry: &SyncHistoryEntry) -> Vec<MetaChange> {
+    let mut changes = Vec::from([(place(ring, number), Some(canonical::to_vec(entry)))]);
+    changes.extend(number.checked_sub(MAX_HISTORY).map(|oldest| (place(ring, oldest), None)));
+    changes
+}
+
+/// The rows of a ring, ascending by number.
+fn rows(snapshot: &dyn Snapshot, ring: &[u8]) -> Result<Vec<(u64, SyncHistoryEntry)>, StorageError> {
+    let mut all = Vec::new();
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let page = snapshot.metas(ring, after.as_deref(), PAGE)?;
+        all.extend(page.iter().filter_map(|(place, value)| {
+            let number = <[u8; 8]>::try_from(place.strip_prefix(ring)?).ok()?;
+            Some((u64::from_be_bytes(number), canonical::from_bytes(value).ok()?))
+        }));
+        match page.last() {
+            Some((last, _)) if page.len() == PAGE => after = Some(last.clone()),
+            _ => return Ok(all),
+        }
+    }
+}
+
+/// What the metadata keep of syncs, oldest first.
+pub fn history(snapshot: &dyn Snapshot) -> Result<Vec<SyncHistoryEntry>, StorageError> {
+    let mut all = rows(snapshot, OPENED)?;
+    all.extend(rows(snapshot, SERVED)?);
+    let mut all: Vec<_> = all.into_iter().map(|(_, entry)| entry).collect();
+    all.sort_by_key(|entry| entry.at);
+    Ok(all)
+}
+
+/// The numbers that the next records get, as the metadata have it.
+pub fn history_marks(snapshot: &dyn Snapshot) -> Result<HistoryMarks, StorageError> {
+    let next = |ring| {
+        let rows = rows(snapshot, ring)?;
+        Ok(rows.last().map_or(0, |(number, _)| number.saturating_add(1)))
+    };
+    Ok(HistoryMarks { opened: next(OPENED)?, served: next(SERVED)? })
+}
+
+/// The changes by which the metadata forget syncs that ended before a wall time.
+pub fn forget_history(snapshot: &dyn Snapshot, before: u64) -> Result<MetaChanges, StorageError> {
+    let mut changes = Vec::new();
+    for ring in [OPENED, SERVED] {
+        let old = rows(snapshot, ring)?.into_iter().filter(|(_, entry)| entry.at < before);
+        changes.extend(old.map(|(number, _)| (place(ring, number), None)));
+    }
+    Ok(changes.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts() -> Counts {
+        Counts { entries_received: 2, bytes_received: 300, ..Counts::default() }
+    }
+
+    fn now(monotonic: u64) -> Now {
+        Now { monotonic, wall: 1_700_000_000_000 + monotonic }
+    }
+
+    #[test]
+    fn what_a_peer_does_at_once_is_one_record_and_one_write() {
+        let (tree, peer) = (Id::of(b"t"), Some(PublicKey::from_bytes([1; 32])));
+        let mut history = History::default();
+        for at in [5, 6, 900] {
+            history.served(tree, peer, &counts(), now(at));
+        }
+        history.served(tree, None, &counts(), now(901));
+        assert_eq!(history.deadline(), Some(5 + WRITE_EVERY));
+        assert!(history.changes(5 + WRITE_EVERY - 1).is_none());
+        let pending = history.pending();
+        assert_eq!(pending.len(), 2);
+        assert_eq!((pending[0].entries_received, pending[0].round_trips, pending[0].millis), (6, 3, 895));
+        let (write, changes) = history.changes(5 + WRITE_EVERY).unwrap();
+        assert_eq!(changes.len(), 2);
+        assert_eq!(history.pending().len(), 2, "a snapshot may not have it yet");
+        history.written(write);
+        assert!(history.pending().is_empty() && history.deadline().is_none());
+    }
+
+    #[test]
+    fn a_crowd_is_written_early_so_that_what_waits_is_bounded() {
+        let mut history = History::default();
+        for n in 0..MAX_UNWRITTEN {
+            assert!(history.changes(7).is_none());
+            history.served(Id::of(&[u8::try_from(n).unwrap()]), None, &counts(), now(7));
+        }
+        assert!(history.changes(7).is_some());
+    }
+
+    #[test]
+    fn a_new_record_makes_the_oldest_go() {
+        let mut history = History::default();
+        history.recall(HistoryMarks { opened: MAX_HISTORY, served: 0 });
+        let failure = NodeError::Transport("gone".into());
+        let entry = SyncHistoryEntry::of_failure(Id::of(b"t"), None, &failure, 9);
+        let (_, changes) = history.opened(entry.clone());
+        assert_eq!(changes[1], (place(OPENED, 0), None));
+        let value = changes[0].1.as_ref().unwrap();
+        assert_eq!(canonical::from_bytes::<SyncHistoryEntry>(value).unwrap(), entry);
+    }
+}

@@ -1,0 +1,91 @@
+//! What syncs there were, how far pairs are, and what is pending.
+
+use pleach_core::{
+    Id, PublicKey,
+    entry::Entry,
+    instance::{Error, HistoryFilter, SyncCursor, SyncMetadata, check_by_tree},
+    node::{self, Attempt, Command, Reply, SyncHistoryEntry, SyncReport},
+    wire::Address,
+};
+
+use crate::{Database, DatabaseKey, Sync};
+
+/// What is pending.
+impl Sync {
+    /// Attempts at once all that is pending with the peers that databases are kept the same with: what is new here, first
+    /// syncs, what failed before and waits for its time. Returns when each was attempted, with how it went; what failed is
+    /// tried again in time. A peer that is silent is given up after its time, as always.
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// use pleach_smol::{Instance, Memory};
+    /// let instance = Instance::open(Memory::new()).await?;
+    /// instance.enable_sync().await?;
+    /// assert_eq!(instance.sync().expect("just enabled").flush().await?, [], "nobody is to hear of anything");
+    /// # Ok::<(), pleach_smol::Error>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn flush(&self) -> Result<Vec<Attempt>, Error> {
+        match self.ask(Command::Flush).await? {
+            Reply::Flushed(attempts) => Ok(attempts),
+            reply => Err(Error::unexpected(&reply)),
+        }
+    }
+
+    /// Syncs a database with a peer at once, so that this entry of it gets there. There is no other queue than what the
+    /// peer lacks: the entry has to be held, and the pair to be kept the same.
+    pub async fn queue_entry_for_sync(
+        &self,
+        peer: &PublicKey,
+        entry: &Id,
+        database: &Id,
+    ) -> Result<(), Error> {
+        let held = self.instance()?.snapshot()?.headers(database, &[*entry])?;
+        if held.first().is_none_or(Option::is_none) {
+            return Err(Error::NoEntry { tree: *database, entry: *entry });
+        }
+        self.ask(Command::Nudge { tree: *database, peer: *peer }).await.map(drop)
+    }
+
+    /// Sends entries to a peer: takes those in that are not held yet, and makes their databases, which have to be held, the
+    /// same here and there. So what the peer has beside them comes back.
+    pub async fn send_entries(&self, entries: &[Entry], address: &Address) -> Result<Vec<SyncReport>, Error> {
+        let instance = self.instance()?;
+        let mut reports = Vec::new();
+        for (tree, entries) in check_by_tree(entries)? {
+            Database::open(&instance, &tree, DatabaseKey::Device)?.append(entries).await?;
+            reports.extend(self.sync_with_peer(address, Some(&tree)).await?);
+        }
+        Ok(reports)
+    }
+}
+
+/// What there was.
+impl Sync {
+    /// The syncs that there were, oldest first: of those that this node began the last 512, of those that peers began and
+    /// that moved entries as many. It survives restarts.
+    pub async fn get_sync_history(&self, filter: &HistoryFilter) -> Result<Vec<SyncHistoryEntry>, Error> {
+        let Reply::History(pending) = self.ask(Command::History).await? else {
+            return Err(Error::Bug("the history of syncs was not told".to_owned()));
+        };
+        // Read afterwards, so that nothing falls in between.
+        let kept = node::history(&*self.instance()?.snapshot()?)?;
+        Ok(filter.select(kept, pending))
+    }
+
+    /// Forgets the syncs that ended before a wall time, in milliseconds.
+    pub async fn cleanup_sync_history(&self, before: u64) -> Result<(), Error> {
+        let changes = node::forget_history(&*self.instance()?.snapshot()?, before)?;
+        self.ask(Command::ForgetHistory { before, changes }).await.map(drop)
+    }
+
+    /// How far a pair of peer and database is; nothing if both never held the same.
+    pub fn get_sync_cursor(&self, peer: &PublicKey, database: &Id) -> Result<Option<SyncCursor>, Error> {
+        Ok(SyncCursor::read(&*self.instance()?.snapshot()?, database, peer)?)
+    }
+
+    /// How syncs with a peer went, over all databases that it is known for; nothing if it is known for none.
+    pub fn get_sync_metadata(&self, peer: &PublicKey) -> Result<Option<SyncMetadata>, Error> {
+        Ok(self.book()?.metadata(peer)?)
+    }
+}

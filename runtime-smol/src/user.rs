@@ -1,0 +1,202 @@
+//! Users of an instance: several people, each with keys and wishes of their own.
+
+use std::sync::Arc;
+
+use pleach_core::{
+    Id, PublicKey,
+    document::Doc,
+    entry::Who,
+    instance::{
+        AccessRequest, Bootstrap, DatabaseKey, Error, SyncSettings, TrackedDatabase, UserInfo, UserKey, user,
+    },
+    node::Command,
+    wire::DatabaseTicket,
+};
+use pleach_storage::{NewUser, OpenUser, forget_user};
+
+use crate::{Database, Instance, Sync};
+
+/// Users. They are known on this instance alone: what is said of them stands in `_sync`, which is never shared, and their
+/// secret keys in the store's metadata.
+impl Instance {
+    /// Creates a user with one key, whose public part is returned. With a password the keys are under it, which takes some
+    /// hundred milliseconds and needs the feature `passphrase`; without one whoever opens the store may use them.
+    pub async fn create_user(&self, name: &str, password: Option<&str>) -> Result<PublicKey, Error> {
+        let sync = Sync::with_tree(self).await?;
+        let tree = sync.sync_tree()?;
+        if user::users(&tree.snapshot()?, &tree.root_id())?.iter().any(|user| user.name == name) {
+            return Err(Error::UserExists(name.to_owned()));
+        }
+        let context = self.context()?;
+        let (seed, wall) = (context.random(), context.wall());
+        let (name, password) = (name.to_owned(), password.map(ToOwned::to_owned));
+        let make = move || NewUser::make(&name, password.as_deref(), seed, wall);
+        let new = self.aside(make).await??;
+        self.ask(Command::Meta(new.secrets())).await?;
+        let _turn = self.turn().await;
+        let known = user::users(&tree.snapshot()?, &tree.root_id())?;
+        sync.change(|draft| new.write(draft, &known)).await?;
+        Ok(new.user().info().id)
+    }
+
+    /// Logs a user in.
+    pub async fn login_user(&self, name: &str, password: Option<&str>) -> Result<User, Error> {
+        let tree = Sync::with_tree(self).await?.sync_tree()?.root_id();
+        let (name, password, snapshot) = (name.to_owned(), password.map(ToOwned::to_owned), self.snapshot()?);
+        let log_in = move || OpenUser::log_in(&snapshot, &tree, &name, password.as_deref());
+        let user = self.aside(log_in).await??;
+        Ok(User { instance: self.clone(), user: Arc::new(user) })
+    }
+
+    /// All users, ascending by name.
+    pub fn list_users(&self) -> Result<Vec<UserInfo>, Error> {
+        match self.sync_tree() {
+            Some(tree) => user::users(&self.snapshot()?, &tree),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Deletes a user with their keys: nobody can write with these again, unless they were kept elsewhere.
+    pub async fn delete_user(&self, name: &str) -> Result<(), Error> {
+        let sync = Sync::with_tree(self).await?;
+        let tree = sync.sync_tree()?;
+        let info = user::user(&tree.snapshot()?, &tree.root_id(), name)?;
+        let keys = user::user_keys(tree.snapshot()?, &tree.root_id(), &info.id)?;
+        sync.edit(|book| book.forget_user(name)).await?;
+        sync.change(|draft| user::drop_user(draft, &info, &keys)).await?;
+        self.ask(Command::Meta(forget_user(&info, &keys))).await.map(drop)
+    }
+}
+
+/// A user that has logged in; see [`Instance::login_user`]. A cheap clone of a handle.
+///
+/// ```
+/// # smol::block_on(async {
+/// use pleach_smol::{Doc, DocStore, Instance, Memory, SyncSettings};
+/// let instance = Instance::open(Memory::new()).await?;
+/// instance.create_user("alice", None).await?;
+/// let alice = instance.login_user("alice", None).await?;
+///
+/// let db = alice.create_database(Doc::new()).await?;
+/// alice.track_database(&db.root_id(), &alice.default_key(), SyncSettings::on_commit()).await?;
+/// let txn = alice.open_database(&db.root_id())?.new_transaction()?;
+/// txn.get_store::<DocStore>("notes")?.set("title", "Pleaching")?;
+/// txn.commit().await?;
+/// assert_eq!(db.key().public(), alice.default_key());
+/// assert_eq!(alice.tracked_databases()?.len(), 1);
+/// # Ok::<(), pleach_smol::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct User {
+    instance: Instance,
+    user: Arc<OpenUser>,
+}
+
+impl User {
+    /// The name by which they log in.
+    pub fn name(&self) -> &str {
+        &self.user.info().name
+    }
+
+    /// The key that they were created with.
+    pub fn default_key(&self) -> PublicKey {
+        self.user.info().id
+    }
+
+    /// Their keys, the first one first.
+    pub fn list_keys(&self) -> Result<Vec<UserKey>, Error> {
+        let tree = self.sync().sync_tree_root_id()?;
+        self.user.keys(self.instance.snapshot()?, &tree)
+    }
+
+    /// One more key, with a name for people, which may be empty.
+    pub async fn add_key(&self, name: &str) -> Result<PublicKey, Error> {
+        let context = self.instance.context()?;
+        let (key, secret) = self.user.new_key(name, context.random())?;
+        self.instance.ask(Command::Meta(secret)).await?;
+        let keep = |draft: &_| user::keep_user_key(draft, &self.default_key(), &key, context.wall());
+        self.sync().change(keep).await?;
+        Ok(key.public)
+    }
+
+    /// One of their keys, to open a database with.
+    pub fn key(&self, key: &PublicKey) -> Result<DatabaseKey, Error> {
+        if !self.list_keys()?.iter().any(|known| known.public == *key) {
+            return Err(self.no_key(key));
+        }
+        Ok(self.user.secret(&*self.instance.snapshot()?, key)?.into())
+    }
+
+    fn no_key(&self, wanted: &dyn ToString) -> Error {
+        Error::NoUserKey { user: self.name().to_owned(), wanted: wanted.to_string() }
+    }
+
+    /// Makes a database whose administrator is their first key.
+    pub async fn create_database(&self, settings: Doc) -> Result<Database, Error> {
+        Database::create(&self.instance, self.key(&self.default_key())?, settings).await
+    }
+
+    /// The one of their keys with which they may do most in a database: that with which they track it, if they do.
+    pub fn find_key(&self, database: &Id) -> Result<PublicKey, Error> {
+        if let Some(tracked) = self.tracked_databases()?.into_iter().find(|one| one.database == *database) {
+            return Ok(tracked.key);
+        }
+        let snapshot = self.instance.snapshot()?;
+        let mut best = None;
+        for key in self.list_keys()? {
+            let may = snapshot.permission(database, &Who::Key(key.public))?;
+            best = best.max(may.map(|may| (may, key.public)));
+        }
+        best.map(|(_, key)| key).ok_or_else(|| self.no_key(&format!("for database {database}")))
+    }
+
+    /// Opens a database with [`User::find_key`].
+    pub fn open_database(&self, database: &Id) -> Result<Database, Error> {
+        Database::open(&self.instance, database, self.key(&self.find_key(database)?)?)
+    }
+
+    /// Says with which key they open a database and how they want it to be kept the same with the peers that are known for
+    /// it, in place of what they said before. What several users say of one database is combined: see
+    /// [`SyncSettings::combined`]. The database need not be here yet.
+    pub async fn track_database(
+        &self,
+        database: &Id,
+        key: &PublicKey,
+        settings: SyncSettings,
+    ) -> Result<(), Error> {
+        self.key(key)?;
+        let tracked = TrackedDatabase::new(self.name(), *database, *key, settings);
+        self.sync().edit(|book| book.track(tracked)).await
+    }
+
+    /// Takes that back. Other users' wishes stay.
+    pub async fn untrack_database(&self, database: &Id) -> Result<(), Error> {
+        self.sync().edit(|book| book.untrack(self.name(), database)).await
+    }
+
+    /// What they track, ascending by database.
+    pub fn tracked_databases(&self) -> Result<Vec<TrackedDatabase>, Error> {
+        Ok(self.sync().book()?.tracked_by(self.name()).cloned().collect())
+    }
+
+    /// A text by which a database that they have a key for is shared; see [`Sync::create_ticket`].
+    pub fn share(&self, database: &Id) -> Result<DatabaseTicket, Error> {
+        self.find_key(database)?;
+        self.sync().create_ticket(database)
+    }
+
+    /// Asks for access to the database of a ticket, in their name if the request gives none, and fetches it when this node
+    /// is let in. The node asks for its own key, which every exchange proves.
+    pub async fn request_database_access(
+        &self,
+        ticket: &DatabaseTicket,
+        request: &AccessRequest,
+    ) -> Result<Bootstrap, Error> {
+        self.sync().bootstrap_with_ticket(ticket, &request.clone().name_or(self.name())).await
+    }
+
+    fn sync(&self) -> Sync {
+        Sync::of(&self.instance)
+    }
+}
