@@ -2,6 +2,7 @@
 
 pub mod board;
 pub mod history;
+pub mod hostile;
 pub mod link;
 pub mod rule;
 pub mod siege;
