@@ -179,7 +179,9 @@ pub fn text(bytes: &[u8]) {
 /// The bytes as a message in JSON, and as a frame to be shown in it.
 pub fn json(bytes: &[u8]) {
     if let Ok(frames) = json::message(bytes) {
-        frames.iter().for_each(|bytes| shown(bytes));
+        for frame in frames {
+            shown(&frame);
+        }
     }
     shown(bytes);
 }

@@ -62,10 +62,8 @@ impl Two {
     fn new() -> Self {
         let mut world = World::new(7);
         let hosts = [world.host(), world.host()];
-        let grants = vec![
-            (Who::Key(world.key(hosts[1])), Permission::Write(100)),
-            (Who::Everyone, Permission::Read),
-        ];
+        let grants =
+            vec![(Who::Key(world.key(hosts[1])), Permission::Write(100)), (Who::Everyone, Permission::Read)];
         let tree = world.create_with(hosts[0], "notes", grants);
         for n in 0..3 {
             world.write(hosts[0], tree, &format!("first{n}"), "x").expect("a write");
@@ -205,7 +203,8 @@ pub fn node(bytes: &[u8]) {
 /// The bytes as what two nodes are told to do, and what becomes of each frame between them.
 pub fn peers(bytes: &[u8]) {
     let (plan, fates) = bytes.split_at(bytes.len() / 2);
-    let (mut script, mut fates) = (Script(plan), fates.to_vec().into_iter());
+    let (mut script, fates) = (Script(plan), Vec::from(fates));
+    let mut fates = fates.into_iter();
     let mut two = Two::new();
     two.world.fate(move |_| match fates.next().unwrap_or_default() & 15 {
         14 => Fate::Cut,
@@ -249,10 +248,24 @@ pub fn starts() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let ask = said(&[of("ask"), &[]]);
     let trees = said(&[of("trees"), &[]]);
     // Four parts each: a stranger, a proven one, and the peer; commands, time, a failing disk between them.
-    let visits =
-        [&[0x40][..], &sync, &[0, 0, 0x19, 0x48], &ask, &said(&[&[], &[]]), &[0x50], &trees, &said(&[&[], &[]])].concat();
-    let work = vec![0x03, 0x13, 0x23, 0x0b, 0xfd, 0x1b, 0x06, 0x03, 0xfd, 0x0e, 0x07, 0x16, 0x33, 0xfd, 0x3b, 0x07];
-    let apart = [vec![0x00, 0x08, 0x10, 0x18, 0xfc, 0x20, 0xfc, 0x07, 0x40, 0xfc, 0x2f, 0x30], vec![0; 4], vec![14, 0, 15]]
-        .concat();
+    let visits = [
+        &[0x40][..],
+        &sync,
+        &[0, 0, 0x19, 0x48],
+        &ask,
+        &said(&[&[], &[]]),
+        &[0x50],
+        &trees,
+        &said(&[&[], &[]]),
+    ]
+    .concat();
+    let work =
+        vec![0x03, 0x13, 0x23, 0x0b, 0xfd, 0x1b, 0x06, 0x03, 0xfd, 0x0e, 0x07, 0x16, 0x33, 0xfd, 0x3b, 0x07];
+    let apart = [
+        vec![0x00, 0x08, 0x10, 0x18, 0xfc, 0x20, 0xfc, 0x07, 0x40, 0xfc, 0x2f, 0x30],
+        vec![0; 4],
+        vec![14, 0, 15],
+    ]
+    .concat();
     vec![("visits", "node", visits), ("work", "node", work), ("apart", "peers", apart)]
 }
