@@ -1,8 +1,10 @@
 """BLAKE3 and the check of Ed25519 signatures in plain Python: slow, short, and close to the words of their papers.
 
-BLAKE3: the specification's section 2. Ed25519: RFC 8032, with the strict check (section 1 of RFC 8032's errata by other
-names: no point of small order, no scalar beyond the order, no cofactor).
+BLAKE3: section 2 of its specification. Ed25519: RFC 8032, section 5.1, checked strictly: no point of small order, no scalar
+beyond the order, no cofactor.
 """
+
+import hashlib
 
 # ---- BLAKE3
 
@@ -77,8 +79,6 @@ def derive(context, data):
 
 
 # ---- Ed25519
-
-import hashlib
 
 P = 2**255 - 19
 ORDER = 2**252 + 27742317777372353535851937790883648493

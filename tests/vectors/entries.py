@@ -3,8 +3,7 @@
 import struct
 
 from crypto import blake3, derive, verify
-from postcard import (ID, KEY, PERMISSION, SIGNATURE, U8, U32, U64, Bytes, Fault, Fixed, HEX, Option, Int, b32, need, unb32,
-                      varint)
+from postcard import ID, KEY, PERMISSION, SIGNATURE, U8, U32, U64, Bytes, Fault, b32, need, unb32, varint
 
 MAX_ENTRY, END = 262_144, 2**48
 
@@ -138,10 +137,6 @@ def put_who(who):
     return b"\0" if who == "*" else b"\1" + unb32(who)
 
 
-def order_of(who):
-    return put_who(who)
-
-
 def read_store(name, raw):
     data = Bytes(raw)
     kind = data.take(1)[0]
@@ -160,8 +155,8 @@ def read_store(name, raw):
             grants.append({**grant, "name": take_text(data) if some else None})
         revocations = [take_who(data) for _ in range(U32.read(data))]
         need(len(grants) + len(revocations) <= 1_000, "TooManyRecords")
-        need(ascending([order_of(grant["who"]) for grant in grants]), "RecordOrder")
-        need(ascending([order_of(who) for who in revocations]), "RecordOrder")
+        need(ascending([put_who(grant["who"]) for grant in grants]), "RecordOrder")
+        need(ascending([put_who(who) for who in revocations]), "RecordOrder")
         for grant in grants:
             need(not (grant["who"] == "*" and "Admin" in grant["permission"]), "AdminForAll")
             called = grant["name"] or ""

@@ -3,8 +3,6 @@ in JSON, and writes it back. What does not write back as it was read is refused.
 
 import base64
 
-from crypto import blake3  # noqa: F401  (the others take it from here)
-
 ID, KEY, SIGNATURE = 32, 32, 64
 END_HEIGHT = 2**48
 
@@ -182,7 +180,7 @@ class Items:
 
 
 class Struct:
-    """Fields in order. A field with a default may be left out of JSON."""
+    """Fields in order. An option may be left out of JSON."""
 
     def __init__(self, **fields):
         self.fields = fields
