@@ -15,7 +15,7 @@ use alloc::{vec, vec::Vec};
 use core::{fmt::Display, str::FromStr};
 
 use crate::{
-    Id, Position, PublicKey, Range, SecretKey,
+    Id, Position, PublicKey, Range, SecretKey, canonical,
     entry::{
         Entry, EntryBuilder, EntryView, Origin, Permission, StoreData, Value, ValueView, VerifiedEntry, Who,
     },
@@ -23,8 +23,11 @@ use crate::{
     storage::{Epoch, Measure, Token},
     wire::{
         Address, Ask, AskOutcome, Asked, Bound, CAPABILITIES, DatabaseTicket, End, EntriesWriter, Floor,
-        Frame, Hello, Invitation, Invite, Kind, Mode, PeerLimits, Prefix, RangeItem, Redemption, Refusal,
-        Reply, Rule, Salt, Tips, TreesRequest, VERSION, Versions, write,
+        Frame, Hello, Invitation, Invite, Kind, Mode, NodeAnswer, PeerLimits, Prefix, RangeItem, Redemption,
+        Refusal, Reply, RequestHead, RequestTarget, ResponseHead, Rule, Salt, Tips, TreesRequest, VERSION,
+        Versions, json,
+        serial::{Decoder, Heard, Link, ON_LINE, Tag, encode},
+        write,
     },
 };
 
@@ -39,6 +42,9 @@ pub const BODIES: &[(&str, Body)] = &[
     ("frame", frame),
     ("session", session),
     ("text", text),
+    ("json", json),
+    ("signed", signed),
+    ("serial", serial),
 ];
 
 /// The bytes as an entry.
@@ -170,6 +176,90 @@ pub fn text(bytes: &[u8]) {
     }
 }
 
+/// The bytes as a message in JSON, and as a frame to be shown in it.
+pub fn json(bytes: &[u8]) {
+    if let Ok(frames) = json::message(bytes) {
+        for frame in frames {
+            shown(&frame);
+        }
+    }
+    shown(bytes);
+}
+
+/// Whatever is sent as JSON arrives as it was, be it a frame or not.
+fn shown(bytes: &[u8]) {
+    if !bytes.is_empty() && bytes.len() <= crate::limits::MAX_FRAME {
+        let text = json::element(bytes);
+        assert_eq!(json::from_element(text.as_bytes()).as_deref().ok(), Some(bytes), "{text}");
+    }
+    if Frame::read(bytes).is_ok() {
+        frame(bytes);
+        let text = json::to_text(bytes).expect("every frame can be shown");
+        assert_eq!(json::from_text(&text).as_deref().ok(), Some(bytes), "{text}");
+    }
+}
+
+/// The bytes as what proves a key over HTTP, and as an invite in a ticket: the header as text, and heads as JSON and as
+/// bytes.
+pub fn signed(bytes: &[u8]) {
+    fn head<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + core::fmt::Debug>(bytes: &[u8]) {
+        if let Ok(head) = canonical::from_bytes::<T>(bytes) {
+            assert_eq!(canonical::to_vec(&head), bytes, "one head, one encoding");
+        }
+        if let Ok(head) = serde_json::from_slice::<T>(bytes) {
+            let text = serde_json::to_vec(&head).expect("a head is JSON");
+            assert_eq!(serde_json::from_slice::<T>(&text).ok(), Some(head));
+        }
+    }
+    head::<ResponseHead>(bytes);
+    head::<NodeAnswer>(bytes);
+    head::<Redemption>(bytes);
+    let Ok(text) = core::str::from_utf8(bytes) else { return };
+    if let Ok(head) = text.parse::<RequestHead>() {
+        assert_eq!(alloc::format!("{head}").parse(), Ok(head), "a header that was read prints as one");
+        let target = RequestTarget { audience: head.key, method: "POST", path: "/", body: [0; 32] };
+        assert!(head.check(&target, head.time).is_err(), "nobody proves a key to themselves");
+        // Either outcome is right; it must only come.
+        let other = RequestTarget { audience: SecretKey::from_bytes([1; 32]).public(), ..target };
+        let _ = head.check(&other, head.time);
+    }
+    if let Ok(Some(invitation)) = Invitation::from_text(text, Id::MIN) {
+        assert_eq!(invitation.to_text(), text.to_ascii_lowercase(), "one invite, one text");
+        assert_eq!(invitation.invite().check(), Ok(()), "only what is signed is read");
+    }
+}
+
+/// The bytes as what comes on a serial line, to both sides and to the decoder below them.
+pub fn serial(bytes: &[u8]) {
+    let mut decoder = Decoder::default();
+    for byte in bytes {
+        let Some(packet) = decoder.push(*byte, Tag::default()) else { continue };
+        let mut room = [0; ON_LINE];
+        let used = encode(&packet, Tag::default(), &mut room).expect("what was read fits");
+        let (kind, number, payload) = (packet.kind, packet.number, packet.payload.to_vec());
+        let mut again = Decoder::default();
+        let found = room[..used].iter().find_map(|byte| {
+            again
+                .push(*byte, Tag::default())
+                .map(|packet| (packet.kind, packet.number, packet.payload.to_vec()))
+        });
+        assert_eq!(found, Some((kind, number, payload)), "a packet survives the line");
+    }
+    let key = |seed| SecretKey::from_bytes([seed; 32]);
+    let mut room = [0; ON_LINE];
+    let mut initiator = Link::initiator(key(1), None, [5; 16], 4_096);
+    let mut responder = Link::responder(key(2), [6; 16], 4_096);
+    for link in [&mut initiator, &mut responder] {
+        for byte in bytes {
+            if let Ok(Heard::Reply(used) | Heard::Restarted(used) | Heard::Opened { reply: used, .. }) =
+                link.push(*byte, &mut room)
+            {
+                assert!(used <= room.len(), "a reply fits its buffer");
+            }
+        }
+    }
+}
+
 /// What is read prints as it was read.
 fn reads_back<T: FromStr + Display>(text: &str) {
     if let Ok(read) = text.parse::<T>() {
@@ -212,6 +302,26 @@ pub fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "text",
             alloc::format!("pleach:?db={}&pr=quic:{}@h:1&x=%20", root.id(), key.public()).into_bytes(),
         ),
+        ("invitation", "signed", invite.to_text().into_bytes()),
+        ("header", "signed", {
+            let target = RequestTarget { audience: key.public(), method: "POST", path: "/", body: [0; 32] };
+            let head = RequestHead::sign(&SecretKey::from_bytes([2; 32]), &target, 1_000, [3; 16]);
+            alloc::format!("{head}").into_bytes()
+        }),
+        ("node", "signed", serde_json::to_vec(&NodeAnswer::sign(&key, 1_000, &[3; 16])).expect("JSON")),
+        ("redemption", "signed", canonical::to_vec(&invite.redeem(key.public()))),
+        ("trees", "json", br#"{"trees":{"versions":{"oldest":1,"newest":1},"after":null}}"#.to_vec()),
+        (
+            "end",
+            "json",
+            br#"[{"wants": []}, {"end": {"until": null, "tips": null, "count": 0}}, "Bw=="]"#.to_vec(),
+        ),
+        ("hello", "serial", {
+            let mut room = [0; ON_LINE];
+            let link = Link::initiator(key.clone(), None, [7; 16], 4_096);
+            let used = link.hello(&mut room).expect("a hello fits");
+            room[..used].to_vec()
+        }),
         ("invite", "text", alloc::format!("pleach:?db={}&in={}", root.id(), invite.to_text()).into_bytes()),
     ]);
     seeds

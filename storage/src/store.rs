@@ -229,6 +229,14 @@ impl Memory {
         self.0.step = Step::of(entries);
         self
     }
+
+    /// The same store with a salt that is known, while it is empty: for tests of whole exchanges, in which its epoch stands.
+    #[cfg(feature = "conformance")]
+    #[must_use]
+    pub fn salted(mut self, salt: [u8; 32]) -> Self {
+        self.0.salt = salt;
+        self
+    }
 }
 
 impl Default for Memory {

@@ -1,7 +1,9 @@
 //! What needs more than one crate to be tested, and the checks of the house itself: see `tests/tests/`.
 
 pub mod board;
+pub mod fuzzing;
 pub mod history;
+pub mod hostile;
 pub mod link;
 pub mod rule;
 pub mod siege;

@@ -3,14 +3,11 @@
 //! `PLEACH_HISTORIES` says how many; a failing seed is printed, and `PLEACH_SEED` runs it alone. Of the small histories that
 //! can be listed all are run with `PLEACH_EVERY=1`, else one in so many.
 
-use std::collections::BTreeMap;
-
 use pleach_core::{
-    Entropy, Position, Range,
+    Range,
     entry::{
-        Grant,
-        Permission::{self, Admin, Read, Write as Writes},
-        VerifiedEntry, Who,
+        Permission::{Admin, Write as Writes},
+        VerifiedEntry,
     },
     storage::{OfPath, Paths, RowKind, RowQuery, Snapshot, Store},
 };
@@ -18,7 +15,10 @@ use pleach_storage::{
     Memory,
     conformance::{self, Maker},
 };
-use pleach_tests::rule::{History, Name, Said, Set};
+use pleach_tests::{
+    hostile::{Chance, Scribe},
+    rule::{History, Name, Said, Set},
+};
 
 /// Histories in an ordinary run.
 const HISTORIES: u64 = 500;
@@ -29,92 +29,8 @@ const EVERY: u64 = 101;
 /// Histories of four entries in an ordinary run.
 const SAMPLES: u64 = 400;
 
-/// Keys that are no root.
-const KEYS: usize = 5;
-
 /// Orders in which each history arrives beside its own.
 const ORDERS: usize = 2;
-
-struct Chance(Entropy);
-
-impl Chance {
-    fn new(seed: u64) -> Self {
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        Self(Entropy::new(bytes))
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::from(u16::from_le_bytes(self.0.draw())) % end
-    }
-
-    fn key(&mut self) -> u8 {
-        u8::try_from(1 + self.below(KEYS)).unwrap()
-    }
-
-    fn name(&mut self) -> Name {
-        (self.below(6) > 0).then(|| self.key())
-    }
-
-    /// An entry on top of recent ones, or sometimes of old ones.
-    fn said(&mut self, history: &History) -> Said {
-        let mut parents = Set::new();
-        // Often far back, so that much happens apart.
-        let reach = if self.below(3) == 0 { history.len() } else { history.len().min(4) };
-        for _ in 0..=self.below(2) {
-            parents.insert(history.len() - 1 - self.below(reach));
-        }
-        let settings = (self.below(5) < 3).then(|| {
-            let mut grants = BTreeMap::new();
-            for _ in 0..self.below(3) {
-                let name = self.name();
-                let given = [Read, Writes(1), Admin(1), Admin(2), Admin(3)][self.below(5)];
-                grants.insert(name, if name.is_none() { given.min(Writes(1)) } else { given });
-            }
-            let revoked: std::collections::BTreeSet<Name> = (0..self.below(3)).map(|_| self.name()).collect();
-            (grants.into_iter().collect(), revoked.into_iter().collect())
-        });
-        let author = if self.below(12) == 0 { 0 } else { self.key() };
-        Said { author, parents: parents.into_iter().collect(), settings }
-    }
-}
-
-/// Real entries for what a history says.
-struct Scribe {
-    maker: Maker,
-    entries: Vec<VerifiedEntry>,
-}
-
-fn who(name: Name) -> Who {
-    name.map_or(Who::Everyone, |key| Who::Key(Maker::new(1).signed_by(100 + key).key().public()))
-}
-
-impl Scribe {
-    fn write(&self, said: &Said) -> VerifiedEntry {
-        let parents: Vec<Position> =
-            said.parents.iter().map(|parent| self.entries[*parent].position()).collect();
-        let author = match said.author {
-            0 => self.maker.clone(),
-            key => self.maker.signed_by(100 + key),
-        };
-        let place = self.entries.len();
-        match &said.settings {
-            Some((grants, revoked)) => {
-                let grant = |(name, permission): &(Name, Permission)| Grant {
-                    who: who(*name),
-                    permission: *permission,
-                    name: None,
-                };
-                let mut grants: Vec<_> = grants.iter().map(grant).collect();
-                grants.sort_by_key(|grant| grant.who);
-                let mut revoked: Vec<_> = revoked.iter().map(|name| who(*name)).collect();
-                revoked.sort_unstable();
-                author.settings(&parents, &grants, &revoked)
-            }
-            None => author.entry(&parents, &format!("p{place}"), "x"),
-        }
-    }
-}
 
 #[derive(Debug, Default)]
 struct Tally {
