@@ -21,17 +21,27 @@ mod budget;
 pub mod conformance;
 mod context;
 mod error;
-#[cfg(any(all(feature = "http", any(feature = "smol", feature = "threads")), feature = "quic"))]
+#[cfg(any(
+    all(feature = "http", any(feature = "smol", feature = "threads")),
+    feature = "quic",
+    feature = "iroh"
+))]
 mod framing;
 #[cfg(any(all(feature = "http", any(feature = "smol", feature = "threads")), feature = "quic"))]
 mod gate;
 pub mod host;
 #[cfg(all(feature = "http", any(feature = "smol", feature = "threads")))]
 pub mod http;
+#[cfg(feature = "quic")]
+mod kept;
 pub mod memory;
 mod park;
 mod pipe;
-#[cfg(any(all(feature = "http", any(feature = "smol", feature = "threads")), feature = "quic"))]
+#[cfg(any(
+    all(feature = "http", any(feature = "smol", feature = "threads")),
+    feature = "quic",
+    feature = "iroh"
+))]
 mod place;
 mod pump;
 #[cfg(feature = "quic")]
@@ -40,7 +50,11 @@ pub mod quic;
 mod race;
 #[cfg(feature = "serial")]
 pub mod serial;
+#[cfg(feature = "quic")]
+mod streams;
 mod transport;
+#[cfg(any(feature = "quic", feature = "serial"))]
+mod turns;
 
 #[cfg(feature = "executor")]
 pub use context::Executor;

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use crate::{Address, TransportError};
 
 /// Refuses addresses of other transports and what is no `host:port`.
+#[cfg(any(all(feature = "http", any(feature = "smol", feature = "threads")), feature = "quic"))]
 pub(crate) fn check(transport: &'static str, address: &Address) -> Result<(), TransportError> {
     let cannot = |reason: &str| TransportError::CannotDial {
         transport,
