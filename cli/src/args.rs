@@ -391,6 +391,15 @@ pub(crate) struct Serve {
     /// Answer QUIC here
     #[arg(long, value_name = "ADDR")]
     pub(crate) quic: Option<String>,
+    /// Answer iroh, on any free port unless one is given here
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "0.0.0.0:0")]
+    pub(crate) iroh: Option<String>,
+    /// With iroh: use this relay (`https://…`) instead of the public ones; may be given several times
+    #[arg(long, value_name = "URL", conflicts_with = "iroh_no_relays")]
+    pub(crate) iroh_relay: Vec<String>,
+    /// With iroh: use no relays, and ask no look-up service
+    #[arg(long)]
+    pub(crate) iroh_no_relays: bool,
     /// Answer devices on this serial line: a character device in raw mode, or a Unix socket
     #[arg(long, value_name = "PATH")]
     pub(crate) serial: Option<String>,

@@ -61,9 +61,12 @@ pub(crate) async fn serve(
     let sync = context::enabled(&instance).await?;
     transports::dial(&sync).await?;
     let mut addresses = Vec::new();
-    for (name, place) in [("http", &serve.http), ("quic", &serve.quic), ("serial", &serve.serial)] {
+    let relays = transports::Relays { these: &serve.iroh_relay, off: serve.iroh_no_relays };
+    let places =
+        [("http", &serve.http), ("quic", &serve.quic), ("iroh", &serve.iroh), ("serial", &serve.serial)];
+    for (name, place) in places {
         if let Some(place) = place {
-            addresses.push(transports::listen(&sync, name, place).await?);
+            addresses.push(transports::listen(&sync, name, place, &relays).await?);
         }
     }
     let door = socket::open(&instance, data)?;

@@ -3,6 +3,8 @@
 use anyhow::{Context, bail};
 #[cfg(feature = "http")]
 use pleach_smol::HttpTransport;
+#[cfg(feature = "iroh")]
+use pleach_smol::IrohTransport;
 #[cfg(feature = "quic")]
 use pleach_smol::QuicTransport;
 #[cfg(feature = "serial")]
@@ -17,10 +19,21 @@ pub(crate) const ALL: &[&str] = &[
     "quic",
     #[cfg(feature = "serial")]
     "serial",
+    #[cfg(feature = "iroh")]
+    "iroh",
 ];
 
+/// Over which relays iroh reaches peers that cannot be reached directly: the public ones, unless something is said.
+#[derive(Debug, Default)]
+pub(crate) struct Relays<'a> {
+    pub(crate) these: &'a [String],
+    pub(crate) off: bool,
+}
+
 /// Adds a transport under its own name, to dial with, and to listen on `place` if there is one.
-async fn register(sync: &Sync, name: &str, place: Option<&str>) -> anyhow::Result<()> {
+async fn register(sync: &Sync, name: &str, place: Option<&str>, relays: &Relays<'_>) -> anyhow::Result<()> {
+    #[cfg(not(feature = "iroh"))]
+    let _ = relays;
     match name {
         #[cfg(feature = "http")]
         "http" => {
@@ -40,6 +53,16 @@ async fn register(sync: &Sync, name: &str, place: Option<&str>) -> anyhow::Resul
             let builder = if let Some(place) = place { builder.bind(place) } else { builder };
             sync.register_transport(name, builder).await?;
         }
+        #[cfg(feature = "iroh")]
+        "iroh" => {
+            let builder = match relays {
+                Relays { off: true, .. } => IrohTransport::builder().relays_off(),
+                Relays { these: [], .. } => IrohTransport::builder(),
+                Relays { these, .. } => IrohTransport::builder().relays(*these),
+            };
+            let builder = if let Some(place) = place { builder.bind(place) } else { builder };
+            sync.register_transport(name, builder).await?;
+        }
         _ => bail!("this program was built without the transport {name}: it has {}", ALL.join(", ")),
     }
     Ok(())
@@ -48,14 +71,19 @@ async fn register(sync: &Sync, name: &str, place: Option<&str>) -> anyhow::Resul
 /// Adds every transport, to dial with.
 pub(crate) async fn dial(sync: &Sync) -> anyhow::Result<()> {
     for name in ALL {
-        register(sync, name, None).await?;
+        register(sync, name, None, &Relays::default()).await?;
     }
     Ok(())
 }
 
 /// Lets peers in over a transport, and says where.
-pub(crate) async fn listen(sync: &Sync, name: &str, place: &str) -> anyhow::Result<Address> {
+pub(crate) async fn listen(
+    sync: &Sync,
+    name: &str,
+    place: &str,
+    relays: &Relays<'_>,
+) -> anyhow::Result<Address> {
     let cannot = || format!("cannot listen on {name} {place}");
-    register(sync, name, Some(place)).await.with_context(cannot)?;
+    register(sync, name, Some(place), relays).await.with_context(cannot)?;
     sync.accept_connections_on(name).await.with_context(cannot)
 }

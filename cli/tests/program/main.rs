@@ -3,6 +3,8 @@
 mod demo;
 mod histories;
 mod inviting;
+#[cfg(feature = "iroh")]
+mod iroh;
 mod keys;
 #[cfg(target_os = "linux")]
 mod kills;

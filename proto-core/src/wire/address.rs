@@ -58,6 +58,12 @@ impl Address {
         Self::new("quic", place)
     }
 
+    /// An address of the transport `iroh`: an endpoint's id, and after commas the sockets and relays by which it is
+    /// reached, if it is not found by its id alone.
+    pub fn iroh(place: &str) -> Self {
+        Self::new("iroh", place)
+    }
+
     /// Whether both are the same place over the same transport, whoever is expected there.
     pub fn is_same_place(&self, other: &Self) -> bool {
         self.transport_type == other.transport_type && self.address == other.address
