@@ -388,6 +388,15 @@ pub(crate) struct Serve {
     /// Answer HTTP here, such as 127.0.0.1:8080; port 0 takes a free one
     #[arg(long, value_name = "ADDR")]
     pub(crate) http: Option<String>,
+    /// Answer HTTP over TLS here, by a certificate that says the node key, unless another is given
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) https: Option<String>,
+    /// With --https: the certificates in this file of PEM, the node's own first
+    #[arg(long, value_name = "FILE", requires = "https", requires = "tls_key")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// With --https: the secret key in this file of PEM
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Answer QUIC here
     #[arg(long, value_name = "ADDR")]
     pub(crate) quic: Option<String>,

@@ -1,5 +1,7 @@
 //! The transports of the program, each to dial with, and to listen on where an address is given.
 
+use std::path::Path;
+
 use anyhow::{Context, bail};
 #[cfg(feature = "http")]
 use pleach_smol::HttpTransport;
@@ -23,21 +25,35 @@ pub(crate) const ALL: &[&str] = &[
     "iroh",
 ];
 
-/// Over which relays iroh reaches peers that cannot be reached directly: the public ones, unless something is said.
+/// What can be said about transports besides where they listen.
 #[derive(Debug, Default)]
-pub(crate) struct Relays<'a> {
-    pub(crate) these: &'a [String],
-    pub(crate) off: bool,
+#[cfg_attr(not(feature = "iroh"), expect(dead_code, reason = "some are about iroh alone"))]
+pub(crate) struct Choices<'a> {
+    /// Over which relays iroh reaches peers that cannot be reached directly: the public ones, unless something is said.
+    pub(crate) relays: &'a [String],
+    pub(crate) no_relays: bool,
+    /// Files of the certificate and the secret key for TLS, in place of the node key.
+    pub(crate) certificate: Option<(&'a Path, &'a Path)>,
 }
 
 /// Adds a transport under its own name, to dial with, and to listen on `place` if there is one.
-async fn register(sync: &Sync, name: &str, place: Option<&str>, relays: &Relays<'_>) -> anyhow::Result<()> {
-    #[cfg(not(feature = "iroh"))]
-    let _ = relays;
+async fn register(sync: &Sync, name: &str, place: Option<&str>, choices: &Choices<'_>) -> anyhow::Result<()> {
+    #[cfg(not(any(feature = "http", feature = "iroh")))]
+    let _ = choices;
     match name {
         #[cfg(feature = "http")]
         "http" => {
             let builder = HttpTransport::builder();
+            let builder = if let Some(place) = place { builder.bind(place) } else { builder };
+            sync.register_transport(name, builder).await?;
+        }
+        // The transport above dials such addresses too.
+        #[cfg(feature = "http")]
+        "https" => {
+            let builder = match choices.certificate {
+                Some((chain, key)) => HttpTransport::builder().certificate(chain, key),
+                None => HttpTransport::builder().node_certificate(),
+            };
             let builder = if let Some(place) = place { builder.bind(place) } else { builder };
             sync.register_transport(name, builder).await?;
         }
@@ -55,10 +71,10 @@ async fn register(sync: &Sync, name: &str, place: Option<&str>, relays: &Relays<
         }
         #[cfg(feature = "iroh")]
         "iroh" => {
-            let builder = match relays {
-                Relays { off: true, .. } => IrohTransport::builder().relays_off(),
-                Relays { these: [], .. } => IrohTransport::builder(),
-                Relays { these, .. } => IrohTransport::builder().relays(*these),
+            let builder = match choices {
+                Choices { no_relays: true, .. } => IrohTransport::builder().relays_off(),
+                Choices { relays: [], .. } => IrohTransport::builder(),
+                Choices { relays, .. } => IrohTransport::builder().relays(*relays),
             };
             let builder = if let Some(place) = place { builder.bind(place) } else { builder };
             sync.register_transport(name, builder).await?;
@@ -71,7 +87,7 @@ async fn register(sync: &Sync, name: &str, place: Option<&str>, relays: &Relays<
 /// Adds every transport, to dial with.
 pub(crate) async fn dial(sync: &Sync) -> anyhow::Result<()> {
     for name in ALL {
-        register(sync, name, None, &Relays::default()).await?;
+        register(sync, name, None, &Choices::default()).await?;
     }
     Ok(())
 }
@@ -81,9 +97,9 @@ pub(crate) async fn listen(
     sync: &Sync,
     name: &str,
     place: &str,
-    relays: &Relays<'_>,
+    choices: &Choices<'_>,
 ) -> anyhow::Result<Address> {
     let cannot = || format!("cannot listen on {name} {place}");
-    register(sync, name, Some(place), relays).await.with_context(cannot)?;
+    register(sync, name, Some(place), choices).await.with_context(cannot)?;
     sync.accept_connections_on(name).await.with_context(cannot)
 }

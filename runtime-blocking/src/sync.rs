@@ -142,8 +142,9 @@ impl Sync {
         self.register_transport("iroh", crate::IrohTransport::builder().bind("0.0.0.0:0"))
     }
 
-    /// Serves on an address, `http:host:port`, `quic:host:port` or `iroh:host:port`, over a transport that is called as
-    /// it begins, and says where (with port 0 resolved).
+    /// Serves on an address, `http:host:port`, `https:host:port`, `quic:host:port` or `iroh:host:port`, over a transport
+    /// that is called as it begins, and says where (with port 0 resolved). Over `https` the node's key is its certificate;
+    /// others are chosen by [`Sync::register_transport`].
     #[cfg(any(feature = "http", feature = "quic", feature = "iroh"))]
     pub fn start_server(&self, address: &Address) -> Result<Address, Error> {
         let name = address.transport_type.as_str();
@@ -151,6 +152,11 @@ impl Sync {
             #[cfg(feature = "http")]
             "http" => {
                 self.register_transport(name, crate::HttpTransport::builder().bind(&address.address))?;
+            }
+            #[cfg(feature = "http")]
+            "https" => {
+                let builder = crate::HttpTransport::builder().bind(&address.address).node_certificate();
+                self.register_transport(name, builder)?;
             }
             #[cfg(feature = "quic")]
             "quic" => {

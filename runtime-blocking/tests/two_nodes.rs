@@ -69,6 +69,16 @@ fn two_nodes_meet_over_http_on_plain_threads() {
     meet(&a, &b);
 }
 
+#[cfg(feature = "http")]
+#[test]
+fn two_nodes_meet_over_tls_by_the_key_in_the_ticket() {
+    let (a, b) = (node(), node());
+    b.1.enable_http_transport().unwrap();
+    let address = a.1.start_server(&"https:127.0.0.1:0".parse().unwrap()).unwrap();
+    assert!(address.to_string().starts_with("https:"), "{address}");
+    meet(&a, &b);
+}
+
 #[cfg(feature = "quic")]
 #[test]
 fn two_nodes_meet_over_quic_without_async() {

@@ -147,8 +147,9 @@ impl Sync {
         self.register_transport("iroh", crate::IrohTransport::builder().bind("0.0.0.0:0")).await
     }
 
-    /// Serves on an address, `http:host:port`, `quic:host:port` or `iroh:host:port`, over a transport that is called as
-    /// it begins, and says where (with port 0 resolved).
+    /// Serves on an address, `http:host:port`, `https:host:port`, `quic:host:port` or `iroh:host:port`, over a transport
+    /// that is called as it begins, and says where (with port 0 resolved). Over `https` the node's key is its certificate;
+    /// others are chosen by [`Sync::register_transport`].
     #[cfg(any(feature = "http", feature = "quic", feature = "iroh"))]
     pub async fn start_server(&self, address: &Address) -> Result<Address, Error> {
         let name = address.transport_type.as_str();
@@ -156,6 +157,11 @@ impl Sync {
             #[cfg(feature = "http")]
             "http" => {
                 self.register_transport(name, crate::HttpTransport::builder().bind(&address.address)).await?;
+            }
+            #[cfg(feature = "http")]
+            "https" => {
+                let builder = crate::HttpTransport::builder().bind(&address.address).node_certificate();
+                self.register_transport(name, builder).await?;
             }
             #[cfg(feature = "quic")]
             "quic" => {

@@ -28,6 +28,19 @@ fn two_nodes_meet_over_http() {
     });
 }
 
+#[cfg(feature = "http")]
+#[test]
+fn two_nodes_meet_over_tls_by_the_key_in_the_ticket() {
+    smol::block_on(async {
+        let (a, b) = (World::new(Memory::new()).await, World::new(Memory::new()).await);
+        b.sync.enable_http_transport().await.unwrap();
+        let address = a.sync.start_server(&"https:127.0.0.1:0".parse().unwrap()).await.unwrap();
+        assert!(address.to_string().starts_with("https:"), "{address}");
+        meet(&a, &b).await;
+        assert_eq!(a.sync.get_all_server_addresses().unwrap().len(), 1, "over nothing else");
+    });
+}
+
 #[cfg(feature = "quic")]
 #[test]
 fn two_nodes_meet_over_quic() {

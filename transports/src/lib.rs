@@ -37,6 +37,8 @@ mod gate;
 pub mod host;
 #[cfg(all(feature = "http", any(feature = "smol", feature = "threads")))]
 pub mod http;
+#[cfg(any(all(feature = "http", any(feature = "smol", feature = "threads")), feature = "quic"))]
+mod identity;
 #[cfg(feature = "iroh")]
 pub mod iroh;
 #[cfg(any(feature = "quic", feature = "iroh"))]

@@ -148,7 +148,7 @@ impl Site {
             &sync,
             transport,
             "127.0.0.1:0",
-            &transports::Relays::default(),
+            &transports::Choices::default(),
         ))?
         .to_string())
     }

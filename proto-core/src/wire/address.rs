@@ -53,6 +53,11 @@ impl Address {
         Self::new("http", place)
     }
 
+    /// An address of the transport `http`, over TLS: `host:port` or `KEY@host:port`.
+    pub fn https(place: &str) -> Self {
+        Self::new("https", place)
+    }
+
     /// An address of the transport `quic`: `host:port` or `KEY@host:port`.
     pub fn quic(place: &str) -> Self {
         Self::new("quic", place)

@@ -24,12 +24,15 @@ use crate::{
     streams::Hosting,
 };
 
+/// Exchanges that wait to be taken by the node.
+type Queue = Sender<Box<dyn Exchange>>;
+
 /// A door, open or not. The endpoint's tasks keep it and may not keep the thread; the exchanges do.
 #[derive(Clone)]
 pub(super) struct Door {
     context: Context,
     drive: WeakDrive,
-    queue: Arc<Mutex<Option<Arc<Sender<Box<dyn Exchange>>>>>>,
+    queue: Arc<Mutex<Option<Arc<Queue>>>>,
     gate: Arc<Gate>,
 }
 
@@ -54,7 +57,7 @@ impl Door {
         drop(closed);
     }
 
-    fn queue(&self) -> Option<Arc<Sender<Box<dyn Exchange>>>> {
+    fn queue(&self) -> Option<Arc<Queue>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
