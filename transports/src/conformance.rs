@@ -1,6 +1,6 @@
 //! One suite for every transport, a stranger's own included.
 //!
-//! Describe the transport by a [`Subject`] and call [`check`] in a test; it panics with the sentence that does not hold.
+//! `docs/writing-a-transport.md` says what is expected, with an example. Describe the transport by a [`Subject`] and call [`check`] in a test; it panics with the sentence that does not hold.
 //! Nothing in it waits for time to pass; a hang ends after a generous limit.
 
 #[cfg(feature = "serial")]
