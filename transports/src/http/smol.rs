@@ -125,9 +125,9 @@ async fn connection(
     let served = async {
         let Some(tls) = service.tls() else { return requests(stream, service, visitor).await };
         // A handshake that fails or takes too long has nobody left to be told.
-        let secured = Timed.within(limits::HEAD_TIME, TlsAcceptor::from(tls).accept(stream)).await;
-        if let Some(Ok(stream)) = secured {
-            requests(stream, service, visitor).await;
+        let securing = Box::pin(TlsAcceptor::from(tls).accept(stream));
+        if let Some(Ok(stream)) = Timed.within(limits::HEAD_TIME, securing).await {
+            Box::pin(requests(stream, service, visitor)).await;
         }
     };
     let served = race(served, async {
