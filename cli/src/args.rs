@@ -396,9 +396,27 @@ pub(crate) struct Serve {
     /// Answer HTTP here, such as 127.0.0.1:8080; port 0 takes a free one
     #[arg(long, value_name = "ADDR")]
     pub(crate) http: Option<String>,
+    /// Answer HTTP over TLS here, by a certificate that says the node key, unless another is given
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) https: Option<String>,
+    /// With --https: the certificates in this file of PEM, the node's own first
+    #[arg(long, value_name = "FILE", requires = "https", requires = "tls_key")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// With --https: the secret key in this file of PEM
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Answer QUIC here
     #[arg(long, value_name = "ADDR")]
     pub(crate) quic: Option<String>,
+    /// Answer iroh, on any free port unless one is given here
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "0.0.0.0:0")]
+    pub(crate) iroh: Option<String>,
+    /// With iroh: use this relay (`https://…`) instead of the public ones; may be given several times
+    #[arg(long, value_name = "URL", conflicts_with = "iroh_no_relays")]
+    pub(crate) iroh_relay: Vec<String>,
+    /// With iroh: use no relays, and ask no look-up service
+    #[arg(long)]
+    pub(crate) iroh_no_relays: bool,
     /// Answer devices on this serial line: a character device in raw mode, or a Unix socket
     #[arg(long, value_name = "PATH")]
     pub(crate) serial: Option<String>,

@@ -12,7 +12,8 @@ use crate::{
     node,
     output::{Output, faint, good},
     passphrase::Passphrases,
-    socket, transports,
+    socket,
+    transports::{self, Choices},
 };
 
 #[derive(Serialize)]
@@ -61,9 +62,21 @@ pub(crate) async fn serve(
     let sync = context::enabled(&instance).await?;
     transports::dial(&sync).await?;
     let mut addresses = Vec::new();
-    for (name, place) in [("http", &serve.http), ("quic", &serve.quic), ("serial", &serve.serial)] {
+    let choices = Choices {
+        relays: &serve.iroh_relay,
+        no_relays: serve.iroh_no_relays,
+        certificate: serve.tls_certificate.as_deref().zip(serve.tls_key.as_deref()),
+    };
+    let places = [
+        ("http", &serve.http),
+        ("https", &serve.https),
+        ("quic", &serve.quic),
+        ("iroh", &serve.iroh),
+        ("serial", &serve.serial),
+    ];
+    for (name, place) in places {
         if let Some(place) = place {
-            addresses.push(transports::listen(&sync, name, place).await?);
+            addresses.push(transports::listen(&sync, name, place, &choices).await?);
         }
     }
     let door = socket::open(&instance, data)?;

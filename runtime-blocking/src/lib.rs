@@ -26,8 +26,8 @@
 //!
 //! # Features
 //!
-//! `http` and `redb` are on by default, `quic` and `serial` are not; they bring the transport or the store of that name. QUIC runs
-//! an executor of its own on one thread.
+//! `http` and `redb` are on by default, `quic`, `serial` and `iroh` are not; they bring the transport or the store of that
+//! name. QUIC and iroh each run an executor of their own on one thread.
 
 mod bootstrap;
 mod database;
@@ -72,6 +72,8 @@ pub use pleach_storage::{SealError, Sealed, passphrase_needed};
 pub use pleach_transports::host::Callback;
 #[cfg(feature = "http")]
 pub use pleach_transports::http::HttpTransport;
+#[cfg(feature = "iroh")]
+pub use pleach_transports::iroh::IrohTransport;
 pub use pleach_transports::memory::MemoryNetwork;
 #[cfg(feature = "quic")]
 pub use pleach_transports::quic::QuicTransport;

@@ -156,9 +156,17 @@ impl Sync {
         self.register_transport("quic", crate::QuicTransport::builder().bind("127.0.0.1:0"))
     }
 
-    /// Serves on an address, `http:host:port` or `quic:host:port`, over a transport that is called `http` or `quic`,
-    /// and says where (with port 0 resolved).
-    #[cfg(any(feature = "http", feature = "quic"))]
+    /// Adds iroh as `iroh`, with its public relays, and everywhere on a free port. Its endpoint has the same id at every
+    /// start; other relays, or none, are chosen by [`Sync::register_transport`].
+    #[cfg(feature = "iroh")]
+    pub fn enable_iroh_transport(&self) -> Result<(), Error> {
+        self.register_transport("iroh", crate::IrohTransport::builder().bind("0.0.0.0:0"))
+    }
+
+    /// Serves on an address, `http:host:port`, `https:host:port`, `quic:host:port` or `iroh:host:port`, over a transport
+    /// that is called as it begins, and says where (with port 0 resolved). Over `https` the node's key is its certificate;
+    /// others are chosen by [`Sync::register_transport`].
+    #[cfg(any(feature = "http", feature = "quic", feature = "iroh"))]
     pub fn start_server(&self, address: &Address) -> Result<Address, Error> {
         let name = address.transport_type.as_str();
         match name {
@@ -166,9 +174,18 @@ impl Sync {
             "http" => {
                 self.register_transport(name, crate::HttpTransport::builder().bind(&address.address))?;
             }
+            #[cfg(feature = "http")]
+            "https" => {
+                let builder = crate::HttpTransport::builder().bind(&address.address).node_certificate();
+                self.register_transport(name, builder)?;
+            }
             #[cfg(feature = "quic")]
             "quic" => {
                 self.register_transport(name, crate::QuicTransport::builder().bind(&address.address))?;
+            }
+            #[cfg(feature = "iroh")]
+            "iroh" => {
+                self.register_transport(name, crate::IrohTransport::builder().bind(&address.address))?;
             }
             _ => return Err(Error::UnknownTransport(name.to_owned())),
         }
@@ -176,13 +193,21 @@ impl Sync {
     }
 
     /// Lets peers in over every transport that has a place to listen, and says where. It is off at every start until
-    /// this is called. A place that cannot be had is an error, and so is it if no transport has one.
+    /// this is called. A place that cannot be had is an error, the first of them, and keeps no other transport from
+    /// letting peers in ([`Sync::get_all_server_addresses`] says which do); no place at all is an error too.
     pub fn accept_connections(&self) -> Result<Vec<Address>, Error> {
-        let mut addresses = Vec::new();
+        let (mut addresses, mut failed) = (Vec::new(), None);
         for name in self.instance()?.live()?.driver.board().listening() {
-            addresses.push(self.accept_connections_on(&name)?);
+            match self.accept_connections_on(&name) {
+                Ok(address) => addresses.push(address),
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
-        if addresses.is_empty() { Err(Error::NowhereToListen) } else { Ok(addresses) }
+        match failed {
+            Some(error) => Err(error),
+            None if addresses.is_empty() => Err(Error::NowhereToListen),
+            None => Ok(addresses),
+        }
     }
 
     /// Lets peers in over one transport, and says where.

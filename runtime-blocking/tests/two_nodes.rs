@@ -69,6 +69,16 @@ fn two_nodes_meet_over_http_on_plain_threads() {
     meet(&a, &b);
 }
 
+#[cfg(feature = "http")]
+#[test]
+fn two_nodes_meet_over_tls_by_the_key_in_the_ticket() {
+    let (a, b) = (node(), node());
+    b.1.enable_http_transport().unwrap();
+    let address = a.1.start_server(&"https:127.0.0.1:0".parse().unwrap()).unwrap();
+    assert!(address.to_string().starts_with("https:"), "{address}");
+    meet(&a, &b);
+}
+
 #[cfg(feature = "quic")]
 #[test]
 fn two_nodes_meet_over_quic_without_async() {
@@ -76,6 +86,36 @@ fn two_nodes_meet_over_quic_without_async() {
     for (_, sync) in [&a, &b] {
         sync.enable_quic_transport().unwrap();
     }
+    meet(&a, &b);
+}
+
+#[cfg(feature = "iroh")]
+#[test]
+fn two_nodes_meet_over_iroh_without_relays_and_without_async() {
+    use pleach_blocking::IrohTransport;
+    let (a, b) = (node(), node());
+    let direct = || IrohTransport::builder().relays_off();
+    a.1.register_transport("iroh", direct().bind("127.0.0.1:0")).unwrap();
+    b.1.register_transport("iroh", direct()).unwrap();
+    meet(&a, &b);
+}
+
+#[cfg(all(feature = "http", feature = "quic"))]
+#[test]
+fn a_transport_whose_place_is_taken_keeps_no_other_from_serving() {
+    use pleach_blocking::{HttpTransport, QuicTransport};
+    let (a, b) = (node(), node());
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = taken.local_addr().unwrap().to_string();
+    // The one that fails is the first by name.
+    a.1.register_transport("http", HttpTransport::builder().bind(&place)).unwrap();
+    a.1.register_transport("quic", QuicTransport::builder().bind("127.0.0.1:0")).unwrap();
+    b.1.enable_quic_transport().unwrap();
+    let refused = a.1.accept_connections().unwrap_err();
+    assert!(refused.to_string().contains("in use"), "{refused}");
+    drop(taken);
+    assert_eq!(a.1.get_all_server_addresses().unwrap().len(), 1);
+    a.1.accept_connections_on("http").unwrap();
     meet(&a, &b);
 }
 

@@ -27,7 +27,8 @@
 //!
 //! # Features
 //!
-//! `http`, `quic` and `redb` are on by default, `serial` is not; they bring the transport or the store of that name.
+//! `http`, `quic` and `redb` are on by default, `serial` and `iroh` are not; they bring the transport or the store of that
+//! name. iroh runs on one thread of its own, with tokio.
 
 mod bootstrap;
 mod database;
@@ -71,6 +72,8 @@ pub use pleach_storage::{SealError, Sealed, passphrase_needed};
 pub use pleach_transports::host::{Callback, Watch};
 #[cfg(feature = "http")]
 pub use pleach_transports::http::HttpTransport;
+#[cfg(feature = "iroh")]
+pub use pleach_transports::iroh::IrohTransport;
 pub use pleach_transports::memory::MemoryNetwork;
 #[cfg(feature = "quic")]
 pub use pleach_transports::quic::QuicTransport;

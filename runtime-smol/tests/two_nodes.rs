@@ -28,6 +28,19 @@ fn two_nodes_meet_over_http() {
     });
 }
 
+#[cfg(feature = "http")]
+#[test]
+fn two_nodes_meet_over_tls_by_the_key_in_the_ticket() {
+    smol::block_on(async {
+        let (a, b) = (World::new(Memory::new()).await, World::new(Memory::new()).await);
+        b.sync.enable_http_transport().await.unwrap();
+        let address = a.sync.start_server(&"https:127.0.0.1:0".parse().unwrap()).await.unwrap();
+        assert!(address.to_string().starts_with("https:"), "{address}");
+        meet(&a, &b).await;
+        assert_eq!(a.sync.get_all_server_addresses().unwrap().len(), 1, "over nothing else");
+    });
+}
+
 #[cfg(feature = "quic")]
 #[test]
 fn two_nodes_meet_over_quic() {
@@ -37,6 +50,38 @@ fn two_nodes_meet_over_quic() {
             node.sync.enable_quic_transport().await.unwrap();
         }
         meet(&a, &b).await;
+    });
+}
+
+#[cfg(feature = "iroh")]
+#[test]
+fn two_nodes_meet_over_iroh_without_relays() {
+    use pleach_smol::IrohTransport;
+    smol::block_on(async {
+        let (a, b) = (World::new(Memory::new()).await, World::new(Memory::new()).await);
+        let direct = || IrohTransport::builder().relays_off();
+        a.sync.register_transport("iroh", direct().bind("127.0.0.1:0")).await.unwrap();
+        b.sync.register_transport("iroh", direct()).await.unwrap();
+        meet(&a, &b).await;
+    });
+}
+
+#[cfg(feature = "iroh")]
+#[test]
+fn an_endpoint_of_iroh_is_the_same_when_its_transport_is_made_again_under_its_name() {
+    use pleach_smol::IrohTransport;
+    smol::block_on(async {
+        let node = World::new(Memory::new()).await;
+        let mut ids = Vec::new();
+        for name in ["iroh", "iroh", "another"] {
+            let direct = IrohTransport::builder().relays_off().bind("127.0.0.1:0");
+            node.sync.register_transport(name, direct).await.unwrap();
+            let address = node.sync.accept_connections_on(name).await.unwrap();
+            assert_eq!(address.key, Some(node.instance.device_key()));
+            ids.push(address.address.split_once(',').unwrap().0.to_owned());
+        }
+        assert_eq!(ids[0], ids[1]);
+        assert_ne!(ids[0], ids[2], "each name has an endpoint of its own");
     });
 }
 

@@ -9,7 +9,7 @@ use pleach_core::{
     budget::Source,
     entry::{Permission, Who},
     fuzzing::{Body, seeds},
-    node::{Arrival, Command, CommandId, Tracking},
+    node::{Arrival, Command, CommandId, Petition, Tracking},
     storage::StorageError,
 };
 
@@ -99,10 +99,13 @@ impl Two {
             _ => Command::Ask {
                 address,
                 tree,
-                permission: Permission::Write(7),
-                name: "Bob".into(),
-                metadata: vec![choice],
-                invite: None,
+                petition: Petition {
+                    permission: Permission::Write(7),
+                    name: "Bob".into(),
+                    metadata: vec![choice],
+                    invite: None,
+                    hold: u32::from(choice),
+                },
             },
         };
         self.give(one, command);

@@ -12,4 +12,7 @@ pub mod world;
 
 /// The examples in the pages at the root and in the book, compiled and run with the documentation tests.
 #[cfg(doctest)]
-mod pages {}
+mod pages {
+    #[doc = include_str!("../../docs/writing-a-transport.md")]
+    mod writing_a_transport {}
+}

@@ -36,7 +36,11 @@ impl Budget {
     }
 
     /// Whether no frame was counted.
-    #[cfg(any(all(feature = "http", any(feature = "smol", feature = "threads")), feature = "quic"))]
+    #[cfg(any(
+        all(feature = "http", any(feature = "smol", feature = "threads")),
+        feature = "quic",
+        feature = "iroh"
+    ))]
     pub(crate) const fn is_untouched(self) -> bool {
         self.used == 0
     }

@@ -1,6 +1,6 @@
 //! One suite for every transport, a stranger's own included.
 //!
-//! Describe the transport by a [`Subject`] and call [`check`] in a test; it panics with the sentence that does not hold.
+//! `docs/writing-a-transport.md` says what is expected, with an example. Describe the transport by a [`Subject`] and call [`check`] in a test; it panics with the sentence that does not hold.
 //! Nothing in it waits for time to pass; a hang ends after a generous limit.
 
 #[cfg(feature = "serial")]
@@ -415,7 +415,12 @@ fn a_place_in_use_is_a_clear_error_and_free_again_afterwards(subject: &Subject) 
             other => break other.expect("the place is free again"),
         }
     };
-    assert_eq!(listener.address().address, address.address);
+    // The same place, however the transport writes that: it is taken once more.
+    let third = (subject.bound)(5, Some(&address)).listen().map(drop);
+    assert!(matches!(third, Err(TransportError::InUse { .. })), "{third:?}");
+    let server = Served::echo(listener);
+    let reached = Driven::open(&*client, &server.address).expect("who listens there now is reached");
+    assert_eq!(reached.peer(), Some(key(3).public()));
 }
 
 fn a_transport_without_a_place_does_not_listen(subject: &Subject) {

@@ -49,7 +49,7 @@ impl Decoder {
     }
 
     /// Takes frames of any lawful length from here on.
-    #[cfg(feature = "quic")]
+    #[cfg(any(feature = "quic", feature = "iroh"))]
     pub(crate) const fn trust(&mut self) {
         self.most = MAX_FRAME;
     }

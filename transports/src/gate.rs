@@ -138,7 +138,7 @@ impl Gate {
 
     /// Whether somebody whose address is not known to be theirs may begin to connect. Who may not has to show first that
     /// it is, so that nobody uses up the budget of others.
-    #[cfg(feature = "quic")]
+    #[cfg(any(feature = "quic", feature = "iroh"))]
     pub(crate) fn begin(&self) -> bool {
         let now = self.now();
         let mut state = self.lock();

@@ -10,6 +10,7 @@
 //! | [`memory`] | the process's memory, with faults on demand |
 //! | `http` | HTTP/1.1, signed both ways; on an executor or on plain threads |
 //! | `quic` | QUIC, keys proven in TLS; on an executor or on a thread of its own |
+//! | `iroh` | QUIC again, to a node that is found by its key, through NATs and over relays; on a thread of its own |
 //! | `serial` | a plain line of bytes, keys proven in a signed greeting; two threads a line |
 //!
 //! [`host`] is what every runtime shares to use them.
@@ -21,26 +22,48 @@ mod budget;
 pub mod conformance;
 mod context;
 mod error;
-#[cfg(any(all(feature = "http", any(feature = "smol", feature = "threads")), feature = "quic"))]
+#[cfg(any(
+    all(feature = "http", any(feature = "smol", feature = "threads")),
+    feature = "quic",
+    feature = "iroh"
+))]
 mod framing;
-#[cfg(any(all(feature = "http", any(feature = "smol", feature = "threads")), feature = "quic"))]
+#[cfg(any(
+    all(feature = "http", any(feature = "smol", feature = "threads")),
+    feature = "quic",
+    feature = "iroh"
+))]
 mod gate;
 pub mod host;
 #[cfg(all(feature = "http", any(feature = "smol", feature = "threads")))]
 pub mod http;
+#[cfg(any(all(feature = "http", any(feature = "smol", feature = "threads")), feature = "quic"))]
+mod identity;
+#[cfg(feature = "iroh")]
+pub mod iroh;
+#[cfg(any(feature = "quic", feature = "iroh"))]
+mod kept;
 pub mod memory;
 mod park;
 mod pipe;
-#[cfg(any(all(feature = "http", any(feature = "smol", feature = "threads")), feature = "quic"))]
+#[cfg(any(
+    all(feature = "http", any(feature = "smol", feature = "threads")),
+    feature = "quic",
+    feature = "iroh"
+))]
 mod place;
 mod pump;
 #[cfg(feature = "quic")]
 pub mod quic;
-#[cfg(any(all(feature = "http", feature = "smol"), feature = "quic"))]
+#[cfg(any(all(feature = "http", feature = "smol"), feature = "quic", feature = "iroh"))]
 mod race;
 #[cfg(feature = "serial")]
 pub mod serial;
+#[cfg(any(feature = "quic", feature = "iroh"))]
+mod streams;
 mod transport;
+#[cfg(any(feature = "quic", feature = "iroh", feature = "serial"))]
+mod turns;
 
 #[cfg(feature = "executor")]
 pub use context::Executor;

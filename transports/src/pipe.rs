@@ -94,7 +94,7 @@ impl<T> Sender<T> {
     }
 
     /// Whether an item would be taken now.
-    #[cfg(feature = "quic")]
+    #[cfg(any(feature = "quic", feature = "iroh"))]
     pub(crate) fn has_room(&self) -> bool {
         let state = self.0.lock();
         !state.closed && state.queue.len() < state.room

@@ -4,9 +4,12 @@ use std::io;
 #[cfg(feature = "executor")]
 use std::net::SocketAddr;
 
-use crate::{Address, TransportError};
+#[cfg(any(all(feature = "http", any(feature = "smol", feature = "threads")), feature = "quic"))]
+use crate::Address;
+use crate::TransportError;
 
 /// Refuses addresses of other transports and what is no `host:port`.
+#[cfg(any(all(feature = "http", any(feature = "smol", feature = "threads")), feature = "quic"))]
 pub(crate) fn check(transport: &'static str, address: &Address) -> Result<(), TransportError> {
     let cannot = |reason: &str| TransportError::CannotDial {
         transport,

@@ -8,6 +8,8 @@ use node::context;
 use node::executed;
 #[cfg(feature = "quic")]
 use pleach_transports::Context;
+#[cfg(feature = "iroh")]
+use pleach_transports::Transport as _;
 use pleach_transports::{
     Address,
     conformance::{Subject, check},
@@ -121,4 +123,26 @@ fn quic_on_an_executor_conforms() {
 #[test]
 fn quic_on_a_thread_of_its_own_conforms() {
     check(&quic(context));
+}
+
+#[cfg(feature = "iroh")]
+#[test]
+fn iroh_without_relays_conforms() {
+    use pleach_transports::iroh::IrohTransport;
+    /// Where the endpoint of an address has its socket.
+    fn socket(address: &Address) -> &str {
+        address.address.split_once(',').expect("its address names its socket").1
+    }
+    let direct = || IrohTransport::builder().relays_off();
+    let nobody = direct().bind("127.0.0.1:0").transport(context(9)).expect("it can be made");
+    let id = nobody.listen().expect("it listens").address();
+    let id = id.address.split_once(',').expect("its address names its socket").0;
+    check(&Subject {
+        bound: Box::new(move |seed, place| {
+            let place = place.map_or("127.0.0.1:0", socket);
+            Box::new(direct().bind(place).transport(context(seed)).expect("it can be made"))
+        }),
+        unbound: Box::new(move |seed| Box::new(direct().transport(context(seed)).expect("it can be made"))),
+        nowhere: Address::iroh(&format!("{id},127.0.0.1:9")),
+    });
 }

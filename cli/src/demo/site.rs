@@ -144,7 +144,13 @@ impl Site {
     pub(super) fn listen(&self, transport: &str) -> anyhow::Result<String> {
         let Place::Here(context, _) = &self.place else { bail!("{} listens by itself", self.name) };
         let sync = future::block_on(context::enabled(&context.instance))?;
-        Ok(future::block_on(transports::listen(&sync, transport, "127.0.0.1:0"))?.to_string())
+        Ok(future::block_on(transports::listen(
+            &sync,
+            transport,
+            "127.0.0.1:0",
+            &transports::Choices::default(),
+        ))?
+        .to_string())
     }
 
     /// Ends the node: its store is closed.

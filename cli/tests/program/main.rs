@@ -5,6 +5,8 @@ mod demo;
 mod ending;
 mod histories;
 mod inviting;
+#[cfg(feature = "iroh")]
+mod iroh;
 mod keys;
 #[cfg(target_os = "linux")]
 mod kills;

@@ -3,6 +3,36 @@
 use crate::node::Node;
 
 #[test]
+fn nodes_share_over_tls_by_the_key_of_the_node_or_by_a_certificate() {
+    let (a, b) = (Node::new(), Node::new());
+    a.run(&["create", "notes", "--public", "write"]).good();
+    let id = a.text(&["stats", "notes"], "id");
+    let file = |name: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../transports/tests/data/tls/");
+        format!("{folder}{name}")
+    };
+    let serving = a.serve(&["--https", "127.0.0.1:0"]);
+    assert!(serving.addresses[0].starts_with(&format!("https:{}@", a.key())), "{:?}", serving.addresses);
+    let ticket = a.text(&["ticket", "notes"], "ticket");
+    assert_eq!(b.run(&["join", &ticket]).good()["outcome"], "joined");
+    // Without the key in the address there is nothing to take it by.
+    let (_, place) = serving.addresses[0].split_once('@').unwrap();
+    let nameless = format!("https:{place}");
+    assert!(b.run(&["sync", &id, "--peer", &nameless]).error(1).contains("certificate"));
+    serving.stop();
+
+    let (certificate, key) = (file("node.pem"), file("node.key"));
+    let serving = a.serve(&["--https", "127.0.0.1:0", "--tls-certificate", &certificate, "--tls-key", &key]);
+    assert!(b.run(&["sync", &id, "--peer", &serving.addresses[0]]).error(1).contains("certificate"));
+    let mut trusting = b.command(&["sync", &id, "--peer", &serving.addresses[0]]);
+    let output = trusting.env("SSL_CERT_FILE", file("authority.pem")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serving.stop();
+    let missing = a.run(&["serve", "--https", "127.0.0.1:0", "--tls-certificate", &certificate]);
+    assert_eq!(missing.code, Some(2), "a certificate without a key");
+}
+
+#[test]
 fn two_nodes_share_edit_apart_and_come_together() {
     let (a, b) = (Node::new(), Node::new());
     a.run(&["create", "notes"]).good();

@@ -53,9 +53,20 @@ impl Address {
         Self::new("http", place)
     }
 
+    /// An address of the transport `http`, over TLS: `host:port` or `KEY@host:port`.
+    pub fn https(place: &str) -> Self {
+        Self::new("https", place)
+    }
+
     /// An address of the transport `quic`: `host:port` or `KEY@host:port`.
     pub fn quic(place: &str) -> Self {
         Self::new("quic", place)
+    }
+
+    /// An address of the transport `iroh`: an endpoint's id, and after commas the sockets and relays by which it is
+    /// reached, if it is not found by its id alone.
+    pub fn iroh(place: &str) -> Self {
+        Self::new("iroh", place)
     }
 
     /// Whether both are the same place over the same transport, whoever is expected there.

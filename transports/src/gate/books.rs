@@ -26,7 +26,7 @@ const NEIGHBOURS_VISITS: Rate = Rate { burst: 1_024, per_second: 512 };
 const NEIGHBOURS_REQUESTS: Rate = Rate { burst: 512, per_second: 128 };
 
 /// Beginnings of connections from addresses that are not shown to be theirs.
-#[cfg(feature = "quic")]
+#[cfg(any(feature = "quic", feature = "iroh"))]
 const BEGINNINGS: Rate = Rate { burst: 64, per_second: 16 };
 
 /// Requests that count for one which was no message, or falsely signed.
@@ -66,7 +66,7 @@ impl Use {
 pub(super) struct Books {
     visits: Use,
     requests: Use,
-    #[cfg(feature = "quic")]
+    #[cfg(any(feature = "quic", feature = "iroh"))]
     beginnings: pleach_core::budget::Bucket,
     keys: BTreeMap<PublicKey, u64>,
     sources: BTreeMap<Source, u64>,
@@ -77,7 +77,7 @@ impl Books {
         Self {
             visits: Use::new(VISITS, ALL_VISITS, NEIGHBOURS_VISITS),
             requests: Use::new(REQUESTS, ALL_REQUESTS, NEIGHBOURS_REQUESTS),
-            #[cfg(feature = "quic")]
+            #[cfg(any(feature = "quic", feature = "iroh"))]
             beginnings: pleach_core::budget::Bucket::default(),
             keys: BTreeMap::new(),
             sources: BTreeMap::new(),
@@ -95,7 +95,7 @@ impl Books {
     }
 
     /// Whether a connection may begin whose address is not shown to be the peer's.
-    #[cfg(feature = "quic")]
+    #[cfg(any(feature = "quic", feature = "iroh"))]
     pub(super) fn begin(&mut self, now: u64) -> bool {
         self.beginnings.take(BEGINNINGS, 1, now)
     }

@@ -8,6 +8,7 @@ use crate::Address;
 ///
 /// `0.0.0.0` and `[::]` say where a server listens, not where it is: in their place stand the addresses by which this
 /// machine reaches others, one for each version of IP. Without a network there are none, and the result is empty.
+/// Of an endpoint of iroh, which is found by its id, the same holds for each way to it.
 /// What a serial line is called here means nothing elsewhere. Everything else is given back as it is.
 ///
 /// ```
@@ -22,13 +23,36 @@ pub fn reachable(address: &Address) -> Vec<Address> {
     if address.transport_type == "serial" {
         return Vec::new();
     }
-    let everywhere = address.address.parse::<SocketAddr>().ok().filter(|place| place.ip().is_unspecified());
-    let Some(everywhere) = everywhere else { return vec![address.clone()] };
+    if address.transport_type == "iroh" {
+        return vec![Address { address: ways(&address.address), ..address.clone() }];
+    }
+    let Some(everywhere) = everywhere(&address.address) else { return vec![address.clone()] };
+    places(everywhere).map(|place| Address { address: place.to_string(), ..address.clone() }).collect()
+}
+
+/// The place, if it stands for all addresses of this machine.
+fn everywhere(place: &str) -> Option<SocketAddr> {
+    place.parse::<SocketAddr>().ok().filter(|place| place.ip().is_unspecified())
+}
+
+/// What others may find in the place of all addresses.
+fn places(everywhere: SocketAddr) -> impl Iterator<Item = SocketAddr> {
     let both = [outward(Ipv4Addr::UNSPECIFIED.into()), outward(Ipv6Addr::UNSPECIFIED.into())];
     // A socket for IPv6 need not take IPv4; whoever dials tries one after the other.
-    let fits = |ip: &IpAddr| everywhere.is_ipv6() || ip.is_ipv4();
-    let places = both.into_iter().flatten().filter(fits).map(|ip| SocketAddr::new(ip, everywhere.port()));
-    places.map(|place| Address { address: place.to_string(), ..address.clone() }).collect()
+    let fits = move |ip: &IpAddr| everywhere.is_ipv6() || ip.is_ipv4();
+    both.into_iter().flatten().filter(fits).map(move |ip| SocketAddr::new(ip, everywhere.port()))
+}
+
+/// The ways to an endpoint of iroh, whose id they follow. It has a socket for each version of IP.
+fn ways(place: &str) -> String {
+    let reached = place.split(',').flat_map(|way| match everywhere(way) {
+        Some(everywhere) => places(everywhere)
+            .filter(|place| place.is_ipv4() == everywhere.is_ipv4())
+            .map(|place| place.to_string())
+            .collect(),
+        None => vec![way.to_owned()],
+    });
+    reached.collect::<Vec<_>>().join(",")
 }
 
 /// The address that this machine would use towards the rest of the world. Nothing is sent: the system looks into its
@@ -65,6 +89,21 @@ mod tests {
         for place in ["http:localhost:80", "http:127.0.0.1:80", "memory:here", "quic:[::1]:9"] {
             let address: Address = place.parse().unwrap();
             assert_eq!(reachable(&address), [address]);
+        }
+    }
+
+    #[test]
+    fn an_endpoint_of_iroh_stays_one_address_without_places_that_are_none() {
+        let address: Address = "iroh:abc,0.0.0.0:7,[::]:8,192.0.2.7:9,https://relay.example".parse().unwrap();
+        let found = reachable(&address);
+        assert_eq!(found.len(), 1);
+        let mut parts: Vec<_> = found[0].address.split(',').collect();
+        assert_eq!((parts.remove(0), parts.pop()), ("abc", Some("https://relay.example")));
+        assert_eq!(parts.pop(), Some("192.0.2.7:9"));
+        for part in parts {
+            let place: SocketAddr = part.parse().unwrap();
+            assert!(!place.ip().is_unspecified() && !place.ip().is_loopback(), "{part}");
+            assert_eq!(place.port(), if place.is_ipv4() { 7 } else { 8 });
         }
     }
 

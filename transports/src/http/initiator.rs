@@ -13,7 +13,7 @@ use pleach_core::{
 };
 
 use super::{
-    NODE_PATH, SYNC_PATH,
+    NODE_PATH, SECURE, SYNC_PATH,
     answer::Answer,
     form::{ErrorLine, Form, request_text},
     known::{Known, Node},
@@ -26,10 +26,20 @@ use crate::{
     pipe::Receiver,
 };
 
+/// What hides a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Nothing.
+    Plain,
+    /// TLS, with the node that has this key if one is expected.
+    Tls { expected: Option<PublicKey> },
+}
+
 /// A request on its way to a connection.
 pub(super) struct Call {
     /// `host:port`.
     pub(super) place: String,
+    pub(super) way: Way,
     /// Path and query.
     pub(super) path: String,
     /// The signed head of a `POST`; a `GET` has none.
@@ -183,11 +193,17 @@ impl HttpInitiator {
         }
     }
 
+    fn way(&self) -> Way {
+        let secure = self.address.transport_type == SECURE;
+        if secure { Way::Tls { expected: self.address.key } } else { Way::Plain }
+    }
+
     /// Asks who is there.
     fn ask(&mut self) {
         let nonce: Nonce = self.context.random();
         let events = self.courier.send(Call {
             place: self.address.address.clone(),
+            way: self.way(),
             path: format!("{NODE_PATH}?nonce={}", HEXLOWER.encode(&nonce)),
             signature: None,
             form: self.form,
@@ -206,6 +222,7 @@ impl HttpInitiator {
         let digest = head.digest(&target);
         let events = self.courier.send(Call {
             place: self.address.address.clone(),
+            way: self.way(),
             path: SYNC_PATH.into(),
             signature: Some(head.to_string()),
             form,

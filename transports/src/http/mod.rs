@@ -7,9 +7,13 @@
 //! `GET /api/v0/node?nonce=…` says who answers there. `docs/http.md` has all of it, with examples. No state is kept
 //! between requests, so any proxy and any process over the same storage may stand in between.
 //!
+//! With TLS, by a certificate or by the node key, addresses begin with `https:`; a transport dials both. TLS hides what is
+//! said. Who says it follows from the signatures, as ever, so that a proxy may end TLS in front of a node.
+//!
 //! Each request is an exchange of its own to the responder, which therefore sees `Closed` after its answer.
 
 mod answer;
+mod certificate;
 mod form;
 mod initiator;
 mod known;
@@ -17,14 +21,18 @@ mod limits;
 mod pace;
 mod reply;
 mod responder;
+#[cfg(feature = "threads")]
+mod secure;
 mod service;
 #[cfg(feature = "smol")]
 mod smol;
 #[cfg(feature = "threads")]
 mod threads;
+mod tls;
 
 use std::{
     net::{TcpListener, ToSocketAddrs},
+    path::Path,
     sync::Arc,
 };
 
@@ -32,13 +40,19 @@ use form::Form;
 use hyper::header::HeaderMap;
 use initiator::{Courier, HttpInitiator};
 use known::Known;
+use rustls::ServerConfig;
 use service::Service;
+use tls::{Clients, Shown, Trust};
 
 use crate::{
     Address, Builder, Built, Context, Exchange, Listener, Transport, TransportError,
     gate::Limits,
     pipe::{Receiver, pipe},
 };
+
+/// The two beginnings of addresses.
+const PLAIN: &str = "http";
+const SECURE: &str = "https";
 
 /// Where frames go.
 const SYNC_PATH: &str = "/api/v0/sync";
@@ -72,6 +86,8 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 pub struct HttpBuilder {
     bind: Option<String>,
     form: Form,
+    shown: Option<Shown>,
+    trust: Trust,
 }
 
 impl HttpBuilder {
@@ -79,6 +95,28 @@ impl HttpBuilder {
     #[must_use]
     pub fn bind(self, place: &str) -> Self {
         Self { bind: Some(place.into()), ..self }
+    }
+
+    /// Listens with TLS, by the certificates in a file of PEM (its own first) and the secret key in another. The address
+    /// begins with `https:`.
+    #[must_use]
+    pub fn certificate(self, chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Self {
+        let (chain, key) = (chain.as_ref().to_owned(), key.as_ref().to_owned());
+        Self { shown: Some(Shown::Files { chain, key }), ..self }
+    }
+
+    /// Listens with TLS, by a certificate that says the node key and is signed by it: whoever has an address that names
+    /// the key takes it, without any authority. The address begins with `https:`.
+    #[must_use]
+    pub fn node_certificate(self) -> Self {
+        Self { shown: Some(Shown::Node), ..self }
+    }
+
+    /// Dials nodes at `https:` that show a certificate of an authority in this file of PEM, in place of those that the
+    /// system trusts. The certificate that says the node key which an address names is always taken.
+    #[must_use]
+    pub fn trust(self, authorities: impl AsRef<Path>) -> Self {
+        Self { trust: Trust::File(authorities.as_ref().to_owned()), ..self }
     }
 
     /// Speaks JSON where it dials, for whoever listens on the way; every node understands both. A message whose JSON
@@ -91,10 +129,12 @@ impl HttpBuilder {
     /// The transport itself: on the executor that the context lends, or else on plain threads.
     pub fn transport(self, context: Context) -> Result<HttpTransport, TransportError> {
         let runtime = Runtime::of(&context)?;
-        let courier = runtime.courier();
+        let courier = runtime.courier(Clients::new(&self.trust)?);
+        let tls = self.shown.map(|shown| tls::server(&shown, context.key())).transpose()?;
         Ok(HttpTransport {
             bind: self.bind,
             form: self.form,
+            tls,
             runtime,
             courier,
             known: Arc::default(),
@@ -134,12 +174,12 @@ impl Runtime {
         })
     }
 
-    fn courier(&self) -> Arc<dyn Courier> {
+    fn courier(&self, tls: Clients) -> Arc<dyn Courier> {
         match self {
             #[cfg(feature = "smol")]
-            Self::Smol(executor) => Arc::new(smol::Client::new(executor)),
+            Self::Smol(executor) => Arc::new(smol::Client::new(executor, tls)),
             #[cfg(feature = "threads")]
-            Self::Threads => Arc::new(threads::Client::new()),
+            Self::Threads => Arc::new(threads::Client::new(tls)),
         }
     }
 
@@ -170,6 +210,7 @@ impl Runtime {
 pub struct HttpTransport {
     bind: Option<String>,
     form: Form,
+    tls: Option<Arc<ServerConfig>>,
     runtime: Runtime,
     courier: Arc<dyn Courier>,
     known: Arc<Known>,
@@ -191,7 +232,11 @@ impl std::fmt::Debug for HttpTransport {
 
 impl Transport for HttpTransport {
     fn kind(&self) -> &'static str {
-        "http"
+        PLAIN
+    }
+
+    fn can_dial(&self, address: &Address) -> bool {
+        [PLAIN, SECURE].contains(&address.transport_type.as_str())
     }
 
     fn can_listen(&self) -> bool {
@@ -199,21 +244,24 @@ impl Transport for HttpTransport {
     }
 
     fn dial(&self, address: &Address) -> Result<Box<dyn Exchange>, TransportError> {
-        crate::place::check(self.kind(), address)?;
+        let kind = if address.transport_type == SECURE { SECURE } else { PLAIN };
+        crate::place::check(kind, address)?;
         let (courier, known) = (Arc::clone(&self.courier), Arc::clone(&self.known));
         Ok(Box::new(HttpInitiator::new(self.context.clone(), self.form, courier, known, address.clone())))
     }
 
     fn listen(&self) -> Result<Box<dyn Listener>, TransportError> {
-        let place = crate::place::to_bind(self.kind(), self.bind.as_deref())?;
-        let failed = |error: std::io::Error| crate::place::cannot_bind(self.kind(), place, &error);
+        let kind = if self.tls.is_some() { SECURE } else { PLAIN };
+        let place = crate::place::to_bind(kind, self.bind.as_deref())?;
+        let failed = |error: std::io::Error| crate::place::cannot_bind(kind, place, &error);
         let places: Vec<_> = place.to_socket_addrs().map_err(failed)?.collect();
         let listener = TcpListener::bind(&places[..]).map_err(failed)?;
         let local = listener.local_addr().map_err(failed)?;
         let (queue, accepted) = pipe(limits::BACKLOG);
-        let service = Arc::new(Service::new(self.context.clone(), queue, self.runtime.connections()));
+        let tls = self.tls.clone();
+        let service = Arc::new(Service::new(self.context.clone(), queue, self.runtime.connections(), tls));
         let server = self.runtime.serve(listener, service).map_err(failed)?;
-        let address = Address::http(&local.to_string()).with_key(self.context.key().public());
+        let address = Address::new(kind, &local.to_string()).with_key(self.context.key().public());
         Ok(Box::new(HttpListener { address, accepted, _server: server }))
     }
 }

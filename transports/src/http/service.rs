@@ -17,6 +17,7 @@ use hyper::{
 use pleach_core::wire::{
     NodeAnswer, Nonce, RequestHead, RequestHeadError, RequestTarget, SignedError, body_hash, json, nonce_of,
 };
+use rustls::ServerConfig;
 
 use super::{
     NODE_PATH, SIGNATURE_HEADER, SYNC_PATH,
@@ -39,6 +40,7 @@ pub(super) struct Service {
     context: Context,
     queue: Sender<Box<dyn Exchange>>,
     gate: Arc<Gate>,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 /// Why a request gets no response of its own.
@@ -93,8 +95,18 @@ struct Arrived {
 }
 
 impl Service {
-    pub(super) fn new(context: Context, queue: Sender<Box<dyn Exchange>>, limits: Limits) -> Self {
-        Self { context, queue, gate: Gate::new(limits) }
+    pub(super) fn new(
+        context: Context,
+        queue: Sender<Box<dyn Exchange>>,
+        limits: Limits,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> Self {
+        Self { context, queue, gate: Gate::new(limits), tls }
+    }
+
+    /// What hides its connections, if anything does.
+    pub(super) fn tls(&self) -> Option<Arc<ServerConfig>> {
+        self.tls.clone()
     }
 
     /// Where connections come in.

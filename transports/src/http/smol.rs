@@ -13,6 +13,7 @@ use std::{
 use async_channel::Receiver as Closing;
 use async_executor::Task;
 use async_io::{Async, Timer};
+use futures_rustls::{TlsAcceptor, TlsConnector};
 use http_body_util::{BodyExt, Full};
 use hyper::{
     Request, Response,
@@ -27,10 +28,11 @@ use smol_hyper::rt::{FuturesIo, SmolTimer};
 use super::{
     SIGNATURE_HEADER,
     form::Form,
-    initiator::{Call, Courier, Event},
+    initiator::{Call, Courier, Event, Way},
     limits,
     pace::Pace,
     service::Service,
+    tls::{self, Clients},
 };
 use crate::{
     Executor, TransportError,
@@ -120,6 +122,30 @@ async fn connection(
     let visitor = Arc::new(visitor);
     // Without it answers may wait for the peer's delayed acknowledgement: slower, not wrong.
     let _ = stream.get_ref().set_nodelay(true);
+    let served = async {
+        let Some(tls) = service.tls() else { return requests(stream, service, visitor).await };
+        // A handshake that fails or takes too long has nobody left to be told.
+        let securing = Box::pin(TlsAcceptor::from(tls).accept(stream));
+        if let Some(Ok(stream)) = Timed.within(limits::HEAD_TIME, securing).await {
+            Box::pin(requests(stream, service, visitor)).await;
+        }
+    };
+    let served = race(served, async {
+        // Nothing is ever sent: another connection that takes the place ends the wait.
+        let _ = leaving.recv().await;
+    });
+    race(served, async {
+        // Nothing is ever sent: the end of the server ends the wait.
+        let _ = closing.recv().await;
+    })
+    .await;
+}
+
+/// Answers the requests of one connection.
+async fn requests<S>(stream: S, service: Arc<Service>, visitor: Arc<Visitor>)
+where
+    FuturesIo<S>: hyper::rt::Read + hyper::rt::Write + Send + Unpin,
+{
     let serve = http1::Builder::new()
         .timer(SmolTimer::new())
         .header_read_timeout(limits::HEAD_TIME)
@@ -128,22 +154,8 @@ async fn connection(
             FuturesIo::new(stream),
             service_fn(move |request| Arc::clone(&service).answer(Timed, Arc::clone(&visitor), request)),
         );
-    let serve = race(serve, async {
-        // Nothing is ever sent: another connection that takes the place ends the wait.
-        let _ = leaving.recv().await;
-        Ok(())
-    });
-    race(
-        async {
-            // A connection that fails has nobody left to be told.
-            let _ = serve.await;
-        },
-        async {
-            // Nothing is ever sent: the end of the server ends the wait.
-            let _ = closing.recv().await;
-        },
-    )
-    .await;
+    // A connection that fails has nobody left to be told.
+    let _ = serve.await;
 }
 
 type Line = SendRequest<Full<Bytes>>;
@@ -180,18 +192,19 @@ impl Lines {
 pub(super) struct Client {
     executor: Executor,
     lines: Arc<Lines>,
+    tls: Arc<Clients>,
 }
 
 impl Client {
-    pub(super) fn new(executor: &Executor) -> Self {
-        Self { executor: Arc::clone(executor), lines: Arc::default() }
+    pub(super) fn new(executor: &Executor, tls: Clients) -> Self {
+        Self { executor: Arc::clone(executor), lines: Arc::default(), tls: Arc::new(tls) }
     }
 }
 
 impl Courier for Client {
     fn send(&self, call: Call) -> Receiver<Event> {
         let (events, receiver) = pipe(limits::PIECES);
-        let lines = Arc::clone(&self.lines);
+        let (lines, tls) = (Arc::clone(&self.lines), Arc::clone(&self.tls));
         let executor = Arc::downgrade(&self.executor);
         let task = async move {
             let work = async {
@@ -200,7 +213,7 @@ impl Courier for Client {
                         executor.spawn(task).detach();
                     }
                 };
-                carry(&lines, &call, &events, spawn).await
+                carry(&lines, &tls, &call, &events, spawn).await
             };
             let timer = async {
                 Timer::after(limits::CALL_TIME).await;
@@ -225,6 +238,7 @@ type Background = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 /// One call from its connection to the end of its response.
 async fn carry(
     lines: &Lines,
+    tls: &Clients,
     call: &Call,
     events: &Sender<Event>,
     spawn: impl Fn(Background),
@@ -232,7 +246,7 @@ async fn carry(
     let (response, line) = if let Some(answered) = again(lines, call).await? {
         answered
     } else {
-        let mut fresh = connect(call, spawn).await?;
+        let mut fresh = connect(tls, call, spawn).await?;
         let response = fresh.send_request(request(call)?).await;
         (response.map_err(|error| broken(call, &error))?, fresh)
     };
@@ -250,16 +264,25 @@ async fn carry(
             return Ok(());
         }
     }
-    lines.put(call.place.clone(), line);
+    lines.put(line_of(call), line);
     // Nobody waits for it any more: fine.
     let _ = tell(events, Event::End).await;
     Ok(())
 }
 
+/// Calls that may share a line: to the same place, equally secured.
+fn line_of(call: &Call) -> String {
+    match call.way {
+        Way::Plain => call.place.clone(),
+        Way::Tls { expected: None } => format!("{} over TLS", call.place),
+        Way::Tls { expected: Some(key) } => format!("{} over TLS to {key}", call.place),
+    }
+}
+
 /// Tries a line that was used before. One that the server closed meanwhile fails at once; the same bytes go over a fresh
 /// one then, which is safe because their nonce is the same.
 async fn again(lines: &Lines, call: &Call) -> Result<Option<(Response<Incoming>, Line)>, TransportError> {
-    let Some(mut line) = lines.take(&call.place) else { return Ok(None) };
+    let Some(mut line) = lines.take(&line_of(call)) else { return Ok(None) };
     let response = line.send_request(request(call)?).await;
     Ok(response.ok().map(|response| (response, line)))
 }
@@ -288,7 +311,7 @@ fn request(call: &Call) -> Result<Request<Full<Bytes>>, TransportError> {
     })
 }
 
-async fn connect(call: &Call, spawn: impl Fn(Background)) -> Result<Line, TransportError> {
+async fn connect(tls: &Clients, call: &Call, spawn: impl Fn(Background)) -> Result<Line, TransportError> {
     let unreachable = |reason: String| TransportError::Unreachable { address: call.place.clone(), reason };
     let connecting = async {
         let mut last = io::Error::other("the name has no address");
@@ -307,11 +330,27 @@ async fn connect(call: &Call, spawn: impl Fn(Background)) -> Result<Line, Transp
     let stream = connecting.map_err(|error| unreachable(error.to_string()))?;
     // Without it a request may wait for a delayed acknowledgement: slower, not wrong.
     let _ = stream.get_ref().set_nodelay(true);
+    let Way::Tls { expected } = call.way else { return line(call, stream, spawn).await };
+    let connector = TlsConnector::from(tls.config(expected)?);
+    let securing = connector.connect(tls::server_name(&call.place)?, stream);
+    let secured = Timed.within(limits::CONNECT_TIME, Box::pin(securing)).await;
+    let stream = secured.ok_or_else(|| unreachable("no TLS in time".into()))?;
+    line(call, stream.map_err(|error| tls::failed(&call.place, &error))?, spawn).await
+}
+
+/// A line over a stream that stands.
+async fn line<S>(call: &Call, stream: S, spawn: impl Fn(Background)) -> Result<Line, TransportError>
+where
+    FuturesIo<S>: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
+{
     let (line, connection) = client::Builder::new()
         .max_buf_size(limits::MAX_HEAD)
         .handshake(FuturesIo::new(stream))
         .await
-        .map_err(|error| unreachable(error.to_string()))?;
+        .map_err(|error| TransportError::Unreachable {
+            address: call.place.clone(),
+            reason: error.to_string(),
+        })?;
     // Its errors reach the call through the line.
     spawn(Box::pin(async { drop(connection.await) }));
     Ok(line)

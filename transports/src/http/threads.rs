@@ -19,15 +19,19 @@ use std::{
 };
 
 use hyper::{body::Bytes, rt::ReadBufCursor, server::conn::http1, service::service_fn};
-use ureq::{Agent, Timeout};
+use pleach_core::PublicKey;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use ureq::{Agent, Timeout, config::Config};
 
 use super::{
-    SIGNATURE_HEADER,
+    PLAIN, SECURE, SIGNATURE_HEADER,
     form::Form,
-    initiator::{Call, Courier, Event},
+    initiator::{Call, Courier, Event, Way},
     limits,
     pace::Pace,
+    secure,
     service::Service,
+    tls::Clients,
 };
 use crate::{
     TransportError,
@@ -85,10 +89,109 @@ impl Pace for SocketPace {
     }
 }
 
-/// A socket whose polls block.
-struct Blocking {
+/// A socket each of whose reads ends in time.
+struct Timely {
     stream: Arc<TcpStream>,
     pace: SocketPace,
+}
+
+impl Read for Timely {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let read = loop {
+            self.stream.set_read_timeout(Some(self.pace.left()?))?;
+            match (&*self.stream).read(room) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        if read > 0 {
+            self.pace.came();
+        }
+        Ok(read)
+    }
+}
+
+impl Write for Timely {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self.stream).write(bytes)
+    }
+
+    fn write_vectored(&mut self, pieces: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        (&*self.stream).write_vectored(pieces)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A connection, hidden or not.
+enum Hidden {
+    Plain(Timely),
+    Tls(Box<StreamOwned<ServerConnection, Timely>>),
+}
+
+impl Hidden {
+    /// The handshake has the time of a head.
+    fn new(mut socket: Timely, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
+        let Some(tls) = tls else { return Ok(Self::Plain(socket)) };
+        let mut connection = ServerConnection::new(tls).map_err(io::Error::other)?;
+        *socket.pace.lock() = Waiting::Until(Instant::now() + limits::HEAD_TIME);
+        while connection.is_handshaking() {
+            connection.complete_io(&mut socket)?;
+        }
+        *socket.pace.lock() = Waiting::Idle;
+        Ok(Self::Tls(Box::new(StreamOwned::new(connection, socket))))
+    }
+
+    /// Says that nothing more comes.
+    fn end(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.stream.shutdown(Shutdown::Write),
+            Self::Tls(tls) => {
+                tls.conn.send_close_notify();
+                tls.flush()?;
+                tls.sock.stream.shutdown(Shutdown::Write)
+            }
+        }
+    }
+}
+
+impl Read for Hidden {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.read(room),
+            Self::Tls(tls) => tls.read(room),
+        }
+    }
+}
+
+impl Write for Hidden {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.write(bytes),
+            Self::Tls(tls) => tls.write(bytes),
+        }
+    }
+
+    fn write_vectored(&mut self, pieces: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.write_vectored(pieces),
+            Self::Tls(tls) => tls.write_vectored(pieces),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.flush(),
+            Self::Tls(tls) => tls.flush(),
+        }
+    }
+}
+
+/// A connection whose polls block.
+struct Blocking {
+    stream: Hidden,
     buffer: Box<[u8]>,
 }
 
@@ -103,24 +206,19 @@ impl hyper::rt::Read for Blocking {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let wanted = this.buffer.len().min(room.remaining());
-        let read = loop {
-            this.stream.set_read_timeout(Some(this.pace.left()?))?;
-            match (&*this.stream).read(&mut this.buffer[..wanted]) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => break other?,
-            }
-        };
-        if read > 0 {
-            this.pace.came();
-        }
+        let read = this.stream.read(&mut this.buffer[..wanted])?;
         room.put_slice(&this.buffer[..read]);
         Poll::Ready(Ok(()))
     }
 }
 
 impl hyper::rt::Write for Blocking {
-    fn poll_write(self: Pin<&mut Self>, _task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Poll::Ready((&*self.stream).write(bytes))
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _task: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.stream.write(bytes))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -128,19 +226,19 @@ impl hyper::rt::Write for Blocking {
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         _task: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Poll::Ready((&*self.stream).write_vectored(pieces))
+        Poll::Ready(self.stream.write_vectored(pieces))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, _task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.stream.flush())
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.stream.shutdown(Shutdown::Write))
+    fn poll_shutdown(mut self: Pin<&mut Self>, _task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.stream.end())
     }
 }
 
@@ -303,7 +401,8 @@ fn connection(stream: Arc<TcpStream>, visitor: Visitor, service: &Arc<Service>) 
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(limits::WRITE_TIME))?;
     let pace = SocketPace(Arc::new(Mutex::new(Waiting::Idle)));
-    let socket = Blocking { stream, pace: pace.clone(), buffer: vec![0; READ].into() };
+    let stream = Hidden::new(Timely { stream, pace: pace.clone() }, service.tls())?;
+    let socket = Blocking { stream, buffer: vec![0; READ].into() };
     let service =
         service_fn(move |request| Arc::clone(service).answer(pace.clone(), Arc::clone(&visitor), request));
     let connection = http1::Builder::new()
@@ -317,11 +416,23 @@ fn connection(stream: Arc<TcpStream>, visitor: Visitor, service: &Arc<Service>) 
 }
 
 /// Carries calls, each on a thread of its own, so that a caller may let go of one that blocks.
-pub(super) struct Client(Agent);
+pub(super) struct Client {
+    plain: Agent,
+    tls: Clients,
+    /// Connections over TLS are shared by calls that expect the same key.
+    secured: Mutex<BTreeMap<Option<PublicKey>, Agent>>,
+}
+
+/// Expected keys whose connections are kept.
+const MAX_SECURED: usize = 64;
 
 impl Client {
-    pub(super) fn new() -> Self {
-        let config = Agent::config_builder()
+    pub(super) fn new(tls: Clients) -> Self {
+        Self { plain: Self::config().into(), tls, secured: Mutex::default() }
+    }
+
+    fn config() -> Config {
+        Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
@@ -332,18 +443,33 @@ impl Client {
             .max_response_header_size(limits::MAX_HEAD)
             .timeout_connect(Some(limits::CONNECT_TIME))
             .timeout_global(Some(limits::CALL_TIME))
-            .build();
-        Self(config.into())
+            .build()
+    }
+
+    /// What carries this call.
+    fn agent(&self, call: &Call) -> Result<Agent, TransportError> {
+        let Way::Tls { expected } = call.way else { return Ok(self.plain.clone()) };
+        let mut secured = self.secured.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(agent) = secured.get(&expected) {
+            return Ok(agent.clone());
+        }
+        if secured.len() >= MAX_SECURED {
+            secured.clear();
+        }
+        let agent = secure::agent(Self::config(), self.tls.config(expected)?);
+        secured.insert(expected, agent.clone());
+        Ok(agent)
     }
 }
 
 impl Courier for Client {
     fn send(&self, call: Call) -> Receiver<Event> {
         let (events, receiver) = pipe(limits::PIECES);
-        let agent = self.0.clone();
+        let agent = self.agent(&call);
         // A thread that cannot begin drops the pipe, which the exchange reports as a cut.
         let _ = thread::Builder::new().name("pleach-call".into()).spawn(move || {
-            if let Err(error) = carry(&agent, &call, &events) {
+            let carried = agent.and_then(|agent| carry(&agent, &call, &events));
+            if let Err(error) = carried {
                 // Nobody waits for it any more: fine.
                 let _ = events.send_last(Event::Failed(error));
             }
@@ -354,7 +480,8 @@ impl Courier for Client {
 
 /// One call from its connection to the end of its response.
 fn carry(agent: &Agent, call: &Call, events: &Sender<Event>) -> Result<(), TransportError> {
-    let uri = format!("http://{}{}", call.place, call.path);
+    let scheme = if call.way == Way::Plain { PLAIN } else { SECURE };
+    let uri = format!("{scheme}://{}{}", call.place, call.path);
     let sent = match &call.signature {
         Some(signature) => agent
             .post(&uri)
@@ -412,6 +539,7 @@ fn not_sent(call: &Call, error: ureq::Error) -> TransportError {
         {
             TransportError::Cut(error.to_string())
         }
+        ureq::Error::Io(error) if call.way != Way::Plain => super::tls::failed(&call.place, &error),
         ureq::Error::Protocol(error) => TransportError::NotPleach { address, found: error.to_string() },
         other => TransportError::Unreachable { address, reason: other.to_string() },
     }

@@ -1,7 +1,6 @@
 //! Connections to other nodes: made when an exchange needs one, kept for the next.
 
 use std::{
-    collections::BTreeMap,
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     sync::{Arc, Mutex, PoisonError},
@@ -15,22 +14,33 @@ use quinn::{
 };
 
 use super::{
-    OWN_KEY, WRONG_KEY, drive::Drive, exchange::Stream, limits, peer_of, setup, tls, transport_config,
+    OWN_KEY, WRONG_KEY, drive::Drive, halves::Stream, limits, peer_of, setup, tls, transport_config,
 };
-use crate::{Address, Context, TransportError, place, race::race};
+use crate::{
+    Address, Context, TransportError,
+    kept::{Connected, Kept},
+    place,
+    race::race,
+};
 
 /// The name that TLS wants; keys say who is who here.
 const SERVER_NAME: &str = "pleach";
 
+impl Connected for Connection {
+    fn is_open(&self) -> bool {
+        self.close_reason().is_none()
+    }
+}
+
 /// Dials, and remembers connections by place.
 pub(super) struct Dialler {
     own: PublicKey,
-    config: ClientConfig,
+    pub(super) config: ClientConfig,
     /// Where to dial from, unless the system chooses.
     from: Option<String>,
-    kept: Mutex<BTreeMap<String, (Connection, PublicKey)>>,
     /// Made at the first dial.
     endpoint: Mutex<Option<Endpoint>>,
+    kept: Kept<Connection>,
     /// Let go of last: it runs until the connections have said goodbye.
     drive: Drive,
 }
@@ -44,43 +54,35 @@ impl Dialler {
         transport.keep_alive_interval(Some(limits::KEEP_ALIVE));
         config.transport_config(Arc::new(transport));
         let own = context.key().public();
-        Ok(Self { own, config, drive, from, endpoint: Mutex::default(), kept: Mutex::default() })
+        Ok(Self { own, config, drive, from, endpoint: Mutex::default(), kept: Kept::default() })
     }
 
     /// A stream to the node at an address, on a connection that is there or a new one.
     pub(super) async fn stream(&self, address: &Address) -> Result<Stream, TransportError> {
-        if let Some((connection, peer)) = self.kept(address)
+        if let Some((connection, peer)) = self.kept.get(address)
             && let Ok((sending, receiving)) = connection.open_bi().await
         {
             return Ok(Stream { peer, sending, receiving });
         }
-        let (connection, peer) = race(self.connect(address), async {
+        let (connection, peer) = race(self.connected(address), async {
             Timer::after(limits::CONNECT_TIME).await;
             Err(unreachable(address, "no answer in time".into()))
         })
         .await?;
         let (sending, receiving) =
             connection.open_bi().await.map_err(|error| TransportError::Cut(error.to_string()))?;
-        self.keep(address, connection, peer);
         Ok(Stream { peer, sending, receiving })
     }
 
-    /// A connection that is there, whose peer is not another than the address names.
-    fn kept(&self, address: &Address) -> Option<(Connection, PublicKey)> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let (connection, peer) = kept.get(&address.address)?;
-        let good = connection.close_reason().is_none() && address.key.is_none_or(|key| key == *peer);
-        good.then(|| (connection.clone(), *peer))
-    }
-
-    fn keep(&self, address: &Address, connection: Connection, peer: PublicKey) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= limits::MAX_KEPT {
-            kept.retain(|_, (connection, _)| connection.close_reason().is_none());
+    /// A connection that somebody else made meanwhile, or a new one.
+    async fn connected(&self, address: &Address) -> Result<(Connection, PublicKey), TransportError> {
+        let _turn = self.kept.turn(address).await;
+        if let Some(kept) = self.kept.get(address) {
+            return Ok(kept);
         }
-        if kept.len() < limits::MAX_KEPT {
-            kept.insert(address.address.clone(), (connection, peer));
-        }
+        let (connection, peer) = self.connect(address).await?;
+        self.kept.keep(address, connection.clone(), peer);
+        Ok((connection, peer))
     }
 
     /// A new connection, with the keys checked.

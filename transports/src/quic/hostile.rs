@@ -25,7 +25,7 @@ use crate::{
 /// After this long something hangs.
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn key(seed: u8) -> SecretKey {
+pub(super) fn key(seed: u8) -> SecretKey {
     SecretKey::from_bytes([seed; 32])
 }
 
@@ -38,7 +38,7 @@ fn context(seed: u8) -> Context {
     Context::new(key(seed), Arc::new(|| 0), Arc::new(random))
 }
 
-fn wait<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
     park_until(Instant::now() + LIMIT, future).expect("it does not hang")
 }
 
@@ -46,13 +46,13 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 type Heard = (Option<PublicKey>, usize, Result<Received, TransportError>);
 
 /// A server, the node 1, that hears each exchange to its end.
-struct Server {
-    address: Address,
+pub(super) struct Server {
+    pub(super) address: Address,
     heard: async_channel::Receiver<Heard>,
 }
 
 impl Server {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let transport = QuicTransport::builder().bind("127.0.0.1:0").transport(context(1)).unwrap();
         let mut listener = transport.listen().unwrap();
         let address = listener.address();
@@ -77,7 +77,7 @@ impl Server {
     }
 
     /// What became of the next exchange.
-    fn heard(&self) -> (usize, Result<Received, TransportError>) {
+    pub(super) fn heard(&self) -> (usize, Result<Received, TransportError>) {
         let (peer, bytes, end) = wait(self.heard.recv()).expect("the server serves");
         assert_eq!(peer, Some(key(2).public()));
         (bytes, end)
@@ -85,13 +85,13 @@ impl Server {
 }
 
 /// A peer, the node 2, and what keeps it running.
-struct Peer {
-    dialler: Dialler,
+pub(super) struct Peer {
+    pub(super) dialler: Dialler,
     _drive: Drive,
 }
 
 impl Peer {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let context = context(2);
         let drive = Drive::of(&context).unwrap();
         Self { dialler: Dialler::new(&context, None, drive.clone()).unwrap(), _drive: drive }
@@ -110,7 +110,7 @@ impl Peer {
     }
 }
 
-fn framed(frames: &[&[u8]]) -> Vec<u8> {
+pub(super) fn framed(frames: &[&[u8]]) -> Vec<u8> {
     let frames = frames.iter().map(|frame| [&framing::prefix(frame)[..], frame].concat());
     frames.chain([framing::END.to_vec()]).collect::<Vec<_>>().concat()
 }

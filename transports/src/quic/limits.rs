@@ -42,9 +42,3 @@ const _: () = assert!(KEEP_ALIVE.as_secs() < IDLE_TIME.as_secs(), "what is kept 
 
 /// How long a connection may take to come about.
 pub(super) const CONNECT_TIME: Duration = Duration::from_secs(5);
-
-/// Connections that are kept for further exchanges.
-pub(super) const MAX_KEPT: usize = 256;
-
-/// Bytes read at once.
-pub(super) const READ: usize = 64 * 1024;

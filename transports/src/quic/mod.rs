@@ -5,10 +5,12 @@
 
 mod dial;
 mod drive;
-mod exchange;
+mod halves;
 #[cfg(test)]
 mod hostile;
 mod limits;
+#[cfg(test)]
+mod shared;
 mod tls;
 
 use std::{
@@ -19,7 +21,7 @@ use std::{
 
 use dial::Dialler;
 use drive::{Drive, WeakDrive};
-use exchange::{QuicExchange, Stream};
+use halves::{QuicExchange, Stream};
 use pleach_core::PublicKey;
 use quinn::{
     Connection, Endpoint, EndpointConfig, IdleTimeout, Incoming, TransportConfig, VarInt,
@@ -32,6 +34,7 @@ use crate::{
     pipe::{Receiver, Sender, pipe},
     place,
     race::race,
+    streams::Hosting,
 };
 use async_io::Timer;
 
@@ -274,8 +277,11 @@ struct Host {
     visitor: Arc<Visitor>,
 }
 
-impl Host {
-    /// The peer is no stranger: it gets what strangers do not.
+impl Hosting for Host {
+    fn visitor(&self) -> &Visitor {
+        &self.visitor
+    }
+
     fn vouch(&self, peer: PublicKey) {
         self.visitor.vouch(peer);
         self.connection.set_max_concurrent_bi_streams(limits::MAX_STREAMS.into());

@@ -27,17 +27,16 @@ mod line;
 mod port;
 
 use std::{
-    collections::BTreeMap,
     io,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context as Task, Poll, Waker, ready},
+    sync::Arc,
+    task::{Context as Task, Poll, ready},
 };
 
 use pleach_core::limits::MAX_FRAME;
 
 pub use line::{Devices, Line, Lines};
 
-use crate::{Address, Builder, Built, Context, Exchange, Listener, Transport, TransportError};
+use crate::{Address, Builder, Built, Context, Exchange, Listener, Transport, TransportError, turns::Turns};
 use again::Again;
 use exchange::SerialExchange;
 use port::Port;
@@ -212,33 +211,4 @@ struct Dial {
     settings: SerialBuilder,
     context: Context,
     turns: Turns,
-}
-
-/// Who may use which line now.
-#[derive(Clone, Default)]
-struct Turns(Arc<Mutex<BTreeMap<String, Vec<Waker>>>>);
-
-/// The right to use a line, until it is dropped.
-struct Turn {
-    turns: Turns,
-    place: String,
-}
-
-impl Turns {
-    fn poll_take(&self, place: &str, task: &Task<'_>) -> Poll<Turn> {
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(waiting) = places.get_mut(place) {
-            waiting.push(task.waker().clone());
-            return Poll::Pending;
-        }
-        places.insert(place.into(), Vec::new());
-        Poll::Ready(Turn { turns: self.clone(), place: place.into() })
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let waiting = self.turns.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.place);
-        waiting.into_iter().flatten().for_each(Waker::wake);
-    }
 }

@@ -15,10 +15,11 @@ use pleach_core::{
     wire::serial::{Heard, Link, LinkError, ON_LINE, PACKET, PacketKind},
 };
 
-use super::{Line, Turn};
+use super::Line;
 use crate::{
     Context, Received, TransportError,
     budget::{Budget, LEAST},
+    turns::Turn,
 };
 
 /// Bytes of frames received and not yet taken, each counted as [`LEAST`] at least, and of packets not yet written, beyond

@@ -1,4 +1,4 @@
-//! One bidirectional stream: messages in turn, framed as everywhere.
+//! An exchange over one bidirectional stream of QUIC, whoever implements that: messages in turn, framed as everywhere.
 
 use std::{
     pin::Pin,
@@ -6,29 +6,51 @@ use std::{
 };
 
 use pleach_core::{PublicKey, budget::Source, limits::MAX_FRAME, node::STRANGER_FRAME};
-use quinn::{RecvStream, SendStream, WriteError};
 
-use super::{Host, drive::Drive, limits::READ};
 use crate::{
     Exchange, Received, TransportError,
     budget::Budget,
     framing::{self, Decoder, PREFIX, Part},
-    gate::Answering,
+    gate::{Answering, Visitor},
 };
 
+/// Bytes read at once.
+const READ: usize = 64 * 1024;
+
+/// The half of a stream that is written. Dropping it in the middle of a message cuts the message.
+pub(crate) trait Sending: Send {
+    /// Writes some bytes, at least one.
+    fn poll_write(&mut self, task: &mut Task<'_>, bytes: &[u8]) -> Poll<Result<usize, TransportError>>;
+}
+
+/// The half that is read.
+pub(crate) trait Receiving: Send {
+    /// Reads some bytes; 0 at the end of the stream.
+    fn poll_read(&mut self, task: &mut Task<'_>, room: &mut [u8]) -> Poll<Result<usize, TransportError>>;
+}
+
+/// The connection of an accepted exchange.
+pub(crate) trait Hosting: Send {
+    /// Who came, as far as budgets are concerned.
+    fn visitor(&self) -> &Visitor;
+
+    /// The peer is no stranger: it gets what strangers do not.
+    fn vouch(&self, peer: PublicKey);
+}
+
 /// A stream that was opened or accepted, and whose peer has proven a key.
-pub(super) struct Stream {
-    pub(super) peer: PublicKey,
-    pub(super) sending: SendStream,
-    pub(super) receiving: RecvStream,
+pub(crate) struct Stream<S, R> {
+    pub(crate) peer: PublicKey,
+    pub(crate) sending: S,
+    pub(crate) receiving: R,
 }
 
 /// The dial, under way.
-pub(super) type Dialling = Pin<Box<dyn Future<Output = Result<Stream, TransportError>> + Send>>;
+pub(crate) type Dialling<S, R> = Pin<Box<dyn Future<Output = Result<Stream<S, R>, TransportError>> + Send>>;
 
-enum State {
-    Dialling(Dialling),
-    Open(Stream),
+enum State<S, R> {
+    Dialling(Dialling<S, R>),
+    Open(Stream<S, R>),
     Over,
 }
 
@@ -41,9 +63,9 @@ enum Turn {
     Owed,
 }
 
-/// An exchange over one stream.
-pub(super) struct QuicExchange {
-    state: State,
+/// An exchange over one stream, which keeps whatever runs its connection.
+pub(crate) struct StreamExchange<S, R, D> {
+    state: State<S, R>,
     initiator: bool,
     turn: Turn,
     /// Bytes of the frame being sent, and of its length, that are written.
@@ -54,24 +76,24 @@ pub(super) struct QuicExchange {
     /// The part of the buffer that is not decoded yet.
     left: std::ops::Range<usize>,
     /// Whose connection it is on, if it was accepted.
-    host: Option<Host>,
+    host: Option<Box<dyn Hosting>>,
     /// From its first frame of an answer to the last.
     answering: Option<Answering>,
     is_vouched: bool,
-    /// Keeps the executor running.
-    _drive: Drive,
+    /// Keeps the connection running.
+    _drive: D,
 }
 
-impl QuicExchange {
-    pub(super) fn dialled(dialling: Dialling, drive: Drive) -> Self {
+impl<S: Sending, R: Receiving, D> StreamExchange<S, R, D> {
+    pub(crate) fn dialled(dialling: Dialling<S, R>, drive: D) -> Self {
         Self::new(State::Dialling(dialling), None, drive)
     }
 
-    pub(super) fn accepted(stream: Stream, host: Host, drive: Drive) -> Self {
-        Self::new(State::Open(stream), Some(host), drive)
+    pub(crate) fn accepted(stream: Stream<S, R>, host: impl Hosting + 'static, drive: D) -> Self {
+        Self::new(State::Open(stream), Some(Box::new(host)), drive)
     }
 
-    fn new(state: State, host: Option<Host>, drive: Drive) -> Self {
+    fn new(state: State<S, R>, host: Option<Box<dyn Hosting>>, drive: D) -> Self {
         let initiator = host.is_none();
         let most = if initiator { MAX_FRAME } else { STRANGER_FRAME };
         Self {
@@ -102,9 +124,8 @@ impl QuicExchange {
         while written < PREFIX + frame.len() {
             let bytes = prefix.get(written..).filter(|bytes| !bytes.is_empty());
             let bytes = bytes.unwrap_or_else(|| &frame[written - PREFIX..]);
-            match Pin::new(&mut stream.sending).poll_write(task, bytes) {
-                Poll::Ready(Ok(more)) => written += more,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(not_written(error))),
+            match stream.sending.poll_write(task, bytes)? {
+                Poll::Ready(more) => written += more,
                 Poll::Pending => {
                     self.written = Some(written);
                     return Poll::Pending;
@@ -136,8 +157,7 @@ impl QuicExchange {
                 None => {}
             }
             self.buffer.resize(READ, 0);
-            let read = ready!(stream.receiving.poll_read(task, &mut self.buffer))
-                .map_err(|error| TransportError::Cut(error.to_string()))?;
+            let read = ready!(stream.receiving.poll_read(task, &mut self.buffer))?;
             self.left = 0..read;
             if read == 0 {
                 let clean = self.turn == Turn::Free && self.decoder.is_between_messages();
@@ -155,14 +175,7 @@ fn not_open() -> TransportError {
     TransportError::Misuse("the exchange is not open, or over after an error")
 }
 
-fn not_written(error: WriteError) -> TransportError {
-    match error {
-        WriteError::Stopped(_) => TransportError::Cut("the peer let go of the exchange".into()),
-        other => TransportError::Cut(other.to_string()),
-    }
-}
-
-impl Exchange for QuicExchange {
+impl<S: Sending, R: Receiving, D: Send> Exchange for StreamExchange<S, R, D> {
     fn peer(&self) -> Option<PublicKey> {
         match &self.state {
             State::Open(stream) => Some(stream.peer),
@@ -171,7 +184,7 @@ impl Exchange for QuicExchange {
     }
 
     fn source(&self) -> Source {
-        self.host.as_ref().map_or(Source::default(), |host| host.visitor.source())
+        self.host.as_ref().map_or(Source::default(), |host| host.visitor().source())
     }
 
     fn vouch(&mut self) {
@@ -196,7 +209,7 @@ impl Exchange for QuicExchange {
 
     fn poll_send(&mut self, task: &mut Task<'_>, frame: &[u8]) -> Poll<Result<(), TransportError>> {
         if let (None, Some(host)) = (&self.answering, &self.host) {
-            self.answering = Some(host.visitor.answering());
+            self.answering = Some(host.visitor().answering());
         }
         if self.written.is_none() {
             self.budget.charge(frame.len())?;
