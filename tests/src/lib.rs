@@ -5,6 +5,7 @@ pub mod history;
 pub mod link;
 pub mod rule;
 pub mod siege;
+pub mod sim;
 pub mod spy;
 pub mod world;
 
