@@ -171,7 +171,13 @@ impl Disk {
             }
         }
         let before = bytes.clone();
-        Self(Arc::new(Mutex::new(State { bytes, before, operations: Vec::new(), lies: state.lies, trouble: None })))
+        Self(Arc::new(Mutex::new(State {
+            bytes,
+            before,
+            operations: Vec::new(),
+            lies: state.lies,
+            trouble: None,
+        })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -77,10 +77,8 @@ impl Sim {
             self.queue.put(self.now + after, Due::Wake { host: index, life });
         }
         if self.strikes(Fault::Crash, 4_000) {
-            self.tally.faults[Fault::Crash as usize] -= 1;
             self.crash(index, Fault::Crash, after);
         } else if self.strikes(Fault::Restart, 4_000) {
-            self.tally.faults[Fault::Restart as usize] -= 1;
             self.crash(index, Fault::Restart, 1);
         }
     }
@@ -110,7 +108,7 @@ impl Sim {
     }
 
     fn disk(&mut self, index: usize, after: u64) {
-        if self.chance.below(400) == 0 {
+        if self.chance.below(40) == 0 && !self.hosts[index].rotten {
             self.hosts[index].shelf.back_up();
         }
         // The creator alone has the root key, and somebody must know what there is: its disk is spared.
@@ -133,13 +131,9 @@ impl Sim {
             self.hosts[index].shelf.replace(salt);
             self.hosts[index].rotten = false;
             self.void(index, Fault::DiskReplaced, after);
-        } else if self.drawn[Fault::BackupRestored as usize]
-            && self.chance.happens(3_000)
-            && self.hosts[index].shelf.has_backup()
-        {
+        } else if self.hosts[index].shelf.has_backup() && self.strikes(Fault::BackupRestored, 3_000) {
             self.kill(index);
             self.hosts[index].shelf.restore();
-            self.tally.fault(Fault::BackupRestored);
             self.void(index, Fault::BackupRestored, after);
         }
     }
@@ -171,7 +165,6 @@ impl Sim {
                 None
             };
             if let Some((fault, cut)) = cut {
-                self.tally.faults[fault as usize] -= 1;
                 self.power_cut(index, write, cut);
                 self.crash(index, fault, after);
                 return None;

@@ -1,6 +1,9 @@
 //! What must always hold, and what must hold at the end.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use pleach_core::{
     Id, Position, Range,
@@ -11,7 +14,10 @@ use pleach_core::{
     storage::{OfPath, Paths, Put, Row, RowKind, RowQuery, Snapshot, StorageError, Write},
 };
 
-use super::{Sim, work::{STORE, TWIN}};
+use super::{
+    Sim,
+    work::{STORE, TWIN},
+};
 
 /// Snapshots that a node may have open: each exchange has at most a few.
 const MAX_SNAPSHOTS: usize = 2 * (MAX_ACCEPTED + 256);
@@ -19,14 +25,15 @@ const MAX_SNAPSHOTS: usize = 2 * (MAX_ACCEPTED + 256);
 /// Writes that a node may have under way: one for each tree, and some of metadata for each pair.
 const MAX_WRITES: usize = 1_024;
 
-/// Bytes that the state of a node that has nothing to do may be written in.
-const MAX_RESTING: usize = 2 * 1024 * 1024;
+/// Characters in which the state of a node may be written out that has nothing to do: it waits for news on an exchange with
+/// each peer, and each has a buffer of a frame.
+const MAX_RESTING: usize = 128 * 1024 * 1024;
 
 impl Sim {
     /// Notes what breaks an invariant; the first is what a run fails with.
     pub(super) fn break_off(&mut self, why: String) {
-        self.trace.say(self.now, usize::MAX, format_args!("BROKEN {why}"));
         if self.broken.is_none() {
+            self.trace.say(self.now, 99, format_args!("BROKEN {why}"));
             self.broken = Some(why);
         }
     }
@@ -105,7 +112,8 @@ impl Sim {
     pub(super) fn acknowledged(&mut self, index: usize, tree: Id, position: Position) {
         self.trace.bytes(position.id.as_bytes());
         self.commits += 1;
-        let held = self.hosts[index].shelf.snapshot().and_then(|snapshot| snapshot.headers(&tree, &[position.id]));
+        let held =
+            self.hosts[index].shelf.snapshot().and_then(|snapshot| snapshot.headers(&tree, &[position.id]));
         match held.as_deref() {
             Ok([Some(_)]) => {
                 self.ledger.acknowledged.entry(index).or_default().insert((tree, position.id));
@@ -150,7 +158,7 @@ impl Sim {
         }
         let Ok(snapshot) = host.shelf.snapshot() else { return };
         for tree in self.trees.clone() {
-            if let Err(why) = self.check_tree(index, &tree, &snapshot) {
+            if let Err(why) = self.check_tree(&tree, &snapshot) {
                 self.break_off(format!("node {index}: {why}"));
             }
             self.check_shown(index, &tree, &snapshot);
@@ -158,20 +166,21 @@ impl Sim {
         let Some(promised) = self.ledger.acknowledged.get(&index) else { return };
         for (tree, id) in promised.clone() {
             if matches!(snapshot.headers(&tree, &[id]).as_deref(), Ok([None])) {
-                return self.break_off(format!("nothing acknowledged is lost: node {index} acknowledged {id} and lost it"));
+                return self.break_off(format!(
+                    "nothing acknowledged is lost: node {index} acknowledged {id} and lost it"
+                ));
             }
         }
     }
 
     fn check_memory(&mut self, index: usize) {
         let host = &self.hosts[index];
-        let sizes = [
-            ("snapshots", host.snapshots.len(), MAX_SNAPSHOTS),
-            ("writes", host.under_way, MAX_WRITES),
-        ];
+        let sizes =
+            [("snapshots", host.snapshots.len(), MAX_SNAPSHOTS), ("writes", host.under_way, MAX_WRITES)];
         for (what, count, limit) in sizes {
             if count > limit {
-                return self.break_off(format!("bounded memory: node {index} has {count} {what}, at most {limit}"));
+                return self
+                    .break_off(format!("bounded memory: node {index} has {count} {what}, at most {limit}"));
             }
         }
     }
@@ -182,11 +191,13 @@ impl Sim {
         let bytes = format!("{node:?}").len();
         self.resting = self.resting.max(bytes);
         if bytes > MAX_RESTING {
-            self.break_off(format!("bounded memory: node {index} at rest is {bytes} bytes of text, at most {MAX_RESTING}"));
+            self.break_off(format!(
+                "bounded memory: node {index} at rest is {bytes} bytes of text, at most {MAX_RESTING}"
+            ));
         }
     }
 
-    fn check_tree(&mut self, index: usize, tree: &Id, snapshot: &Arc<dyn Snapshot>) -> Result<(), String> {
+    fn check_tree(&mut self, tree: &Id, snapshot: &Arc<dyn Snapshot>) -> Result<(), String> {
         let failed = |error: StorageError| error.to_string();
         let Some(summary) = snapshot.summary(tree).map_err(failed)? else { return Ok(()) };
         if summary.flips {
@@ -198,7 +209,8 @@ impl Sim {
         }
         let entries = self.ledger.trees.get(tree).map(|grown| grown.entries.clone()).unwrap_or_default();
         let headers = snapshot.headers(tree, &entries).map_err(failed)?;
-        let stored: Vec<Id> = entries.iter().zip(&headers).filter(|(_, header)| header.is_some()).map(|(id, _)| *id).collect();
+        let stored: Vec<Id> =
+            entries.iter().zip(&headers).filter(|(_, header)| header.is_some()).map(|(id, _)| *id).collect();
         let held: BTreeSet<Id> = stored.iter().copied().collect();
         for id in &stored {
             let known = &self.ledger.known[id];
@@ -210,17 +222,29 @@ impl Sim {
             }
         }
         let arrivals = snapshot.arrivals(tree, 0, usize::MAX >> 1).map_err(failed)?;
-        let mut came = BTreeSet::new();
-        for (_, position) in &arrivals {
-            came.insert(position.id);
-        }
+        // What was masked and counts again has arrived once more, in no order.
+        let revokes = self.ledger.trees.get(tree).is_some_and(|grown| grown.revokes);
+        let came: BTreeMap<Id, u64> =
+            arrivals.iter().map(|(number, position)| (position.id, *number)).collect();
         let listed = snapshot.positions(tree, &Range::ALL, usize::MAX >> 1).map_err(failed)?;
         let listed: BTreeSet<Id> = listed.into_iter().map(|position| position.id).collect();
-        if came != listed {
-            return Err(format!("causal consistency: {} entries arrived, {} are shared", came.len(), listed.len()));
+        for id in &listed {
+            let number =
+                came.get(id).ok_or(format!("causal consistency: {id} is shared and never arrived"))?;
+            if revokes {
+                continue;
+            }
+            let parents = self.ledger.known.get(id).map(|known| &known.parents[..]).unwrap_or_default();
+            if let Some(parent) =
+                parents.iter().find(|parent| came.get(parent).is_none_or(|before| before > number))
+            {
+                return Err(format!("causal consistency: {id} arrived before its parent {parent}"));
+            }
         }
         if let Some(unknown) = listed.iter().find(|id| !held.contains(id)) {
-            return Err(format!("no entry without its ancestors: {unknown} is shared, and nobody has all below it"));
+            return Err(format!(
+                "no entry without its ancestors: {unknown} is shared, and nobody has all below it"
+            ));
         }
         let rows = [STORE, TWIN].map(|store| rows(snapshot, tree, store));
         let [one, two] = rows;
@@ -231,11 +255,22 @@ impl Sim {
             if shared != listed {
                 let more = listed.difference(&shared).count();
                 let less = shared.difference(&listed).count();
-                return Err(format!("no unauthorised entry is offered: {more} are shared that should not be, {less} are not that should be"));
+                return Err(format!(
+                    "no unauthorised entry is offered: {more} are shared that should not be, {less} are not that should be"
+                ));
             }
             let unlawful = one.iter().chain(&two).find(|row| !counts.contains(&row.stamp.position.id));
             if let Some(row) = unlawful {
-                return Err(format!("invariant preservation: {} does not count and is shown", row.stamp.position.id));
+                let id = row.stamp.position.id;
+                let known = &self.ledger.known[&id];
+                let author = self.ledger.trees[tree].names[&known.author];
+                return Err(format!(
+                    "invariant preservation: {id} does not count and is shown (author {author}, stored {}, made here {}, settings above {:?}, of {} stored)",
+                    held.contains(&id),
+                    self.ledger.made.contains(&id),
+                    known.above,
+                    stored.iter().filter(|id| self.ledger.known[*id].place.is_some()).count(),
+                ));
             }
             let shown: BTreeSet<Id> = one.iter().map(|row| row.stamp.position.id).collect();
             let hidden = counts.iter().find(|id| self.ledger.made_value(id) && !shown.contains(id));
@@ -243,7 +278,6 @@ impl Sim {
                 return Err(format!("eventual update: {hidden} counts and is not shown"));
             }
         }
-        let _ = index;
         Ok(())
     }
 
@@ -268,6 +302,9 @@ impl Sim {
 
     /// Whether all honest nodes that may read a tree hold the same of it; else who does not.
     pub(super) fn converged(&self) -> Result<(), String> {
+        if let Some(index) = self.hosts.iter().position(|host| host.rotten) {
+            return Err(format!("node {index} is not whole again"));
+        }
         for tree in &self.trees {
             let first = self.hosts[0].shelf.snapshot().map_err(|error| error.to_string())?;
             let Ok(Some(summary)) = first.summary(tree) else { return Err("node 0 lost the tree".into()) };
@@ -279,7 +316,9 @@ impl Sim {
                 }
                 let there = host.shelf.snapshot().and_then(|snapshot| snapshot.summary(tree));
                 let there = there.map_err(|error| format!("node {index}: {error}"))?;
-                let Some(there) = there else { return Err(format!("node {index} holds nothing of the tree")) };
+                let Some(there) = there else {
+                    return Err(format!("node {index} holds nothing of the tree"));
+                };
                 if there.tips != summary.tips || there.measure != summary.measure || there.flips {
                     return Err(format!(
                         "node {index} has {} entries and {} tips, node 0 {} and {}",
@@ -294,14 +333,23 @@ impl Sim {
     /// Eventual update: what was acknowledged and still counts is at every honest node at the end.
     pub(super) fn check_updates(&mut self) {
         let Ok(first) = self.hosts[0].shelf.snapshot() else { return };
-        let promised: Vec<(usize, (Id, Id))> =
-            self.ledger.acknowledged.iter().flat_map(|(index, ids)| ids.iter().map(|id| (*index, *id))).collect();
+        let promised: Vec<(usize, (Id, Id))> = self
+            .ledger
+            .acknowledged
+            .iter()
+            .flat_map(|(index, ids)| ids.iter().map(|id| (*index, *id)))
+            .collect();
         for (index, (tree, id)) in promised {
             let own = self.hosts[index].shelf.snapshot().and_then(|snapshot| snapshot.headers(&tree, &[id]));
             let shared = matches!(own.as_deref(), Ok([Some(header)]) if header.shared);
             let may = first.permission(&tree, &Who::Key(self.hosts[index].public)).ok().flatten();
-            if shared && may >= Some(Permission::Read) && matches!(first.headers(&tree, &[id]).as_deref(), Ok([None])) {
-                self.break_off(format!("eventual update: node {index} acknowledged {id}, and node 0 never heard of it"));
+            if shared
+                && may >= Some(Permission::Read)
+                && matches!(first.headers(&tree, &[id]).as_deref(), Ok([None]))
+            {
+                self.break_off(format!(
+                    "eventual update: node {index} acknowledged {id}, and node 0 never heard of it"
+                ));
             }
         }
     }

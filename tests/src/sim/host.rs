@@ -25,6 +25,7 @@ pub(super) const BEGIN: u64 = 1_700_000_000_000;
 pub(super) enum Asked {
     Create,
     Commit(Id),
+    Repair,
     Other,
 }
 
@@ -122,6 +123,17 @@ impl Sim {
         }
     }
 
+    /// A disk that cannot be made whole again is thrown away.
+    pub(super) fn give_up_disk(&mut self, index: usize) {
+        self.trace.say(self.now, index, format_args!("its disk is given up"));
+        self.kill(index);
+        let salt = self.chance.bytes();
+        self.hosts[index].shelf.replace(salt);
+        self.hosts[index].rotten = false;
+        self.lost(index);
+        self.start(index);
+    }
+
     /// The process dies; what it had under way is gone.
     pub(super) fn kill(&mut self, index: usize) {
         let host = &mut self.hosts[index];
@@ -142,7 +154,6 @@ impl Sim {
     /// Dies, and begins again after a while.
     pub(super) fn crash(&mut self, index: usize, fault: Fault, after: u64) {
         if self.hosts[index].is_up() {
-            self.tally.fault(fault);
             self.trace.say(self.now, index, format_args!("dies: {fault:?}"));
             self.kill(index);
             self.queue.put(self.now + after, Due::Up { host: index });
@@ -193,7 +204,6 @@ impl Sim {
             self.carry_out(index, action);
             if self.strikes(Fault::CrashAtAction, 60) {
                 let after = self.chance.between(100, 20_000);
-                self.tally.faults[Fault::CrashAtAction as usize] -= 1;
                 self.crash(index, Fault::CrashAtAction, after);
             }
             if self.hosts[index].life != life {
@@ -304,13 +314,11 @@ impl Sim {
     pub(super) fn write(&mut self, index: usize, number: Number, write: &Write) {
         let after = self.chance.between(100, 20_000);
         if self.strikes(Fault::CrashBeforeWrite, 500) {
-            self.tally.faults[Fault::CrashBeforeWrite as usize] -= 1;
             return self.crash(index, Fault::CrashBeforeWrite, after);
         }
         self.hosts[index].under_way -= 1;
         let Some(result) = self.write_for_real(index, write) else { return };
         if self.strikes(Fault::CrashAfterWrite, 500) {
-            self.tally.faults[Fault::CrashAfterWrite as usize] -= 1;
             return self.crash(index, Fault::CrashAfterWrite, after);
         }
         if let Err(error) = &result {
@@ -325,7 +333,8 @@ impl Sim {
 
     pub(super) fn replied(&mut self, index: usize, id: CommandId, result: Result<Reply, NodeError>) {
         let Some(asked) = self.hosts[index].asked.remove(&id) else {
-            return self.break_off(format!("node {index}: a command is answered twice, or was never given: {id:?}"));
+            return self
+                .break_off(format!("node {index}: a command is answered twice, or was never given: {id:?}"));
         };
         if let Err(error) = &result {
             self.trace.say(self.now, index, format_args!("{asked:?} failed: {error}"));
@@ -335,6 +344,12 @@ impl Sim {
         }
         match (asked, result) {
             (Asked::Commit(tree), Ok(Reply::Committed(position))) => self.acknowledged(index, tree, position),
+            (Asked::Repair, Ok(_)) => {
+                self.hosts[index].rotten = false;
+                // What it promised while it was rotten may have stood on sand.
+                self.lost(index);
+            }
+            (Asked::Repair, Err(_)) if self.hosts[index].rotten => self.give_up_disk(index),
             (Asked::Create, Ok(Reply::Created(tree))) => self.created(index, tree),
             _ => {}
         }

@@ -8,14 +8,15 @@ use std::sync::Arc;
 use pleach_core::{
     Id, Position, PublicKey, SecretKey,
     entry::{Permission, VerifiedEntry, Who},
+    node::Command,
     storage::Fingerprint,
     wire::{
-        Ask, Bound, CAPABILITIES, End, EntriesWriter, Floor, Hello, IdPrefix, Kind, Mode, PeerLimits, RangeItem,
-        Salt, Tips, Versions, write,
+        Ask, Bound, CAPABILITIES, End, EntriesWriter, Floor, Hello, IdPrefix, Kind, Mode, PeerLimits,
+        RangeItem, Salt, Tips, Versions, write,
     },
 };
 
-use super::{Due, Sim, kinds::Strategy};
+use super::{Due, Sim, host::Asked, kinds::Strategy, ledger::MAX_SETTINGS};
 
 /// Entries that all the hostile write at most in one run: a longer history says no more, and costs time.
 const MAX_WRITTEN: usize = 600;
@@ -117,15 +118,19 @@ impl Sim {
             | Strategy::Withholding
             | Strategy::EndlessAnswer
             | Strategy::MuteAnswer => {
-                return;
+                // It has to be asked for that.
+                let address = self.address(self.hosts.len() + peer);
+                return self.command(target, Command::Sync { address, tree }, Asked::Other);
             }
             Strategy::Equivocation => return self.equivocate(peer, tree),
             Strategy::FalseFingerprints | Strategy::CountLie | Strategy::TokenLie => {
                 vec![self.false_request(tree, strategy)]
             }
-            Strategy::RequestFlood => {
-                (0..40).map(|_| vec![Some(frame(Kind::Sync, &hello(tree, Salt::default()), [(); 0])), Some(end()), None]).collect()
-            }
+            Strategy::RequestFlood => (0..40)
+                .map(|_| {
+                    vec![Some(frame(Kind::Sync, &hello(tree, Salt::default()), [(); 0])), Some(end()), None]
+                })
+                .collect(),
             Strategy::IdleExchanges => (0..20).map(|_| Vec::new()).collect(),
             Strategy::Replay => {
                 let heard = self.chance.pick(&self.heard).cloned().unwrap_or_default();
@@ -135,22 +140,41 @@ impl Sim {
             Strategy::Oversized => {
                 let mut large = vec![0; pleach_core::limits::MAX_FRAME];
                 large[0] = Kind::Entries as u8;
-                vec![vec![Some(frame(Kind::Sync, &hello(tree, Salt::default()), [(); 0])), Some(large.clone()), Some(large), None]]
+                vec![vec![
+                    Some(frame(Kind::Sync, &hello(tree, Salt::default()), [(); 0])),
+                    Some(large.clone()),
+                    Some(large),
+                    None,
+                ]]
             }
             Strategy::Garbage => {
                 let junk = self.chance.bytes::<100>().to_vec();
                 let mut almost = frame(Kind::Sync, &hello(tree, Salt::default()), [(); 0]);
                 let at = self.chance.place(almost.len());
                 almost[at] ^= 0x55;
-                vec![vec![Some(junk), None], vec![Some(almost), Some(end()), None], vec![Some(Vec::new()), None]]
+                vec![
+                    vec![Some(junk), None],
+                    vec![Some(almost), Some(end()), None],
+                    vec![Some(Vec::new()), None],
+                ]
             }
             Strategy::UnknownTree => {
                 let unknown = Id::from_bytes(self.chance.bytes());
-                vec![vec![Some(frame(Kind::Sync, &hello(unknown, Salt::default()), [(); 0])), Some(end()), None]]
+                vec![vec![
+                    Some(frame(Kind::Sync, &hello(unknown, Salt::default()), [(); 0])),
+                    Some(end()),
+                    None,
+                ]]
             }
             Strategy::AskFlood => {
                 let name = "give me".try_into().unwrap_or_default();
-                let ask = Ask { versions: Versions::OURS, tree, permission: Permission::Admin(0), name, invite: None };
+                let ask = Ask {
+                    versions: Versions::OURS,
+                    tree,
+                    permission: Permission::Admin(0),
+                    name,
+                    invite: None,
+                };
                 (0..10).map(|_| vec![Some(frame(Kind::Ask, &ask, *b"please")), None]).collect()
             }
             Strategy::StolenAuthor | Strategy::WrongHeight | Strategy::BadSignature | Strategy::WrongTree => {
@@ -159,7 +183,7 @@ impl Sim {
                     None => return,
                 }
             }
-            _ => match self.written(peer, target, tree, strategy) {
+            _ => match self.written(peer, tree, strategy) {
                 Some(written) => vec![push_entries(tree, written)],
                 None => return,
             },
@@ -220,7 +244,9 @@ impl Sim {
         for target in [one, two] {
             let path = format!("p{}", self.chance.below(12));
             let Some(first) = self.value(peer, tree, &[base], self.time(), &path) else { return };
-            let Some(next) = self.value(peer, tree, &[first.position()], self.time() + 1, &path) else { return };
+            let Some(next) = self.value(peer, tree, &[first.position()], self.time() + 1, &path) else {
+                return;
+            };
             self.note(peer, target, Strategy::Equivocation);
             self.knocks(peer, target, push_entries(tree, vec![first, next]));
         }
@@ -237,9 +263,10 @@ impl Sim {
     }
 
     /// What a peer writes that is well made: whether it may is another question.
-    fn written(&mut self, peer: usize, target: usize, tree: Id, strategy: Strategy) -> Option<Vec<VerifiedEntry>> {
-        let written = self.written_by_hostile;
-        if written > MAX_WRITTEN {
+    fn written(&mut self, peer: usize, tree: Id, strategy: Strategy) -> Option<Vec<VerifiedEntry>> {
+        let settings = self.ledger.trees.get(&tree).map_or(0, |grown| grown.history.len());
+        let many = self.written_by_hostile > MAX_WRITTEN || settings > MAX_SETTINGS - 4;
+        if many && self.tally.strategies[strategy as usize] > 0 {
             return None;
         }
         let base = self.base(tree)?;
@@ -252,10 +279,12 @@ impl Sim {
                 vec![self.value(peer, tree, &[above.position()], time, &path)?]
             }
             Strategy::BackdatedWrite => {
-                let past = self.past(peer, tree)?;
+                let past = self.past(tree)?;
                 vec![self.value(peer, tree, &[past], self.now % 3 * 1_000, &path)?]
             }
-            Strategy::ClaimedFuture => vec![self.value(peer, tree, &[base], pleach_core::limits::TIME_END - 1, &path)?],
+            Strategy::ClaimedFuture => {
+                vec![self.value(peer, tree, &[base], pleach_core::limits::TIME_END - 1, &path)?]
+            }
             Strategy::EntryFlood => {
                 let mut last = base;
                 let mut flood = Vec::new();
@@ -274,7 +303,7 @@ impl Sim {
                 fan
             }
             Strategy::BackdatedRevocation => {
-                let past = self.past(peer, tree)?;
+                let past = self.past(tree)?;
                 let whom = Who::Key(self.key_of(self.chance_of(self.hosts.len())));
                 vec![self.settings(peer, tree, &[past], 1, &[], &[whom])?]
             }
@@ -291,25 +320,23 @@ impl Sim {
                 vec![self.settings(peer, tree, &[base], time, &[], &[whom])?]
             }
             Strategy::GrantsAfterRevocation => {
-                let past = self.past(peer, tree)?;
+                let past = self.past(tree)?;
                 let friend = Who::Key(self.peers[self.chance_of(self.peers.len())].public);
                 vec![self.settings(peer, tree, &[past], time, &[(friend, Permission::Write(70))], &[])?]
             }
             _ => return None,
         };
-        let _ = target;
         self.written_by_hostile += made.len();
         Some(made)
     }
 
     /// A number that costs no draw, for places in lists.
-    fn chance_of(&self, end: usize) -> usize
-    {
+    fn chance_of(&self, end: usize) -> usize {
         usize::try_from(self.now ^ self.dues).unwrap_or(0).checked_rem(end).unwrap_or(0)
     }
 
     /// Something old that lies behind what let the peer in.
-    fn past(&mut self, peer: usize, tree: Id) -> Option<Position> {
+    fn past(&mut self, tree: Id) -> Option<Position> {
         let grown = self.ledger.trees.get(&tree)?;
         let old: Vec<Position> = grown
             .entries
@@ -319,7 +346,6 @@ impl Sim {
             .filter(|known| known.valid)
             .map(|known| known.entry.position())
             .collect();
-        let _ = peer;
         self.chance.pick(&old).copied()
     }
 

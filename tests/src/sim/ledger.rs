@@ -22,6 +22,8 @@ pub(super) struct Known {
     pub(super) checked: bool,
     /// The settings among its ancestors, by their places in the history of the tree.
     pub(super) above: Set,
+    /// The settings that it is an ancestor of.
+    pub(super) below: Set,
     /// Its own place, if it writes settings.
     pub(super) place: Option<usize>,
     /// Whether it may be stored.
@@ -39,6 +41,8 @@ pub(super) struct Grown {
     /// In order of their becoming known: each after its parents.
     pub(super) entries: Vec<Id>,
     pub(super) names: BTreeMap<PublicKey, u8>,
+    /// Whether anybody was revoked.
+    pub(super) revokes: bool,
 }
 
 impl Grown {
@@ -112,6 +116,7 @@ impl Ledger {
             let grants: Vec<_> = grants.collect();
             let grants = grants.into_iter().map(|(who, permission)| (grown.who(who), permission)).collect();
             let revoked: Vec<Who> = settings.revocations.iter().collect();
+            grown.revokes |= !revoked.is_empty();
             (grants, revoked.into_iter().map(|who| grown.who(who)).collect())
         });
         let parents_above: Vec<usize> = above.iter().copied().collect();
@@ -142,12 +147,28 @@ impl Ledger {
             author: view.author(),
             checked: false,
             above,
+            below: Set::new(),
             place: keep.then_some(place),
             valid,
             children: 0,
             settings: is_settings,
         };
         self.known.insert(id, known);
+        if keep {
+            self.mark_above(id, place);
+        }
+    }
+
+    /// Tells all ancestors of a settings entry of it.
+    fn mark_above(&mut self, id: Id, place: usize) {
+        let mut left = self.known[&id].parents.clone();
+        while let Some(id) = left.pop() {
+            if let Some(known) = self.known.get_mut(&id)
+                && known.below.insert(place)
+            {
+                left.extend(&known.parents);
+            }
+        }
     }
 
     /// Whether the rule can say what counts in a tree.
@@ -162,17 +183,20 @@ impl Ledger {
         let Some(grown) = self.trees.get_mut(tree) else { return (counting, shared) };
         let set: Set = stored.iter().filter_map(|id| self.known[id].place).collect();
         // Entries of one author on the same settings stand alike.
-        let mut alike = BTreeMap::<(PublicKey, Vec<usize>), bool>::new();
+        let mut alike = BTreeMap::<(PublicKey, &Set, &Set), bool>::new();
         for id in stored {
             let known = &self.known[id];
             let counts = if let Some(place) = known.place {
                 grown.history.counts(&set, place)
             } else {
-                let above: Vec<usize> = known.above.iter().copied().collect();
                 let author = grown.names[&known.author];
                 let history = &mut grown.history;
-                *alike.entry((known.author, above.clone())).or_insert_with(|| {
-                    let place = history.add(Said { author, parents: above, settings: None });
+                *alike.entry((known.author, &known.above, &known.below)).or_insert_with(|| {
+                    let parents = known.above.iter().copied().collect();
+                    let place = history.add(Said { author, parents, settings: None });
+                    for below in &known.below {
+                        history.descends(*below, place);
+                    }
                     let mut set = set.clone();
                     set.insert(place);
                     let counts = history.counts(&set, place);

@@ -187,7 +187,8 @@ impl Sim {
         });
         let hosts: Vec<Host> = hosts.collect();
         let peers = plan.peers.iter();
-        let peers = peers.map(|does| Peer::new(SecretKey::from_bytes(chance.bytes()), does.clone())).collect();
+        let peers =
+            peers.map(|does| Peer::new(SecretKey::from_bytes(chance.bytes()), does.clone())).collect();
         let mut sim = Self {
             chance,
             plan,
@@ -279,7 +280,9 @@ impl Sim {
             self.step();
             let over = self.now > end || self.dues > most;
             self.eager = self.now > end / 2 || self.dues > most / 2;
-            if over && (self.never_hit().is_empty() || self.now > end * PATIENCE || self.dues > most * PATIENCE) {
+            if over
+                && (self.never_hit().is_empty() || self.now > end * PATIENCE || self.dues > most * PATIENCE)
+            {
                 break;
             }
         }
@@ -311,9 +314,9 @@ impl Sim {
             }
         }
         for index in 0..self.hosts.len() {
-            if std::mem::take(&mut self.hosts[index].rotten) {
+            if self.hosts[index].rotten {
                 for tree in self.trees.clone() {
-                    self.command(index, Command::Repair(tree), Asked::Other);
+                    self.command(index, Command::Repair(tree), Asked::Repair);
                 }
             }
         }

@@ -38,9 +38,13 @@ impl Plan {
         let on_disk: Vec<bool> = (0..hosts).map(|_| chance.below(6) < share).collect();
         let count = usize::try_from(chance.between(4, Fault::ALL.len() as u64)).expect("small");
         let mut faults = chance.some(Fault::ALL, count);
-        if !on_disk.contains(&true) {
-            faults.retain(|fault| !fault.needs_disk());
-        }
+        // The first node's disk is spared what nobody comes back from.
+        let spared = |fault: &Fault| match fault {
+            Fault::LostUnsynced | Fault::TornWrite => !on_disk.contains(&true),
+            Fault::Rot => !on_disk[1..].contains(&true),
+            _ => false,
+        };
+        faults.retain(|fault| !spared(fault));
         let mut peers = Vec::new();
         for _ in 0..chance.below(5) {
             let count = usize::try_from(chance.between(1, 10)).expect("small");
@@ -110,12 +114,5 @@ impl Plan {
             }
         }
         plan.map(|plan| (plan, hash)).ok_or("a run has a line `seed N`".into())
-    }
-}
-
-impl Fault {
-    /// Whether it can only happen to a store on a disk.
-    pub const fn needs_disk(self) -> bool {
-        matches!(self, Self::LostUnsynced | Self::TornWrite | Self::Rot)
     }
 }

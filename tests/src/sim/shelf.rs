@@ -101,8 +101,7 @@ impl Shelf {
         match self {
             Self::Memory { store, backup, .. } => *backup = store.fork().ok(),
             Self::Disk { disk, backup, .. } => {
-                *backup =
-                    Some(disk.cut_leaving(disk.operations(), Cut::All, &mut Entropy::new([0; 32])));
+                *backup = Some(disk.cut_leaving(disk.operations(), Cut::All, &mut Entropy::new([0; 32])));
             }
         }
     }

@@ -144,16 +144,19 @@ impl Sim {
         arrives = arrives.max(self.now + 1);
         self.hosts[index].ends.insert(id, End { wire: number, side: 0, ops: VecDeque::new(), busy: arrives });
         let theirs = self.key_of(target);
-        self.later(index, arrives - self.now, Event::Exchange(id, ExchangeEvent::Opened { peer: Some(theirs) }));
+        self.later(
+            index,
+            arrives - self.now,
+            Event::Exchange(id, ExchangeEvent::Opened { peer: Some(theirs) }),
+        );
         if target < self.hosts.len() {
             let (mine, source) = (self.hosts[index].public, Source::of(self.hosts[index].public.as_bytes()));
-            let accepted = self.accept(target, number, Some(mine), source, latency);
+            self.accept(target, number, Some(mine), source, latency);
             if self.strikes(Fault::RequestReplayed, 2_000)
                 && let Some(wire) = self.wires.get_mut(&number)
             {
                 wire.kept = Some(Vec::new());
             }
-            let _ = accepted;
         } else if let Some(wire) = self.wires.get_mut(&number) {
             wire.sides[1] = Side::Peer(target - self.hosts.len());
         }
@@ -177,24 +180,17 @@ impl Sim {
         self.next_wire
     }
 
-    fn accept(
-        &mut self,
-        target: usize,
-        number: u64,
-        proven: Option<PublicKey>,
-        source: Source,
-        after: u64,
-    ) -> ExchangeId {
+    fn accept(&mut self, target: usize, number: u64, proven: Option<PublicKey>, source: Source, after: u64) {
         let arrival = if self.chance.below(4) == 0 { Arrival::Whole } else { Arrival::Streamed };
         let host = &mut self.hosts[target];
         host.accepted += 1;
         let exchange = ExchangeId::accepted(host.accepted);
-        host.ends.insert(exchange, End { wire: number, side: 1, ops: VecDeque::new(), busy: self.now + after });
+        host.ends
+            .insert(exchange, End { wire: number, side: 1, ops: VecDeque::new(), busy: self.now + after });
         if let Some(wire) = self.wires.get_mut(&number) {
             wire.sides[1] = Side::Host(target, exchange);
         }
         self.later(target, after, Event::Accepted { exchange, proven, source, arrival });
-        exchange
     }
 
     /// Somebody who is no host opens an exchange and says this much of a message (nothing is its end).

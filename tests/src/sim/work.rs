@@ -159,9 +159,9 @@ impl Sim {
             let deletes = self.chance.below(12) == 0;
             for name in [STORE, TWIN] {
                 let Ok(store) = draft.store::<DocStore>(name) else { return };
-                let written = store.set(&path, value.as_str()).and_then(|()| {
-                    if deletes { store.delete(&path).map(|_| ()) } else { Ok(()) }
-                });
+                let written = store
+                    .set(&path, value.as_str())
+                    .and_then(|()| if deletes { store.delete(&path).map(|_| ()) } else { Ok(()) });
                 if written.is_err() {
                     return;
                 }

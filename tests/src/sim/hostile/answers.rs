@@ -82,7 +82,8 @@ impl Sim {
             }
             Strategy::EndlessAnswer => {
                 let first = self.ledger.known.values().find(|known| known.tree == hello.tree);
-                let one = entries(&first.map(|known| known.entry.bytes().to_vec()).into_iter().collect::<Vec<_>>());
+                let one =
+                    entries(&first.map(|known| known.entry.bytes().to_vec()).into_iter().collect::<Vec<_>>());
                 let head = frame(Kind::Reply, &reply, [all]);
                 [head].into_iter().chain((0..ENDLESS).map(|_| one.clone())).map(Some).collect()
             }

@@ -31,8 +31,10 @@ impl Sim {
         given: &[(Who, Permission)],
         revoked: &[Who],
     ) -> Option<VerifiedEntry> {
-        let grants: Vec<Grant<'_>> =
-            given.iter().map(|(who, permission)| Grant { who: *who, permission: *permission, name: None }).collect();
+        let grants: Vec<Grant<'_>> = given
+            .iter()
+            .map(|(who, permission)| Grant { who: *who, permission: *permission, name: None })
+            .collect();
         let writes: Vec<(&str, Option<Vec<u8>>)> = Vec::new();
         let parts = [canonical::to_vec(&writes), canonical::to_vec(&grants), canonical::to_vec(revoked)];
         let data = [vec![2], parts.concat()].concat();
@@ -74,8 +76,7 @@ impl Sim {
         };
         let stores = [(STORE, map("forged", "forged".into()))];
         let time = self.time();
-        let mut bytes =
-            canonical::to_vec(&(1_u8, origin, height, time, &[base.id][..], author, &stores[..]));
+        let mut bytes = canonical::to_vec(&(1_u8, origin, height, time, &[base.id][..], author, &stores[..]));
         let signature = self.peers[peer].key.sign(&signed_hash(&bytes)?);
         bytes.extend(signature.as_bytes());
         if strategy == Strategy::BadSignature {
