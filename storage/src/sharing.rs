@@ -219,6 +219,10 @@ impl<V: View> Putting<V> {
 
     /// Hides what an entry writes.
     pub(crate) fn hide(&mut self, record: &mut TreeRecord, entry: &Entry) {
+        #[cfg(feature = "planted-faults")]
+        if pleach_core::planted::is_awake(pleach_core::planted::Planted::MaskedShown) {
+            return;
+        }
         let view = entry.view();
         let stamp = Stamp { time: view.time(), position: entry.position() };
         for row in rows_of(&view) {
@@ -251,6 +255,10 @@ impl<V: View> Putting<V> {
     }
 
     fn tip_no_more(&mut self, record: &mut TreeRecord, position: Position) {
+        #[cfg(feature = "planted-faults")]
+        if pleach_core::planted::is_awake(pleach_core::planted::Planted::TipsKept) {
+            return;
+        }
         if !self.sharing.tips.remove(&position) {
             self.overlay.changes.remove(Table::Tips, &record.tree().at(&position));
         }

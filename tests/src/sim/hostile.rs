@@ -166,6 +166,14 @@ impl Sim {
                     None,
                 ]]
             }
+            Strategy::Eavesdrop => {
+                self.note(peer, target, strategy);
+                let all = RangeItem { bound: Bound::default(), mode: Mode::Empty };
+                let said =
+                    vec![Some(frame(Kind::Sync, &hello(tree, Salt::default()), [all])), Some(end()), None];
+                let unknown = SecretKey::from_bytes(self.chance.bytes()).public();
+                return self.knock(self.hosts.len() + peer, target, Some(unknown), said);
+            }
             Strategy::AskFlood => {
                 let name = "give me".try_into().unwrap_or_default();
                 let ask = Ask {

@@ -110,6 +110,7 @@ kinds! {
         Garbage = "sends bytes that are no frame",
         UnknownTree = "asks about databases that there are not",
         AskFlood = "asks for access again and again",
+        Eavesdrop = "asks for everything under a key that nobody knows",
     }
 }
 

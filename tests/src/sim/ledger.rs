@@ -41,6 +41,8 @@ pub(super) struct Grown {
     /// In order of their becoming known: each after its parents.
     pub(super) entries: Vec<Id>,
     pub(super) names: BTreeMap<PublicKey, u8>,
+    /// Whether everybody was granted something.
+    pub(super) public: bool,
     /// Whether anybody was revoked.
     pub(super) revokes: bool,
 }
@@ -114,6 +116,7 @@ impl Ledger {
         let said = settings.map(|settings| {
             let grants = settings.grants.iter().map(|Grant { who, permission, .. }| (who, permission));
             let grants: Vec<_> = grants.collect();
+            grown.public |= grants.iter().any(|(who, _)| *who == Who::Everyone);
             let grants = grants.into_iter().map(|(who, permission)| (grown.who(who), permission)).collect();
             let revoked: Vec<Who> = settings.revocations.iter().collect();
             grown.revokes |= !revoked.is_empty();

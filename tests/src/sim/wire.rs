@@ -6,7 +6,7 @@ use pleach_core::{
     PublicKey,
     budget::Source,
     node::{Arrival, Event, ExchangeEvent, ExchangeId, Op},
-    wire::Address,
+    wire::{Address, Kind},
 };
 
 use super::{Due, Sim, kinds::Fault};
@@ -42,6 +42,8 @@ pub(super) enum Side {
     Host(usize, ExchangeId),
     /// A hostile peer, or somebody who only says something.
     Peer(usize),
+    /// Somebody whom nobody granted anything.
+    Stranger,
     Nobody,
 }
 
@@ -204,7 +206,11 @@ impl Sim {
         if !self.hosts[target].is_up() || self.is_cut_off(place, target) {
             return;
         }
-        let side = place.checked_sub(self.hosts.len()).map_or(Side::Nobody, Side::Peer);
+        let side = match place.checked_sub(self.hosts.len()) {
+            Some(peer) if proven.is_some_and(|key| key == self.peers[peer].public) => Side::Peer(peer),
+            Some(_) => Side::Stranger,
+            None => Side::Nobody,
+        };
         let number = self.wire([side, Side::Nobody], [place, target], 5);
         let source = proven.map_or(Source::default(), |key| Source::of(key.as_bytes()));
         self.accept(target, number, proven, source, 1);
@@ -385,7 +391,10 @@ impl Sim {
                     self.peer_hears(peer, number, said);
                 }
             }
-            Side::Nobody => {}
+            Side::Stranger if matches!(&part, Part::Frame(frame) if shows(frame)) => {
+                self.shown_to_stranger(number)
+            }
+            Side::Stranger | Side::Nobody => {}
         }
     }
 
@@ -401,6 +410,15 @@ impl Sim {
         }
     }
 
+    /// Nobody who was granted nothing is told anything, unless everybody was let in at some time.
+    fn shown_to_stranger(&mut self, number: u64) {
+        let public = self.ledger.trees.values().any(|grown| grown.public);
+        if !public {
+            let host = self.wires.get(&number).map_or(0, |wire| wire.places[1]);
+            self.break_off(format!("nothing unauthorised is shown: node {host} answers a stranger"));
+        }
+    }
+
     /// Cuts what nothing came over for so long that a transport would.
     pub(super) fn cut_idle(&mut self) {
         let idle = self.wires.iter().filter(|(_, wire)| wire.active + IDLE < self.now);
@@ -412,4 +430,9 @@ impl Sim {
     pub(super) fn is_cut_off(&self, from: usize, to: usize) -> bool {
         self.blocked.get(&(from, to)).is_some_and(|until| *until > self.now)
     }
+}
+
+/// Whether a frame says something of a tree.
+fn shows(frame: &[u8]) -> bool {
+    matches!(Kind::of(frame), Ok(Kind::Entries | Kind::Reply | Kind::Wants | Kind::Missing))
 }
