@@ -91,6 +91,12 @@ impl<V: View> Putting<V> {
     fn adopt(&mut self, record: &mut TreeRecord, entry: &Entry) -> Result<Vec<Position>, StorageError> {
         let mut outside = Vec::new();
         for id in entry.view().parents().iter() {
+            #[cfg(feature = "planted-faults")]
+            if pleach_core::planted::is_awake(pleach_core::planted::Planted::ParentsUnchecked)
+                && tree::kept(&self.overlay, record.tree(), &id)?.is_none()
+            {
+                continue;
+            }
             let mut parent = self.kept(record, &id)?;
             if !parent.shared {
                 outside.push(parent.position);

