@@ -57,6 +57,9 @@ pub mod limits;
 #[cfg(feature = "alloc")]
 pub mod node;
 pub mod path;
+#[cfg(feature = "planted-faults")]
+#[doc(hidden)]
+pub mod planted;
 mod position;
 mod seq;
 pub mod session;

@@ -85,6 +85,10 @@ impl<V: View> Putting<V> {
     /// Begins to draw the consequences of a revocation that counts and was just stored: settings are few, and stand
     /// otherwise at once.
     pub(crate) fn revoked(&mut self, record: &mut TreeRecord, revocation: u32) -> Result<(), StorageError> {
+        #[cfg(feature = "planted-faults")]
+        if pleach_core::planted::is_awake(pleach_core::planted::Planted::MasksIgnored) {
+            return Ok(());
+        }
         let facts = Tree { view: &self.overlay, id: self.tree, record: Some(record) };
         let mut census = Census::new(&facts, facts.view(ViewId(record.view))?)?;
         let (mut settings, mut restanding) = (Vec::new(), Vec::new());

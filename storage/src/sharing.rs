@@ -91,6 +91,12 @@ impl<V: View> Putting<V> {
     fn adopt(&mut self, record: &mut TreeRecord, entry: &Entry) -> Result<Vec<Position>, StorageError> {
         let mut outside = Vec::new();
         for id in entry.view().parents().iter() {
+            #[cfg(feature = "planted-faults")]
+            if pleach_core::planted::is_awake(pleach_core::planted::Planted::ParentsUnchecked)
+                && tree::kept(&self.overlay, record.tree(), &id)?.is_none()
+            {
+                continue;
+            }
             let mut parent = self.kept(record, &id)?;
             if !parent.shared {
                 outside.push(parent.position);
@@ -219,6 +225,10 @@ impl<V: View> Putting<V> {
 
     /// Hides what an entry writes.
     pub(crate) fn hide(&mut self, record: &mut TreeRecord, entry: &Entry) {
+        #[cfg(feature = "planted-faults")]
+        if pleach_core::planted::is_awake(pleach_core::planted::Planted::MaskedShown) {
+            return;
+        }
         let view = entry.view();
         let stamp = Stamp { time: view.time(), position: entry.position() };
         for row in rows_of(&view) {
@@ -251,6 +261,10 @@ impl<V: View> Putting<V> {
     }
 
     fn tip_no_more(&mut self, record: &mut TreeRecord, position: Position) {
+        #[cfg(feature = "planted-faults")]
+        if pleach_core::planted::is_awake(pleach_core::planted::Planted::TipsKept) {
+            return;
+        }
         if !self.sharing.tips.remove(&position) {
             self.overlay.changes.remove(Table::Tips, &record.tree().at(&position));
         }

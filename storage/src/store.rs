@@ -45,6 +45,11 @@ pub(crate) struct Kept<T> {
 impl<T: Tables> Kept<T> {
     /// Takes tables that hold a store of this format, or nothing.
     pub(crate) fn open(tables: T) -> Result<Self, StorageError> {
+        Self::open_salted(tables, random_salt)
+    }
+
+    /// The same; a new store has this salt.
+    pub(crate) fn open_salted(tables: T, salt: impl FnOnce() -> [u8; 32]) -> Result<Self, StorageError> {
         let view = tables.view()?;
         let salt = if let Some(format) = view.get(Table::Store, FORMAT_KEY)? {
             let found = decode("the format", &format)?;
@@ -55,7 +60,7 @@ impl<T: Tables> Kept<T> {
             let salt = salt.and_then(|salt| salt.try_into().ok());
             salt.ok_or_else(|| damaged("the store", "its salt is missing"))?
         } else {
-            let salt = random_salt();
+            let salt = salt();
             let mut changes = Changes::default();
             changes.put(Table::Store, FORMAT_KEY, encode(&FORMAT));
             changes.put(Table::Store, SALT_KEY, salt.to_vec());
@@ -221,20 +226,19 @@ impl Memory {
         Ok(Self(Kept { tables, salt: *salt, step: *step, writing: Mutex::new(None) }))
     }
 
+    /// An empty store whose shape depends on this salt and on what is written alone: for tests that run twice.
+    #[cfg(feature = "conformance")]
+    #[must_use]
+    pub fn salted(salt: [u8; 32]) -> Self {
+        Self(Kept::open_salted(MemoryTables::default(), || salt).expect("tables in memory"))
+    }
+
     /// The same store, which changes so few entries in one write when a revocation comes: for tests of what lies
     /// between.
     #[cfg(feature = "conformance")]
     #[must_use]
     pub fn in_steps_of(mut self, entries: usize) -> Self {
         self.0.step = Step::of(entries);
-        self
-    }
-
-    /// The same store with a salt that is known, while it is empty: for tests of whole exchanges, in which its epoch stands.
-    #[cfg(feature = "conformance")]
-    #[must_use]
-    pub fn salted(mut self, salt: [u8; 32]) -> Self {
-        self.0.salt = salt;
         self
     }
 }

@@ -7,6 +7,7 @@ pub mod hostile;
 pub mod link;
 pub mod rule;
 pub mod siege;
+pub mod sim;
 pub mod spy;
 pub mod world;
 

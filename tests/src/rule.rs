@@ -50,6 +50,14 @@ impl History {
     pub fn pop(&mut self) {
         self.said.pop();
         self.ancestors.pop();
+        for ancestors in &mut self.ancestors {
+            ancestors.remove(&self.said.len());
+        }
+    }
+
+    /// Says that an entry lies among the ancestors of another, in a history that leaves out what lies between.
+    pub fn descends(&mut self, entry: usize, from: usize) {
+        self.ancestors[entry].insert(from);
     }
 
     /// What an entry says.

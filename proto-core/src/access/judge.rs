@@ -112,10 +112,23 @@ impl Judge {
                 }
             }
         }
+        #[cfg(feature = "planted-faults")]
+        if !missing.is_empty() && crate::planted::is_awake(crate::planted::Planted::ParentsUnchecked) {
+            let before = Before::New(Arc::default());
+            return Ok(Verdict::Stands(Standing {
+                authority: Authority::Root,
+                before,
+                writes_settings: false,
+            }));
+        }
         if !missing.is_empty() {
             return Ok(Verdict::Missing(missing));
         }
         let expected = highest.saturating_add(1);
+        #[cfg(feature = "planted-faults")]
+        if crate::planted::is_awake(crate::planted::Planted::HeightsUnchecked) {
+            return self.judge_author(facts, entry, &views);
+        }
         if entry.height() != expected {
             let claimed = entry.height();
             return Ok(Verdict::Refused(Refusal::WrongHeight { expected, claimed }));
@@ -147,7 +160,10 @@ impl Judge {
         let Some((rank, strongest)) = resolution.rank(facts, &mut self.memory, &Who::Key(author))? else {
             return Ok(Verdict::Refused(Refusal::NoPermission { author }));
         };
-        if let Some(refusal) = insufficient(rank, entry) {
+        let refusal = insufficient(rank, entry);
+        #[cfg(feature = "planted-faults")]
+        let refusal = refusal.filter(|_| !crate::planted::is_awake(crate::planted::Planted::AuthorsUnjudged));
+        if let Some(refusal) = refusal {
             return Ok(Verdict::Refused(refusal));
         }
         let authority = Authority::from(strongest);

@@ -139,6 +139,10 @@ impl<'a> EntryView<'a> {
 
     /// Checks the signature strictly: about 55 µs, by far the dearest check of an entry.
     pub fn verify(&self) -> Result<(), EntryError> {
+        #[cfg(feature = "planted-faults")]
+        if crate::planted::is_awake(crate::planted::Planted::SignaturesUnchecked) {
+            return Ok(());
+        }
         Ok(self.outline.author.verify(&self.signed_hash(), &self.signature())?)
     }
 

@@ -319,6 +319,10 @@ fn admit(
     };
     Ok(match (held, everyone, own) {
         (false, ..) => Admission::Unknown,
+        #[cfg(feature = "planted-faults")]
+        (true, None, None) if crate::planted::is_awake(crate::planted::Planted::StrangersRead) => {
+            Admission::Granted
+        }
         (true, None, None) => Admission::Denied,
         // A key that everybody may be has no more than everybody has.
         (true, Some(everyone), own) if own.is_none_or(|own| own == everyone) => Admission::Public,

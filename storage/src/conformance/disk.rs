@@ -26,6 +26,18 @@ struct State {
     operations: Vec<Operation>,
     /// It answers a sync without having done it.
     lies: bool,
+    trouble: Option<Trouble>,
+}
+
+/// What a disk answers instead of doing as it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Trouble {
+    /// No byte more than it has; what it has may be written again.
+    Full,
+    /// No write and no sync.
+    NoWrites,
+    /// No read.
+    NoReads,
 }
 
 #[derive(Clone, Debug)]
@@ -36,9 +48,11 @@ enum Operation {
 }
 
 /// What a cut leaves of what was not synced.
-#[derive(Clone, Copy, Debug)]
-enum Cut {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cut {
+    /// Nothing of it.
     Nothing,
+    /// All of it.
     All,
     /// Any of the operations.
     Some,
@@ -65,6 +79,57 @@ impl Disk {
         Ok(Redb(Kept::open(tables)?))
     }
 
+    /// The same; a new store has this salt, so that its shape depends on that and on what is written alone.
+    pub fn open_salted(&self, salt: [u8; 32]) -> Result<Redb, StorageError> {
+        let tables = RedbTables::over(Arc::new(self.clone()), 1 << 20, "disk".into())?;
+        Ok(Redb(Kept::open_salted(tables, || salt)?))
+    }
+
+    /// What it answers from now on; nothing to do as it is told again.
+    pub fn trouble(&self, trouble: Option<Trouble>) {
+        self.state().trouble = trouble;
+    }
+
+    /// Flips one bit of what it holds, at a place by chance. Says whether it holds anything.
+    pub fn rot(&self, chance: &mut Entropy) -> bool {
+        let mut state = self.state();
+        let bits = state.bytes.len() * 8;
+        let Ok(at) = usize::try_from(u64::from_le_bytes(chance.draw()) >> 1) else { return false };
+        let Some(bit) = at.checked_rem(bits) else { return false };
+        let State { bytes, before, .. } = &mut *state;
+        for bytes in [bytes, before] {
+            if let Some(byte) = bytes.get_mut(bit / 8) {
+                *byte ^= 1 << (bit % 8);
+            }
+        }
+        true
+    }
+
+    /// Forgets how it came to hold what is safe from a power cut: all before the last sync.
+    pub fn forget(&self) {
+        let mut state = self.state();
+        let synced = state.operations.iter().rposition(|operation| matches!(operation, Operation::Sync));
+        let Some(synced) = synced else { return };
+        let done: Vec<_> = state.operations.drain(..=synced).collect();
+        for operation in done {
+            match operation {
+                Operation::Write { offset, data } => write(&mut state.before, offset, &data),
+                Operation::Resize(len) => state.before.resize(len, 0),
+                Operation::Sync => {}
+            }
+        }
+    }
+
+    /// Bytes that it holds.
+    pub fn len(&self) -> usize {
+        self.state().bytes.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// How many operations there were.
     pub fn operations(&self) -> usize {
         self.state().operations.len()
@@ -73,11 +138,17 @@ impl Disk {
     /// The disk as a power cut behind so many operations may leave it, by chance.
     #[must_use]
     pub fn cut(&self, after: usize, chance: &mut Entropy) -> Self {
+        let [mode, _] = chance.draw::<2>();
+        let cut = [Cut::Nothing, Cut::All, Cut::Some, Cut::Torn][usize::from(mode % 4)];
+        self.cut_leaving(after, cut, chance)
+    }
+
+    /// The disk as such a power cut leaves it that leaves this much.
+    #[must_use]
+    pub fn cut_leaving(&self, after: usize, cut: Cut, chance: &mut Entropy) -> Self {
         let state = self.state();
         let done = state.operations.get(..after).unwrap_or(&state.operations);
         let synced = done.iter().rposition(|operation| matches!(operation, Operation::Sync)).unwrap_or(0);
-        let [mode, _] = chance.draw::<2>();
-        let cut = [Cut::Nothing, Cut::All, Cut::Some, Cut::Torn][usize::from(mode % 4)];
         let mut bytes = state.before.clone();
         for (number, operation) in done.iter().enumerate() {
             let kept = number < synced
@@ -100,11 +171,28 @@ impl Disk {
             }
         }
         let before = bytes.clone();
-        Self(Arc::new(Mutex::new(State { bytes, before, operations: Vec::new(), lies: state.lies })))
+        Self(Arc::new(Mutex::new(State {
+            bytes,
+            before,
+            operations: Vec::new(),
+            lies: state.lies,
+            trouble: None,
+        })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The trouble with a write that ends there.
+    fn refuses_to_write(&self, end: usize) -> Result<(), io::Error> {
+        match self.trouble {
+            Some(Trouble::Full) if end > self.bytes.len() => Err(io::ErrorKind::StorageFull.into()),
+            Some(Trouble::NoWrites) => Err(io::Error::other("the disk does not write")),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -134,6 +222,9 @@ impl StorageBackend for Disk {
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
         let offset = place(offset)?;
         let state = self.state();
+        if state.trouble == Some(Trouble::NoReads) {
+            return Err(io::Error::other("the disk does not read"));
+        }
         let found = offset.checked_add(out.len()).and_then(|end| state.bytes.get(offset..end));
         out.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
@@ -142,6 +233,7 @@ impl StorageBackend for Disk {
     fn set_len(&self, len: u64) -> Result<(), io::Error> {
         let len = place(len)?;
         let mut state = self.state();
+        state.refuses_to_write(len)?;
         state.bytes.resize(len, 0);
         state.operations.push(Operation::Resize(len));
         Ok(())
@@ -149,6 +241,7 @@ impl StorageBackend for Disk {
 
     fn sync_data(&self) -> Result<(), io::Error> {
         let mut state = self.state();
+        state.refuses_to_write(0)?;
         if !state.lies {
             state.operations.push(Operation::Sync);
         }
@@ -158,6 +251,7 @@ impl StorageBackend for Disk {
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
         let offset = place(offset)?;
         let mut state = self.state();
+        state.refuses_to_write(offset + data.len())?;
         write(&mut state.bytes, offset, data);
         state.operations.push(Operation::Write { offset, data: data.into() });
         Ok(())

@@ -152,6 +152,11 @@ impl Tables for RedbTables {
             let mut transaction = self.current().begin_write()?;
             // The data come from strangers, who could otherwise choose bytes whose checksums fit a torn write.
             transaction.set_two_phase_commit(true);
+            #[cfg(feature = "planted-faults")]
+            if pleach_core::planted::is_awake(pleach_core::planted::Planted::WritesUnsynced) {
+                // Such a durability cannot fail.
+                let _ = transaction.set_durability(redb::Durability::None);
+            }
             for (table, span) in changes.cleared() {
                 transaction
                     .open_table(definition(*table))?

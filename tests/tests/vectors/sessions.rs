@@ -40,7 +40,7 @@ fn grown(maker: &Maker) -> Vec<VerifiedEntry> {
 
 /// A store of these, whose epoch follows from a number.
 fn holding(maker: &Maker, entries: &[&[VerifiedEntry]], number: u8) -> Memory {
-    let store = Memory::new().salted([number; 32]);
+    let store = Memory::salted([number; 32]);
     for part in entries.iter().filter(|part| !part.is_empty()) {
         store.write(&maker.put(*part)).expect("they are valid");
     }

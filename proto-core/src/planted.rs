@@ -1,0 +1,64 @@
+//! Defects that tests plant, to see that they are found. They exist in builds with the private feature `planted-faults`
+//! and debug assertions alone, and sleep until one is woken.
+
+use core::sync::atomic::{AtomicU8, Ordering};
+
+#[cfg(not(debug_assertions))]
+compile_error!("planted faults are for tests: no build without debug assertions has them");
+
+/// A defect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Planted {
+    /// A file is not synced before a write is called durable.
+    WritesUnsynced = 1,
+    /// A commit is acknowledged although the store failed.
+    FailuresAcknowledged,
+    /// An entry is taken whose parents are missing.
+    ParentsUnchecked,
+    /// Nobody looks at what an author may do.
+    AuthorsUnjudged,
+    /// A revocation masks nothing.
+    MasksIgnored,
+    /// What is masked stays visible.
+    MaskedShown,
+    /// Signatures are not checked.
+    SignaturesUnchecked,
+    /// The height that an entry claims is believed.
+    HeightsUnchecked,
+    /// Two sets of one size are taken to be the same.
+    SameByCount,
+    /// Everybody may read.
+    StrangersRead,
+    /// A parent is a tip for ever.
+    TipsKept,
+}
+
+impl Planted {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::WritesUnsynced,
+        Self::FailuresAcknowledged,
+        Self::ParentsUnchecked,
+        Self::AuthorsUnjudged,
+        Self::MasksIgnored,
+        Self::MaskedShown,
+        Self::SignaturesUnchecked,
+        Self::HeightsUnchecked,
+        Self::SameByCount,
+        Self::StrangersRead,
+        Self::TipsKept,
+    ];
+}
+
+static AWAKE: AtomicU8 = AtomicU8::new(0);
+
+/// Wakes one, for the whole process, or none.
+pub fn wake(planted: Option<Planted>) {
+    AWAKE.store(planted.map_or(0, |planted| planted as u8), Ordering::SeqCst);
+}
+
+/// Whether this one is awake.
+pub fn is_awake(planted: Planted) -> bool {
+    AWAKE.load(Ordering::Relaxed) == planted as u8
+}

@@ -1,0 +1,190 @@
+//! Whole networks of nodes on one virtual clock: see `pleach_tests::sim`.
+
+use std::{
+    fs,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use pleach_tests::sim::{Fault, Outcome, Plan, Strategy, Tally, run};
+
+const USAGE: &str = "usage: sim [--seed N] [--seeds COUNT] [--minutes M] [--replay FILE] [--out DIR]
+
+Without --minutes one seed is run (or COUNT of them), else as many from N on as fit into M minutes. A failing seed leaves a
+picture and a file to replay in DIR (target/sim), and is printed as a command.";
+
+/// Of the seeds one in so many runs twice.
+const TWICE: u64 = 10;
+
+/// Seeds behind which every kind must have been hit.
+const ENOUGH: u64 = 40;
+
+struct Args {
+    seed: u64,
+    seeds: Option<u64>,
+    minutes: Option<f64>,
+    replay: Option<String>,
+    out: String,
+}
+
+fn args() -> Result<Args, String> {
+    let mut args = Args { seed: 1, seeds: None, minutes: None, replay: None, out: "target/sim".into() };
+    let mut given = std::env::args().skip(1);
+    while let Some(name) = given.next() {
+        let mut value = || given.next().ok_or(format!("{name} needs a value\n\n{USAGE}"));
+        let number = |value: String| value.parse().map_err(|_| format!("{value} is no number\n\n{USAGE}"));
+        match name.as_str() {
+            "--seed" => args.seed = number(value()?)?,
+            "--seeds" => args.seeds = Some(number(value()?)?),
+            "--minutes" => {
+                let value = value()?;
+                args.minutes = Some(value.parse().map_err(|_| format!("{value} is no number\n\n{USAGE}"))?);
+            }
+            "--replay" => args.replay = Some(value()?),
+            "--out" => args.out = value()?,
+            _ => return Err(format!("{name} is not known\n\n{USAGE}")),
+        }
+    }
+    Ok(args)
+}
+
+/// What was run so far.
+#[derive(Default)]
+struct Sum {
+    seeds: u64,
+    events: u64,
+    handled: u64,
+    commits: u64,
+    failed: Vec<u64>,
+}
+
+fn main() -> ExitCode {
+    // The embedded store panics over bytes that rotted, and is caught: nobody wants to read that.
+    std::panic::set_hook(Box::new(|info| {
+        if !info.location().is_some_and(|place| place.file().contains("redb")) {
+            eprintln!("{info}");
+        }
+    }));
+    match args().and_then(|args| play(&args)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn play(args: &Args) -> Result<bool, String> {
+    if let Some(file) = &args.replay {
+        let text = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+        let (plan, hash) = Plan::read(&text)?;
+        let outcome = run(&plan);
+        report(args, &outcome)?;
+        match hash {
+            Some(hash) if hash != outcome.hash => println!("another history than the file's: {hash:016x}"),
+            Some(_) => println!("the same history as the file's"),
+            None => {}
+        }
+        return Ok(outcome.broken.is_none());
+    }
+    let began = Instant::now();
+    let limit = args.minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0));
+    let many = limit.is_some() || args.seeds.is_some();
+    let (mut sum, mut tally) = (Sum::default(), Tally::new());
+    for seed in args.seed.. {
+        let plan = Plan::of(seed);
+        let outcome = run(&plan);
+        sum.seeds += 1;
+        sum.events += outcome.events;
+        sum.handled += outcome.handled;
+        sum.commits += outcome.commits;
+        tally.add(&outcome.tally);
+        report(args, &outcome)?;
+        let mut fine = outcome.broken.is_none();
+        if seed % TWICE == 0 {
+            let again = run(&plan);
+            if again.hash != outcome.hash {
+                println!(
+                    "seed {seed}: run twice it gave two histories: {:016x}, {:016x}",
+                    outcome.hash, again.hash
+                );
+                fine = false;
+            }
+        }
+        if !fine {
+            sum.failed.push(seed);
+        }
+        let over =
+            limit.map_or(args.seeds.is_none_or(|seeds| sum.seeds >= seeds), |limit| began.elapsed() >= limit);
+        if over {
+            break;
+        }
+    }
+    let mut fine = sum.failed.is_empty();
+    println!("\n{}", tally.table());
+    let faults = Fault::ALL.iter().zip(&tally.faults).filter(|(_, hits)| **hits == 0);
+    let never: Vec<String> = faults
+        .map(|(kind, _)| format!("{kind:?}"))
+        .chain(
+            Strategy::ALL
+                .iter()
+                .zip(&tally.strategies)
+                .filter(|(_, hits)| **hits == 0)
+                .map(|(kind, _)| format!("{kind:?}")),
+        )
+        .collect();
+    if many && sum.seeds >= ENOUGH && !never.is_empty() {
+        println!("never hit: {}", never.join(", "));
+        fine = false;
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    let rate = sum.events as f64 / seconds;
+    println!(
+        "{} seeds, {} events ({} taken by nodes), {} commits in {seconds:.1} s: {rate:.0} events a second",
+        sum.seeds, sum.events, sum.handled, sum.commits
+    );
+    for seed in &sum.failed {
+        println!("failed: cargo run --release -p pleach-tests --bin sim -- --seed {seed}");
+    }
+    Ok(fine)
+}
+
+fn report(args: &Args, outcome: &Outcome) -> Result<(), String> {
+    let plan = &outcome.plan;
+    println!(
+        "seed {}: {} nodes ({} on disks), {} kinds of faults, {} hostile; {} events, {} entries, {} s; {:016x} {}",
+        plan.seed,
+        plan.hosts,
+        plan.on_disk.iter().filter(|on_disk| **on_disk).count(),
+        plan.faults.len(),
+        plan.peers.len(),
+        outcome.events,
+        outcome.entries,
+        outcome.millis / 1_000,
+        outcome.hash,
+        if outcome.broken.is_some() { "FAILED" } else { "ok" },
+    );
+    let alone = args.minutes.is_none() && args.seeds.is_none();
+    if outcome.broken.is_none() && !alone {
+        return Ok(());
+    }
+    let name = |kind: &str| format!("{}/seed-{}.{kind}", args.out, plan.seed);
+    let failed = |error: std::io::Error| format!("{}: {error}", args.out);
+    fs::create_dir_all(&args.out).map_err(failed)?;
+    fs::write(name("txt"), &outcome.picture).map_err(failed)?;
+    let mut text = format!(
+        "# A run of the simulator; lines of faults and peers can be taken out, then the hash too.\n{}",
+        plan.written()
+    );
+    text.push_str(&format!("hash {:016x}\n", outcome.hash));
+    fs::write(name("run"), text).map_err(failed)?;
+    if let Some(broken) = &outcome.broken {
+        println!("  {broken}");
+        println!("  again:   cargo run --release -p pleach-tests --bin sim -- --seed {}", plan.seed);
+    }
+    println!("  picture: {}", name("txt"));
+    println!("  replay:  cargo run --release -p pleach-tests --bin sim -- --replay {}", name("run"));
+    Ok(())
+}

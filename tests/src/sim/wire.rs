@@ -1,0 +1,438 @@
+//! The network: exchanges as streams between two sides, and what happens to them.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use pleach_core::{
+    PublicKey,
+    budget::Source,
+    node::{Arrival, Event, ExchangeEvent, ExchangeId, Op},
+    wire::{Address, Kind},
+};
+
+use super::{Due, Sim, kinds::Fault};
+
+/// Milliseconds after which a dial that nobody hears fails.
+const DIAL_FAILS: u64 = 3_000;
+
+/// Milliseconds without anything after which a transport cuts a connection.
+const IDLE: u64 = 15 * 60_000;
+
+/// Parts of a request that are kept to be said again.
+const KEPT: usize = 64;
+
+/// One side of an exchange at a host.
+pub(super) struct End {
+    pub(super) wire: u64,
+    side: usize,
+    /// Operations in order; the first is under way.
+    ops: VecDeque<Op>,
+    /// When the last of them is done.
+    busy: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Part {
+    Frame(Arc<[u8]>),
+    End,
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Side {
+    Host(usize, ExchangeId),
+    /// A hostile peer, or somebody who only says something.
+    Peer(usize),
+    /// Somebody whom nobody granted anything.
+    Stranger,
+    Nobody,
+}
+
+pub(super) struct Wire {
+    sides: [Side; 2],
+    /// Who is where, for partitions.
+    places: [usize; 2],
+    inbox: [VecDeque<Part>; 2],
+    /// When what was sent last to a side arrives.
+    last: [u64; 2],
+    /// What waits to be overtaken, on its way to a side.
+    held: [Option<Part>; 2],
+    latency: u64,
+    slow: bool,
+    /// When something arrived last.
+    active: u64,
+    /// The first request, if it is to be said again.
+    kept: Option<Vec<Part>>,
+}
+
+impl Sim {
+    pub(super) fn key_of(&self, place: usize) -> PublicKey {
+        match self.hosts.get(place) {
+            Some(host) => host.public,
+            None => self.peers[place - self.hosts.len()].public,
+        }
+    }
+
+    pub(super) fn address(&self, place: usize) -> Address {
+        Address::new("sim", &place.to_string()).with_key(self.key_of(place))
+    }
+
+    pub(super) fn op(&mut self, index: usize, id: ExchangeId, op: Op) {
+        match op {
+            Op::Open(address) => self.dial(index, id, &address),
+            Op::Vouch => {}
+            Op::Close => {
+                if let Some(end) = self.hosts[index].ends.remove(&id) {
+                    let lost = self.strikes(Fault::CloseLost, 1_000);
+                    if !lost {
+                        self.send(end.wire, end.side, Part::Closed, self.now);
+                    }
+                    self.say_again(end.wire);
+                    if let Some(wire) = self.wires.get_mut(&end.wire) {
+                        wire.sides[end.side] = Side::Nobody;
+                        if !matches!(wire.sides[1 - end.side], Side::Host(..)) {
+                            self.wires.remove(&end.wire);
+                        }
+                    }
+                }
+            }
+            op => match self.hosts[index].ends.get_mut(&id) {
+                Some(end) => {
+                    end.ops.push_back(op);
+                    self.advance(index, id);
+                }
+                None => {
+                    let failed = ExchangeEvent::Failed("the exchange is gone".into());
+                    self.later(index, 0, Event::Exchange(id, failed));
+                }
+            },
+        }
+    }
+
+    fn fail(&mut self, index: usize, id: ExchangeId, after: u64, why: &str) {
+        self.later(index, after, Event::Exchange(id, ExchangeEvent::Failed(why.into())));
+    }
+
+    fn dial(&mut self, index: usize, id: ExchangeId, address: &Address) {
+        let places = self.hosts.len() + self.peers.len();
+        let Some(mut target) = address.address.parse::<usize>().ok().filter(|target| *target < places) else {
+            return self.fail(index, id, 1, "nobody answers there");
+        };
+        let mut latency = self.chance.between(1, 40);
+        if self.strikes(Fault::DialRefused, 3_000) {
+            return self.fail(index, id, latency, "nobody answers there");
+        }
+        if self.strikes(Fault::DialHangs, 2_000) {
+            return;
+        }
+        if self.strikes(Fault::DialSlow, 3_000) {
+            latency += self.chance.between(1_000, 20_000);
+        }
+        let is_down = self.hosts.get(target).is_some_and(|host| !host.is_up());
+        if is_down {
+            return self.fail(index, id, latency, "nobody answers there");
+        }
+        if self.is_cut_off(index, target) || self.is_cut_off(target, index) {
+            return self.fail(index, id, DIAL_FAILS, "no answer in time");
+        }
+        if self.strikes(Fault::DialElsewhere, 2_000) {
+            // A transport that proves keys finds out; the key that is proven is told.
+            target = self.chance.place(self.hosts.len());
+            if target == index || !self.hosts[target].is_up() {
+                return self.fail(index, id, latency, "nobody answers there");
+            }
+        }
+        let number = self.wire([Side::Host(index, id), Side::Nobody], [index, target], latency.min(100));
+        let mut arrives = self.now + latency;
+        arrives = arrives.max(self.now + 1);
+        self.hosts[index].ends.insert(id, End { wire: number, side: 0, ops: VecDeque::new(), busy: arrives });
+        let theirs = self.key_of(target);
+        self.later(
+            index,
+            arrives - self.now,
+            Event::Exchange(id, ExchangeEvent::Opened { peer: Some(theirs) }),
+        );
+        if target < self.hosts.len() {
+            let (mine, source) = (self.hosts[index].public, Source::of(self.hosts[index].public.as_bytes()));
+            self.accept(target, number, Some(mine), source, latency);
+            if self.strikes(Fault::RequestReplayed, 2_000)
+                && let Some(wire) = self.wires.get_mut(&number)
+            {
+                wire.kept = Some(Vec::new());
+            }
+        } else if let Some(wire) = self.wires.get_mut(&number) {
+            wire.sides[1] = Side::Peer(target - self.hosts.len());
+        }
+    }
+
+    fn wire(&mut self, sides: [Side; 2], places: [usize; 2], latency: u64) -> u64 {
+        self.next_wire += 1;
+        let slow = self.strikes(Fault::SlowLink, 5_000);
+        let wire = Wire {
+            sides,
+            places,
+            inbox: [VecDeque::new(), VecDeque::new()],
+            last: [0; 2],
+            held: [None, None],
+            latency,
+            slow,
+            active: self.now,
+            kept: None,
+        };
+        self.wires.insert(self.next_wire, wire);
+        self.next_wire
+    }
+
+    fn accept(&mut self, target: usize, number: u64, proven: Option<PublicKey>, source: Source, after: u64) {
+        let arrival = if self.chance.below(4) == 0 { Arrival::Whole } else { Arrival::Streamed };
+        let host = &mut self.hosts[target];
+        host.accepted += 1;
+        let exchange = ExchangeId::accepted(host.accepted);
+        host.ends
+            .insert(exchange, End { wire: number, side: 1, ops: VecDeque::new(), busy: self.now + after });
+        if let Some(wire) = self.wires.get_mut(&number) {
+            wire.sides[1] = Side::Host(target, exchange);
+        }
+        self.later(target, after, Event::Accepted { exchange, proven, source, arrival, signed: None });
+    }
+
+    /// Somebody who is no host opens an exchange and says this much of a message (nothing is its end).
+    pub(super) fn knock(
+        &mut self,
+        place: usize,
+        target: usize,
+        proven: Option<PublicKey>,
+        said: Vec<Option<Vec<u8>>>,
+    ) {
+        if !self.hosts[target].is_up() || self.is_cut_off(place, target) {
+            return;
+        }
+        let side = match place.checked_sub(self.hosts.len()) {
+            Some(peer) if proven.is_some_and(|key| key == self.peers[peer].public) => Side::Peer(peer),
+            Some(_) => Side::Stranger,
+            None => Side::Nobody,
+        };
+        let number = self.wire([side, Side::Nobody], [place, target], 5);
+        let source = proven.map_or(Source::default(), |key| Source::of(key.as_bytes()));
+        self.accept(target, number, proven, source, 1);
+        for part in said {
+            let part = part.map_or(Part::End, |frame| Part::Frame(frame.into()));
+            self.send(number, 0, part, self.now);
+        }
+    }
+
+    /// What a hostile peer says on an exchange.
+    pub(super) fn answer(&mut self, number: u64, said: Vec<Option<Vec<u8>>>) {
+        for part in said {
+            let part = part.map_or(Part::End, |frame| Part::Frame(frame.into()));
+            self.send(number, 1, part, self.now);
+        }
+    }
+
+    /// A request arrives once more, from the same key, and nobody wants the answer.
+    fn say_again(&mut self, number: u64) {
+        let Some(wire) = self.wires.get_mut(&number) else { return };
+        let (Some(kept), [from, to]) = (wire.kept.take(), wire.places) else { return };
+        if kept.len() < 2 || to >= self.hosts.len() {
+            return;
+        }
+        let after = self.chance.between(10, 60_000);
+        self.queue.put(self.now + after, Due::Again { from, to, parts: kept });
+    }
+
+    pub(super) fn again(&mut self, from: usize, to: usize, parts: Vec<Part>) {
+        if !self.hosts[to].is_up() {
+            return;
+        }
+        let key = self.key_of(from);
+        let number = self.wire([Side::Nobody, Side::Nobody], [from, to], 5);
+        self.accept(to, number, Some(key), Source::of(key.as_bytes()), 1);
+        for part in parts {
+            self.send(number, 0, part, self.now);
+        }
+    }
+
+    /// Carries out what a side has in line, as far as it goes.
+    fn advance(&mut self, index: usize, id: ExchangeId) {
+        loop {
+            let Some(end) = self.hosts[index].ends.get_mut(&id) else { return };
+            let (number, side, at) = (end.wire, end.side, end.busy.max(self.now));
+            let Some(op) = end.ops.pop_front() else { return };
+            let (event, done) = match op {
+                Op::Send(frame) => {
+                    let cost = self.cost(number, frame.len());
+                    if self.strikes(Fault::StreamCut, 600) {
+                        return self.cut(number);
+                    }
+                    self.send(number, side, Part::Frame(frame), at + cost);
+                    (ExchangeEvent::Sent, at + cost)
+                }
+                Op::Finish => {
+                    self.send(number, side, Part::End, at);
+                    (ExchangeEvent::Finished, at)
+                }
+                Op::Receive => {
+                    let part = self.wires.get_mut(&number).and_then(|wire| wire.inbox[side].pop_front());
+                    match part {
+                        Some(Part::Frame(frame)) => (ExchangeEvent::Received(frame.to_vec()), at),
+                        Some(Part::End) => (ExchangeEvent::End, at),
+                        Some(Part::Closed) => (ExchangeEvent::Closed, at),
+                        None => {
+                            if let Some(end) = self.hosts[index].ends.get_mut(&id) {
+                                end.ops.push_front(Op::Receive);
+                            }
+                            return;
+                        }
+                    }
+                }
+                _ => continue,
+            };
+            if let Some(end) = self.hosts[index].ends.get_mut(&id) {
+                end.busy = done;
+            }
+            self.later(index, done - self.now, Event::Exchange(id, event));
+        }
+    }
+
+    fn cost(&self, number: u64, bytes: usize) -> u64 {
+        let slow = self.wires.get(&number).is_some_and(|wire| wire.slow) && self.faulty;
+        if slow { bytes as u64 } else { bytes as u64 / 100_000 }
+    }
+
+    /// Puts a part on its way from a side.
+    fn send(&mut self, number: u64, from: usize, part: Part, at: u64) {
+        let to = 1 - from;
+        let Some(wire) = self.wires.get_mut(&number) else { return };
+        if from == 0
+            && let Some(kept) = &mut wire.kept
+            && kept.len() < KEPT
+            && !matches!(part, Part::Closed)
+            && !matches!(kept.last(), Some(Part::End))
+        {
+            kept.push(part.clone());
+        }
+        let latency = wire.latency + self.chance.below(wire.latency / 4 + 1);
+        let mut parts = Vec::from([part]);
+        let mut late = 0;
+        if self.faulty {
+            match &parts[0] {
+                Part::Frame(frame) => {
+                    let frame = frame.clone();
+                    if self.strikes(Fault::FrameLost, 600) {
+                        parts.clear();
+                    } else if self.strikes(Fault::FrameDoubled, 600) {
+                        parts.push(Part::Frame(frame));
+                    } else if self.strikes(Fault::BitFlipped, 600) {
+                        let mut frame = frame.to_vec();
+                        let bit = self.chance.place(frame.len() * 8);
+                        if let Some(byte) = frame.get_mut(bit / 8) {
+                            *byte ^= 1 << (bit % 8);
+                        }
+                        parts = vec![Part::Frame(frame.into())];
+                    } else if self.strikes(Fault::FrameShortened, 400) {
+                        let length = self.chance.place(frame.len());
+                        parts = vec![Part::Frame(frame[..length].into())];
+                    } else if self.strikes(Fault::FrameInvented, 400) {
+                        let invented = self.chance.bytes::<40>();
+                        parts.insert(0, Part::Frame(invented.into()));
+                    } else if self.strikes(Fault::StreamCutInside, 500) {
+                        return self.cut(number);
+                    }
+                    if self.strikes(Fault::FrameLate, 1_500) {
+                        late = self.chance.between(1_000, 20_000);
+                    }
+                    if self.strikes(Fault::FramesSwapped, 600)
+                        && let Some(wire) = self.wires.get_mut(&number)
+                        && wire.held[to].is_none()
+                    {
+                        wire.held[to] = parts.pop();
+                        if parts.is_empty() {
+                            return;
+                        }
+                    }
+                }
+                Part::End if self.strikes(Fault::EndLost, 600) => parts.clear(),
+                _ => {}
+            }
+        }
+        let Some(wire) = self.wires.get_mut(&number) else { return };
+        let [from_place, to_place] = [wire.places[from], wire.places[to]];
+        parts.extend(wire.held[to].take());
+        let mut arrives = (at + latency + late).max(wire.last[to]);
+        if let Some(until) = self.blocked.get(&(from_place, to_place)) {
+            // As a stream does: it arrives when there is a way again.
+            arrives = arrives.max(*until);
+        }
+        wire.last[to] = arrives;
+        for part in parts {
+            self.queue.put(arrives, Due::Part { wire: number, side: to, part });
+        }
+    }
+
+    pub(super) fn arrive(&mut self, number: u64, side: usize, part: Part) {
+        let Some(wire) = self.wires.get_mut(&number) else { return };
+        wire.active = self.now;
+        match wire.sides[side] {
+            Side::Host(index, id) => {
+                wire.inbox[side].push_back(part);
+                self.advance(index, id);
+            }
+            Side::Peer(peer) => {
+                if let Part::Frame(frame) = &part
+                    && side == 1
+                {
+                    wire.inbox[1].push_back(Part::Frame(frame.clone()));
+                } else if matches!(part, Part::End) && side == 1 {
+                    let said = std::mem::take(&mut wire.inbox[1]);
+                    let said = said.into_iter().filter_map(|part| match part {
+                        Part::Frame(frame) => Some(frame),
+                        _ => None,
+                    });
+                    let said = said.collect();
+                    self.peer_hears(peer, number, said);
+                }
+            }
+            Side::Stranger if matches!(&part, Part::Frame(frame) if shows(frame)) => {
+                self.shown_to_stranger(number)
+            }
+            Side::Stranger | Side::Nobody => {}
+        }
+    }
+
+    /// Breaks a wire: both sides are told, what is under way is lost.
+    pub(super) fn cut(&mut self, number: u64) {
+        let Some(wire) = self.wires.remove(&number) else { return };
+        for side in wire.sides {
+            if let Side::Host(index, id) = side
+                && self.hosts[index].ends.remove(&id).is_some()
+            {
+                self.fail(index, id, 1, "the connection was cut");
+            }
+        }
+    }
+
+    /// Nobody who was granted nothing is told anything, unless everybody was let in at some time.
+    fn shown_to_stranger(&mut self, number: u64) {
+        let public = self.ledger.trees.values().any(|grown| grown.public);
+        if !public {
+            let host = self.wires.get(&number).map_or(0, |wire| wire.places[1]);
+            self.break_off(format!("nothing unauthorised is shown: node {host} answers a stranger"));
+        }
+    }
+
+    /// Cuts what nothing came over for so long that a transport would.
+    pub(super) fn cut_idle(&mut self) {
+        let idle = self.wires.iter().filter(|(_, wire)| wire.active + IDLE < self.now);
+        for number in idle.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.cut(number);
+        }
+    }
+
+    pub(super) fn is_cut_off(&self, from: usize, to: usize) -> bool {
+        self.blocked.get(&(from, to)).is_some_and(|until| *until > self.now)
+    }
+}
+
+/// Whether a frame says something of a tree.
+fn shows(frame: &[u8]) -> bool {
+    matches!(Kind::of(frame), Ok(Kind::Entries | Kind::Reply | Kind::Wants | Kind::Missing))
+}

@@ -1,0 +1,77 @@
+//! A bounded share of the simulator: every kind of fault and every strategy, in small networks. Many more seeds run with
+//! `cargo run --release -p pleach-tests --bin sim`.
+
+use pleach_tests::sim::{Fault, Outcome, Plan, Strategy, run};
+
+/// Kinds of faults in one run here.
+const FAULTS: usize = 11;
+
+/// Strategies in one run here.
+const STRATEGIES: usize = 8;
+
+/// Small networks that have every kind between them.
+fn plans() -> Vec<Plan> {
+    let mut strategies = Strategy::ALL.chunks(STRATEGIES).cycle();
+    let plan = |(number, faults): (usize, &[Fault])| Plan {
+        hosts: 4,
+        on_disk: vec![false, true, false, true],
+        faults: faults.to_vec(),
+        peers: vec![strategies.next().expect("a circle").to_vec()],
+        millis: 300_000,
+        events: 3_000,
+        pace: 2_000,
+        real_signatures: number == 0,
+        ..Plan::of(100 + number as u64)
+    };
+    Fault::ALL.chunks(FAULTS).enumerate().map(plan).collect()
+}
+
+fn sound(plan: &Plan) -> Outcome {
+    let outcome = run(plan);
+    assert_eq!(outcome.broken, None, "as a file to replay:\n{}\n{}", plan.written(), outcome.picture);
+    outcome
+}
+
+#[test]
+fn whatever_goes_wrong_honest_nodes_stay_sound_and_come_together() {
+    let (mut faults, mut strategies) = (vec![0; Fault::ALL.len()], vec![0; Strategy::ALL.len()]);
+    for plan in plans() {
+        let tally = sound(&plan).tally;
+        faults.iter_mut().zip(&tally.faults).for_each(|(sum, hits)| *sum += hits);
+        strategies.iter_mut().zip(&tally.strategies).for_each(|(sum, hits)| *sum += hits);
+    }
+    assert!(faults.iter().all(|hits| *hits > 0), "{faults:?}");
+    assert!(strategies.iter().all(|hits| *hits > 0), "{strategies:?}");
+}
+
+#[test]
+fn one_seed_has_one_history_and_another_has_another() {
+    let small = |seed| Plan { events: 3_000, millis: 120_000, ..Plan::of(seed) };
+    let seeds = [12, 17];
+    let once = seeds.map(|seed| run(&small(seed)));
+    let again = seeds.map(|seed| run(&small(seed)));
+    assert_eq!(once.each_ref().map(|run| run.hash), again.each_ref().map(|run| run.hash));
+    assert_eq!(once[0].picture, again[0].picture);
+    assert_ne!(once[0].hash, once[1].hash);
+}
+
+#[test]
+fn a_run_is_replayed_from_its_file() {
+    let plan = Plan { events: 2_000, millis: 60_000, ..Plan::of(5) };
+    let (read, hash) = Plan::read(&format!("# a comment\n{}hash 00ff\n", plan.written())).expect("a file");
+    assert_eq!((&read, hash), (&plan, Some(0xff)));
+    assert_eq!(run(&read).hash, run(&plan).hash);
+}
+
+#[test]
+fn a_file_that_says_nonsense_is_refused_with_the_line() {
+    for (text, word) in [("fault Crash", "seed"), ("seed 1\nfault Sunshine", "Sunshine"), ("", "seed")] {
+        let refused = Plan::read(text).expect_err("no run");
+        assert!(refused.contains(word), "{refused}");
+    }
+}
+
+#[test]
+fn there_are_thirty_kinds_of_faults_and_twenty_strategies() {
+    assert!(Fault::ALL.len() >= 30 && Strategy::ALL.len() >= 20);
+}
