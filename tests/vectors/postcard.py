@@ -301,7 +301,7 @@ TREES_REQUEST = Struct(versions=VERSIONS, after=Option(THE_ID))
 INVITE = Struct(version=U8, tree=THE_ID, key=THE_KEY, permission=PERMISSION, uses=U16, expires=U64, by=THE_KEY,
                 signature=THE_SIGNATURE)
 REDEMPTION = Struct(invite=INVITE, proof=THE_SIGNATURE)
-ASK = Struct(versions=VERSIONS, tree=THE_ID, permission=PERMISSION, name=Text(64), invite=Option(REDEMPTION))
+ASK = Struct(versions=VERSIONS, tree=THE_ID, permission=PERMISSION, name=Text(64), invite=Option(REDEMPTION), hold=U32)
 ASKED = Struct(version=U8, outcome=Enum(("Received", None), ("Approved", PERMISSION), ("Rejected", None)))
 TREES_REPLY = Struct(version=U8, more=Bool())
 TREE_LINE = Struct(tree=THE_ID, name=Text(128), count=U64, changed=U64)

@@ -40,7 +40,7 @@ fn with(mut value: Value, changes: &[(&str, Value)]) -> Value {
 fn ask(permission: &Value, name: &str, invite: &Value) -> Value {
     json!({
         "versions": { "oldest": 1, "newest": 1 }, "tree": id(0), "permission": permission, "name": name, "invite":
-        invite,
+        invite, "hold": 0,
     })
 }
 
