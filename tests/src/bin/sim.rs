@@ -174,11 +174,11 @@ fn report(args: &Args, outcome: &Outcome) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("{}: {error}", args.out);
     fs::create_dir_all(&args.out).map_err(failed)?;
     fs::write(name("txt"), &outcome.picture).map_err(failed)?;
-    let mut text = format!(
-        "# A run of the simulator; lines of faults and peers can be taken out, then the hash too.\n{}",
-        plan.written()
+    let text = format!(
+        "# A run of the simulator; lines of faults and peers can be taken out, then the hash too.\n{}hash {:016x}\n",
+        plan.written(),
+        outcome.hash
     );
-    text.push_str(&format!("hash {:016x}\n", outcome.hash));
     fs::write(name("run"), text).map_err(failed)?;
     if let Some(broken) = &outcome.broken {
         println!("  {broken}");

@@ -75,6 +75,7 @@ const LOOK: u64 = 5_000;
 const PATIENCE: u64 = 6;
 
 /// Something that is due.
+#[expect(clippy::large_enum_variant, reason = "most are events, and a box for each costs more")]
 enum Due {
     Event { host: usize, life: u64, event: Event },
     Tick { host: usize, life: u64 },

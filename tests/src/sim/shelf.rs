@@ -15,6 +15,7 @@ use pleach_storage::{
 const REMEMBERED: usize = 2_000;
 
 /// A store that outlives its process.
+#[expect(clippy::large_enum_variant, reason = "there are sixteen at most")]
 pub(super) enum Shelf {
     Memory { store: Memory, backup: Option<Memory> },
     Disk { disk: Disk, store: Option<Redb>, backup: Option<Disk>, salt: [u8; 32] },

@@ -95,16 +95,14 @@ impl Sim {
                     }
                 }
             }
-            op => match self.hosts[index].ends.get_mut(&id) {
-                Some(end) => {
+            op => {
+                if let Some(end) = self.hosts[index].ends.get_mut(&id) {
                     end.ops.push_back(op);
                     self.advance(index, id);
+                } else {
+                    self.fail(index, id, 0, "the exchange is gone");
                 }
-                None => {
-                    let failed = ExchangeEvent::Failed("the exchange is gone".into());
-                    self.later(index, 0, Event::Exchange(id, failed));
-                }
-            },
+            }
         }
     }
 
@@ -387,12 +385,12 @@ impl Sim {
                         Part::Frame(frame) => Some(frame),
                         _ => None,
                     });
-                    let said = said.collect();
-                    self.peer_hears(peer, number, said);
+                    let said: Vec<_> = said.collect();
+                    self.peer_hears(peer, number, &said);
                 }
             }
             Side::Stranger if matches!(&part, Part::Frame(frame) if shows(frame)) => {
-                self.shown_to_stranger(number)
+                self.shown_to_stranger(number);
             }
             Side::Stranger | Side::Nobody => {}
         }

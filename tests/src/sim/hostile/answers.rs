@@ -16,8 +16,8 @@ const ENDLESS: usize = 200;
 
 impl Sim {
     /// Somebody honest asks a hostile peer.
-    pub(in crate::sim) fn peer_hears(&mut self, peer: usize, wire: u64, said: Vec<Arc<[u8]>>) {
-        self.hear(&said);
+    pub(in crate::sim) fn peer_hears(&mut self, peer: usize, wire: u64, said: &[Arc<[u8]>]) {
+        self.hear(said);
         let Some(Ok(Frame::Sync(hello, _))) = said.first().map(|frame| Frame::read(frame)) else {
             return self.answer(wire, vec![Some(frame(Kind::Refusal, &Refusal::Unknown, [(); 0])), None]);
         };
