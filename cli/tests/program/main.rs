@@ -1,6 +1,8 @@
 //! The program as a person runs it: real processes, sockets and files.
 
 mod demo;
+#[cfg(unix)]
+mod guides;
 mod histories;
 mod inviting;
 mod keys;

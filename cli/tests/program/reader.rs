@@ -34,7 +34,7 @@ impl Reader {
     pub(crate) fn types(&mut self, line: &str) -> String {
         if let Some(server) = line.strip_suffix(" &") {
             // Any free port, since others may test here as well.
-            let server = server.replace(":8080", ":0");
+            let server = server.replace(":8080", ":0").replace(":8081", ":0");
             let mut child = self.command(&format!("exec {server}")).stdout(Stdio::piped()).spawn().unwrap();
             let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
             self.serving.push(child);
