@@ -10,4 +10,9 @@ pub mod world;
 
 /// The examples in the pages at the root and in the book, compiled and run with the documentation tests.
 #[cfg(doctest)]
-mod pages {}
+mod pages {
+    #[doc = include_str!("../../docs/embedding.md")]
+    mod embedding {}
+    #[doc = include_str!("../../docs/first-sync.md")]
+    mod first_sync {}
+}
