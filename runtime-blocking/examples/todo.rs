@@ -91,7 +91,7 @@ impl Terminal {
         for (peer, outcome) in self.sync.sync_database(&list.root_id())? {
             match outcome {
                 Err(error) if error.is_retryable() => {
-                    eprintln!("{peer} is away, what is new here waits: {error}")
+                    eprintln!("{peer} is away, what is new here waits: {error}");
                 }
                 outcome => drop(outcome?),
             }

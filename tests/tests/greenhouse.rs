@@ -27,7 +27,7 @@ struct Board {
 }
 
 impl Board {
-    fn new() -> Instance {
+    fn node() -> Instance {
         let instance = Instance::open(Memory::new()).unwrap();
         instance.enable_sync().unwrap();
         instance.sync().unwrap().register_transport("serial", SerialTransport::builder()).unwrap();
@@ -76,7 +76,7 @@ fn whoever_follows_the_page_about_the_greenhouse_gets_where_it_says() {
     let [made, admitted, served] = &commands(&page, "gateway")[..] else { panic!("three lines start it") };
 
     let gateway = smol::block_on(Gateway::open(&at(made[0]))).unwrap();
-    let board = Board::new();
+    let board = Board::node();
     assert_eq!(admitted[1..], ["admit", "$BOARD"]);
     smol::block_on(gateway.admit(board.device_key())).unwrap();
     let key: PublicKey = gateway.instance.device_key();

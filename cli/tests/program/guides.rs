@@ -60,3 +60,19 @@ fn whoever_follows_the_page_about_servers_gets_where_it_says() {
     reader.types(&format!("{start} &"));
     assert!(reader.types("pleach --data bob-copy status").contains("quic:"));
 }
+
+#[test]
+fn what_the_readme_shows_to_paste_brings_anns_and_bobs_trees_together() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let (_, rest) = readme.split_once("to paste:\n\n```sh\n").unwrap();
+    let (session, _) = rest.split_once("```").unwrap();
+    // A person waits a moment; a test waits for the door that `serve` opens last.
+    assert!(session.contains("sleep 1\n"), "{session}");
+    let session =
+        session.replace(":8080", ":0").replace("sleep 1\n", "until [ -S $ANN/socket ]; do :; done\n");
+    let mut reader = Reader::new();
+    std::fs::write(reader.place("session"), session).unwrap();
+    let printed = reader.types("TMPDIR=$PWD bash session");
+    let got = printed.lines().rev().take(2).collect::<Vec<_>>().join("\n");
+    assert!(got.contains("slow, dense") && got.contains("fast, soft"), "{printed}");
+}

@@ -21,6 +21,11 @@ impl Reader {
         Self { folder: TempDir::new().unwrap(), variables: BTreeMap::new(), serving: Vec::new() }
     }
 
+    /// A place in the folder where commands are typed.
+    pub(crate) fn place(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
     fn command(&self, line: &str) -> Command {
         let program = Path::new(env!("CARGO_BIN_EXE_pleach")).parent().unwrap();
         let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
