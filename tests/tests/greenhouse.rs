@@ -147,8 +147,13 @@ fn a_gateway_that_starts_again_takes_no_reading_twice() {
             let instance = gateway.instance.clone();
             let running = smol::spawn(async move { gateway.run().await.map_err(|error| error.to_string()) });
             changes.next().await.unwrap();
-            let readings = house.get_store_viewer::<Table<Reading>>("readings").unwrap();
-            assert_eq!(readings.rows(None, 99).unwrap().len(), run);
+            let readings =
+                house.get_store_viewer::<Table<Reading>>("readings").unwrap().rows(None, 99).unwrap();
+            assert_eq!(readings.len(), run);
+            let written = house.get_store_viewer::<DocStore>("readings").unwrap();
+            for (key, _) in readings {
+                assert_eq!(written.history(&key).unwrap().len(), 1, "it was written once");
+            }
             instance.close().await;
             running.await.unwrap();
         }
