@@ -24,6 +24,37 @@
 //! | `watch` | [`Watch`]: a stream of what happens |
 //! | `driver` | the node behind a lock, and what carries out its actions |
 //!
+//! # Stores
+//!
+//! One transaction writes to any number of stores, of five types: [`DocStore`] for one nested document, [`Table`] for rows of a
+//! type, [`Log`] for bytes in order, [`SettingsStore`] for names and grants, [`Registry`] for typed configuration.
+//!
+//! ```
+//! use pleach_blocking::{Database, DatabaseKey, Doc, DocStore, Instance, Log, Memory, Permission, SettingsStore, Table, Who};
+//!
+//! #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+//! struct Tree {
+//!     name: String,
+//!     meters: u32,
+//! }
+//!
+//! let instance = Instance::open(Memory::new())?;
+//! let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+//! let txn = db.new_transaction()?;
+//! txn.get_store::<DocStore>("notes")?.set("garden.hedge", "hornbeam")?;
+//! let key = txn.get_store::<Table<Tree>>("trees")?.insert(&Tree { name: "lime".into(), meters: 30 })?;
+//! txn.get_store::<Log>("events")?.append(b"planted")?;
+//! txn.get_store::<SettingsStore>("_settings")?.grant(Who::Everyone, Permission::Read, None)?;
+//! txn.commit()?;
+//!
+//! let trees = db.get_store_viewer::<Table<Tree>>("trees")?;
+//! assert_eq!(trees.get(&key)?.map(|tree| tree.meters), Some(30));
+//! assert_eq!(trees.search(|tree| tree.meters > 40)?, []);
+//! assert_eq!(db.get_store_viewer::<DocStore>("notes")?.keys_of("garden")?, ["hedge"]);
+//! assert_eq!(db.get_store_viewer::<Log>("events")?.entries(None, 10)?.len(), 1);
+//! # Ok::<(), pleach_blocking::Error>(())
+//! ```
+//!
 //! # Features
 //!
 //! `http` and `redb` are on by default, `quic`, `serial` and `iroh` are not; they bring the transport or the store of that

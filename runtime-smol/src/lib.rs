@@ -25,6 +25,39 @@
 //! | `peers`, `handle` | the peer book; [`SyncHandle`]: the sync of one database with one peer |
 //! | `driver` | the loop that carries out what the node wants |
 //!
+//! # Stores
+//!
+//! One transaction writes to any number of stores, of five types: [`DocStore`] for one nested document, [`Table`] for rows of a
+//! type, [`Log`] for bytes in order, [`SettingsStore`] for names and grants, [`Registry`] for typed configuration.
+//!
+//! ```
+//! # smol::block_on(async {
+//! use pleach_smol::{Database, DatabaseKey, Doc, DocStore, Instance, Log, Memory, Permission, SettingsStore, Table, Who};
+//!
+//! #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+//! struct Tree {
+//!     name: String,
+//!     meters: u32,
+//! }
+//!
+//! let instance = Instance::open(Memory::new()).await?;
+//! let db = Database::create(&instance, DatabaseKey::Device, Doc::new()).await?;
+//! let txn = db.new_transaction()?;
+//! txn.get_store::<DocStore>("notes")?.set("garden.hedge", "hornbeam")?;
+//! let key = txn.get_store::<Table<Tree>>("trees")?.insert(&Tree { name: "lime".into(), meters: 30 })?;
+//! txn.get_store::<Log>("events")?.append(b"planted")?;
+//! txn.get_store::<SettingsStore>("_settings")?.grant(Who::Everyone, Permission::Read, None)?;
+//! txn.commit().await?;
+//!
+//! let trees = db.get_store_viewer::<Table<Tree>>("trees")?;
+//! assert_eq!(trees.get(&key)?.map(|tree| tree.meters), Some(30));
+//! assert_eq!(trees.search(|tree| tree.meters > 40)?, []);
+//! assert_eq!(db.get_store_viewer::<DocStore>("notes")?.keys_of("garden")?, ["hedge"]);
+//! assert_eq!(db.get_store_viewer::<Log>("events")?.entries(None, 10)?.len(), 1);
+//! # Ok::<(), pleach_smol::Error>(())
+//! # }).unwrap();
+//! ```
+//!
 //! # Features
 //!
 //! `http`, `quic` and `redb` are on by default, `serial` and `iroh` are not; they bring the transport or the store of that

@@ -16,4 +16,8 @@ pub mod world;
 mod pages {
     #[doc = include_str!("../../docs/writing-a-transport.md")]
     mod writing_a_transport {}
+    #[doc = include_str!("../../docs/embedding.md")]
+    mod embedding {}
+    #[doc = include_str!("../../docs/first-sync.md")]
+    mod first_sync {}
 }

@@ -161,7 +161,7 @@ fn every_relative_link_leads_to_a_file_and_a_heading_in_it() {
 #[test]
 fn every_page_has_one_title_and_every_code_block_a_language() {
     for page in pages() {
-        let expected = 1 + if page.path.ends_with("docs/SUMMARY.md") { 2 } else { 0 };
+        let expected = 1 + if page.path.ends_with("docs/SUMMARY.md") { 3 } else { 0 };
         assert_eq!(page.titles, expected, "headings of the first level in {}", page.path.display());
         assert!(
             page.languages.iter().all(|language| !language.is_empty()),
@@ -171,16 +171,34 @@ fn every_page_has_one_title_and_every_code_block_a_language() {
     }
 }
 
+/// Pages whose Rust stands, block by block, in a file that is compiled and run as a test.
+const SHOWN: [(&str, &str); 1] = [("docs/writing-a-store.md", "storage/tests/counting.rs")];
+
 #[test]
 fn every_page_with_rust_in_it_is_compiled_by_a_test() {
     let compiled = fs::read_to_string(root().join("tests/src/lib.rs")).expect("the crate's root");
     for page in pages() {
         let path = page.path.strip_prefix(root()).expect("pages are below the root").display().to_string();
         let blocks = page.languages.iter().filter(|language| language.starts_with("rust")).count();
-        let is_compiled = compiled.contains(&format!("\"../../{path}\""));
+        let is_compiled =
+            compiled.contains(&format!("\"../../{path}\"")) || SHOWN.iter().any(|(page, _)| *page == path);
         // The README's one block is part of a test, so that it needs no hidden lines.
         let in_a_test = path == "README.md" && blocks == 1;
         assert!(is_compiled || in_a_test || blocks == 0, "{path} shows Rust: include it in tests/src/lib.rs");
+    }
+}
+
+#[test]
+fn what_a_page_shows_of_a_test_stands_there_like_this() {
+    for (page, source) in SHOWN {
+        let read = |path| fs::read_to_string(root().join(path)).expect("the file can be read");
+        let (page, source) = (read(page), read(source));
+        let blocks: Vec<_> =
+            page.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert!(!blocks.is_empty(), "the page shows nothing");
+        for block in blocks {
+            assert!(source.contains(block), "shown, and not in the test:\n{block}");
+        }
     }
 }
 

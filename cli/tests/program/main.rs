@@ -3,6 +3,7 @@
 mod demo;
 #[cfg(unix)]
 mod ending;
+mod guides;
 mod histories;
 mod inviting;
 #[cfg(feature = "iroh")]

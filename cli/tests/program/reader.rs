@@ -21,6 +21,11 @@ impl Reader {
         Self { folder: TempDir::new().unwrap(), variables: BTreeMap::new(), serving: Vec::new() }
     }
 
+    /// A place in the folder where commands are typed.
+    pub(crate) fn place(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
     fn command(&self, line: &str) -> Command {
         let program = Path::new(env!("CARGO_BIN_EXE_pleach")).parent().unwrap();
         let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
@@ -34,7 +39,7 @@ impl Reader {
     pub(crate) fn types(&mut self, line: &str) -> String {
         if let Some(server) = line.strip_suffix(" &") {
             // Any free port, since others may test here as well.
-            let server = server.replace(":8080", ":0");
+            let server = server.replace(":8080", ":0").replace(":8081", ":0");
             let mut child = self.command(&format!("exec {server}")).stdout(Stdio::piped()).spawn().unwrap();
             let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
             self.serving.push(child);

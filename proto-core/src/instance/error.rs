@@ -4,7 +4,8 @@ use alloc::string::String;
 
 use crate::{
     Id, PublicKey,
-    entry::Permission,
+    document::DocumentError,
+    entry::{EntryError, Permission},
     instance::{MAX_PEER_ADDRESSES, user::MAX_USER_NAME},
     node::{NodeError, Reply},
     storage::StorageError,
@@ -29,7 +30,7 @@ pub enum Error {
     Storage(#[from] StorageError),
     /// A value, a path or a store was used in a way that its kind does not allow.
     #[error(transparent)]
-    Document(#[from] crate::document::DocumentError),
+    Document(#[from] DocumentError),
     /// The ticket cannot be made or read.
     #[error(transparent)]
     Ticket(#[from] TicketError),
@@ -178,6 +179,12 @@ impl From<NodeError> for Error {
             NodeError::Storage(error) => Self::Storage(error),
             error => Self::Node(error),
         }
+    }
+}
+
+impl From<EntryError> for Error {
+    fn from(error: EntryError) -> Self {
+        Self::Document(DocumentError::Rule(error))
     }
 }
 
