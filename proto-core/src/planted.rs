@@ -26,8 +26,6 @@ pub enum Planted {
     SignaturesUnchecked,
     /// The height that an entry claims is believed.
     HeightsUnchecked,
-    /// Two sets of one size are taken to be the same.
-    SameByCount,
     /// Everybody may read.
     StrangersRead,
     /// A parent is a tip for ever.
@@ -36,7 +34,7 @@ pub enum Planted {
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 10] = [
         Self::WritesUnsynced,
         Self::FailuresAcknowledged,
         Self::ParentsUnchecked,
@@ -45,7 +43,6 @@ impl Planted {
         Self::MaskedShown,
         Self::SignaturesUnchecked,
         Self::HeightsUnchecked,
-        Self::SameByCount,
         Self::StrangersRead,
         Self::TipsKept,
     ];

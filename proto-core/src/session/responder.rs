@@ -61,10 +61,6 @@ impl<const R: usize, const M: usize> Session<R, M> {
         self.summary = summary;
         self.same =
             summary.measure.count == self.peer_count && self.peer_tips.as_ref() == Some(&self.own_tips());
-        #[cfg(feature = "planted-faults")]
-        if crate::planted::is_awake(crate::planted::Planted::SameByCount) {
-            self.same = summary.measure.count == self.peer_count;
-        }
         self.request_start = start;
         if self.peer_tips.as_ref() == Some(&self.own_tips()) {
             self.totals.lost = self.peer_count.abs_diff(summary.measure.count);

@@ -59,12 +59,14 @@ struct Sum {
 }
 
 fn main() -> ExitCode {
-    // The embedded store panics over bytes that rotted, and is caught: nobody wants to read that.
-    std::panic::set_hook(Box::new(|info| {
-        if !info.location().is_some_and(|place| place.file().contains("redb")) {
-            eprintln!("{info}");
-        }
-    }));
+    // The embedded store panics over bytes that rotted, and is caught: nobody wants to read that, unless asked for.
+    if std::env::var_os("RUST_BACKTRACE").is_none_or(|asked| asked == "0") {
+        std::panic::set_hook(Box::new(|info| {
+            if !info.location().is_some_and(|place| place.file().contains("/redb-")) {
+                eprintln!("{info}");
+            }
+        }));
+    }
     match args().and_then(|args| play(&args)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
