@@ -183,3 +183,16 @@ fn a_peer_that_never_answers_over_one_transport_holds_up_no_other() {
         smol::future::or(goes_on, waits).await;
     });
 }
+
+#[cfg(feature = "iroh")]
+#[test]
+fn iroh_is_enabled_in_one_call_and_dials_nobody_before_it_is_asked_to() {
+    smol::block_on(async {
+        let node = World::new(Memory::new()).await;
+        node.sync.enable_iroh_transport().await.unwrap();
+        assert!(node.sync.get_server_address_for("iroh").is_err(), "nobody is let in yet");
+        // The same name once more takes its place.
+        node.sync.enable_iroh_transport().await.unwrap();
+        node.instance.close().await;
+    });
+}
