@@ -10,41 +10,40 @@ use std::{
 
 use serde_json::Value;
 
-/// The version of rustdoc's format that is read here.
-const FORMAT: u64 = 57;
-
 /// What one runtime has and the other cannot: none of it is a name that programs use in both.
 const DIFFERENT: [&str; 1] = [
     // A stream to await in one, an iterator that blocks in the other: each with the words of its kind.
     "Watch",
 ];
 
-/// What rustdoc writes of the runtimes, and of the core below them, with all their features.
+/// What rustdoc writes of the runtimes, and of the core below them.
 fn documented() -> &'static [Crate; 3] {
     static DOCUMENTED: OnceLock<[Crate; 3]> = OnceLock::new();
     DOCUMENTED.get_or_init(document)
 }
 
+/// All features of the runtimes but iroh, whose crates an ordinary test run neither fetches nor builds.
+const FEATURES: &str = "http,quic,redb,serial,passphrase";
+
 fn document() -> [Crate; 3] {
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).parent().map(Path::to_path_buf).unwrap();
-    let output = Command::new(env!("CARGO"))
-        .args(["doc", "--offline", "--locked", "--no-deps", "--all-features"])
-        .args(["--package", "pleach-smol", "--package", "pleach-blocking", "--package", "pleach-core"])
-        .arg("--target-dir")
-        .arg(&target)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("RUSTDOC", env!("CARGO_BIN_EXE_rustdoc_json"))
-        // So that nobody takes what is written here for the pages that people read.
-        .env("RUSTDOCFLAGS", "--cfg surface")
-        .output()
-        .expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    ["pleach_smol", "pleach_blocking", "pleach_core"].map(|name| {
-        let text = std::fs::read_to_string(target.join("doc").join(name).with_extension("json")).unwrap();
-        let json: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(json["format_version"], FORMAT, "another compiler writes another format: adapt this test");
-        Crate(json)
-    })
+    [("pleach-smol", FEATURES), ("pleach-blocking", FEATURES), ("pleach-core", "alloc")].map(
+        |(name, features)| {
+            let output = Command::new(env!("CARGO"))
+                .args(["doc", "--locked", "--no-deps", "--package", name, "--features", features])
+                .arg("--target-dir")
+                .arg(&target)
+                .current_dir(root())
+                .env("RUSTDOC", env!("CARGO_BIN_EXE_rustdoc_json"))
+                // So that nobody takes what is written here for the pages that people read.
+                .env("RUSTDOCFLAGS", "--cfg surface")
+                .output()
+                .expect("cargo runs");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let file = target.join("doc").join(name.replace('-', "_")).with_extension("json");
+            Crate(serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap())
+        },
+    )
 }
 
 struct Crate(Value);
@@ -268,7 +267,8 @@ fn the_page_of_the_surface_lists_what_there_is_and_nothing_else() {
     let missing: Vec<_> = offered.iter().filter(of_runtimes).filter(|call| !named.contains(*call)).collect();
     assert!(missing.is_empty(), "docs/api.md has no row for {missing:#?}");
     let known: BTreeSet<String> = offered.union(&core.calls()).cloned().collect();
-    let gone: Vec<_> = named.iter().filter(|name| name.contains("::") && !known.contains(*name)).collect();
+    let built = named.iter().filter(|name| name.contains("::") && !name.contains("iroh"));
+    let gone: Vec<_> = built.filter(|name| !known.contains(*name)).collect();
     assert!(gone.is_empty(), "docs/api.md lists what does not exist: {gone:#?}");
     assert!(named.len() > 150, "only {} names were read", named.len());
 }
