@@ -9,7 +9,7 @@ use std::{error::Error, path::Path};
 
 use pleach_smol::{
     Database, DatabaseKey, Doc, DocStore, HttpTransport, Instance, InviteOptions, Permission, PublicKey,
-    Redb, SerialTransport, Table, Value,
+    Redb, SerialTransport, SyncError, Table, Value,
 };
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +77,13 @@ impl Gateway {
 
     /// Takes over what boards write, until the instance is closed.
     pub(crate) async fn run(&self) -> Outcome<()> {
+        match self.follow().await {
+            Err(error) if error.downcast_ref::<SyncError>().is_some_and(SyncError::is_closed) => Ok(()),
+            ended => ended,
+        }
+    }
+
+    async fn follow(&self) -> Outcome<()> {
         let changes = self.greenhouse.watch();
         let mut seen = None;
         loop {
