@@ -11,10 +11,7 @@ const SEEDS: u64 = 40;
 /// The seed that finds a defect, and what broke.
 fn found(planted: Planted) -> Option<(u64, String)> {
     wake(Some(planted));
-    let found = (1..=SEEDS).find_map(|seed| {
-        let broken = run(&Plan::of(seed)).broken?;
-        (!broken.starts_with("never hit")).then_some((seed, broken))
-    });
+    let found = (1..=SEEDS).find_map(|seed| Some((seed, run(&Plan::of(seed)).broken?)));
     wake(None);
     found
 }
