@@ -33,7 +33,8 @@ async fn together<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
 #[test]
 fn exchanges_that_begin_at_once_share_one_connection() {
     let (server, peer) = (Server::new(), Peer::new());
-    let dials = (0..32).map(|_| peer.dialler.stream(&server.address)).collect();
+    // As many as a stranger may have open at once.
+    let dials = (0..limits::STRANGER_STREAMS).map(|_| peer.dialler.stream(&server.address)).collect();
     let mut streams: Vec<_> =
         wait(together(dials)).into_iter().collect::<Result<_, TransportError>>().unwrap();
     assert_eq!(peer.dialler.endpoint().unwrap().open_connections(), 1);
