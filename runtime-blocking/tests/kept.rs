@@ -136,6 +136,7 @@ fn both_sides_record_a_sync_and_remember_it_after_a_restart() {
     assert_eq!(sync.get_sync_cursor(&peer, &Id::of(b"none")).unwrap(), None);
     assert_eq!(serving.get_sync_metadata(&bob.device_key()).unwrap(), None);
 
+    bob.close();
     drop((bob, sync));
     let (_bob, sync, _) = node(&other, &network, "bob again");
     let kept = sync.get_sync_history(&HistoryFilter::new()).unwrap();
