@@ -4,7 +4,7 @@ use pleach_core::{
     Id, Position, SecretKey,
     budget::Source,
     entry::{Permission, VerifiedEntry, Who},
-    node::{MAX_OF_SOURCE, MAX_STRANGERS, REQUESTS, REQUESTS_A_SECOND},
+    node::{Command, MAX_OF_SOURCE, MAX_STRANGERS, REQUESTS, REQUESTS_A_SECOND, Tracking},
     storage::Measure,
     wire::{
         CAPABILITIES, End, EntriesWriter, Floor, Frame, Hello, Kind, PeerLimits, Refusal, Salt, Tips,
@@ -198,4 +198,28 @@ fn orphans(tree: Id, count: usize) -> Vec<VerifiedEntry> {
         .collect();
     made.sort_by_key(|entry| entry.position());
     made
+}
+
+#[test]
+fn news_of_a_tree_are_no_sign_of_life_from_a_peer_that_fell_silent_in_the_middle() {
+    let mut world = World::new(90);
+    let alice = world.host();
+    let tree = world.create_with(alice, "busy", vec![(Who::Everyone, Permission::Read)]);
+    // Two others sync every few seconds, so that time passes in small steps.
+    let (carol, dave) = (world.host(), world.host());
+    let other = world.create_with(carol, "other", vec![(Who::Everyone, Permission::Read)]);
+    let tracking = Tracking::new(other, world.key(carol), vec![world.address(carol)], 5_000);
+    world.run(dave, Command::Track(Box::new(tracking))).unwrap();
+    // It says the head of a request and never its end.
+    let silent = world.knock(alice, key(1), source(1), [Some(hello(tree))]);
+    world.settle();
+    assert!(!world.heard(silent).1, "it is waited for");
+    let end = world.clock() + 40_000;
+    while !world.heard(silent).1 {
+        assert!(world.clock() < end, "its patience is over");
+        world.write(alice, tree, "n", "news").unwrap();
+        world.settle();
+        world.pass();
+        world.settle();
+    }
 }

@@ -349,7 +349,7 @@ impl Exchanges {
             Role::Responder(responder) => responder.asked(outcome, now.monotonic, out),
             Role::Initiator(_) => Next::On,
         });
-        self.bound_waits(id, now, out);
+        self.bound_holds(id, now, out);
     }
 
     /// An exchange of this node's that has ended.

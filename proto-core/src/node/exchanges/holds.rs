@@ -28,27 +28,11 @@ impl Exchanges {
         }
     }
 
-    /// A decision may be waited for since just now: then the same key waits nowhere else, and it is answered at once if
-    /// there are too many.
-    pub(super) fn bound_waits(&mut self, id: ExchangeId, now: Now, out: &mut Outbox) {
-        let awaits = |exchange: &Exchange| match &exchange.role {
-            Role::Responder(responder) => responder.awaits().and(responder.proven()),
-            Role::Initiator(_) => None,
-        };
-        let Some(peer) = self.all.get(&id).and_then(awaits) else { return };
-        let others = self.all.iter().filter_map(|(id, exchange)| Some((*id, awaits(exchange)?)));
-        let others: Vec<_> = others.filter(|(other, _)| *other != id).collect();
-        match others.iter().find(|(_, other)| *other == peer) {
-            Some((before, _)) => self.answer_now(*before, now, out),
-            None if others.len() >= MAX_AWAITING => self.answer_now(id, now, out),
-            None => {}
-        }
-    }
-
     /// There is news of a tree: everybody who waits for some is answered, save the one it is from.
     pub(in crate::node) fn news(&mut self, tree: Id, from: Option<PublicKey>, now: Now, out: &mut Outbox) {
+        // Nobody else is touched: that something is new is no sign of life from a peer.
         let waits = |exchange: &Exchange| match &exchange.role {
-            Role::Responder(responder) => responder.tree() == Some(tree) && responder.proven() != from,
+            Role::Responder(responder) => responder.awaits_news(&tree) && responder.proven() != from,
             Role::Initiator(_) => false,
         };
         let waiting = self.all.iter().filter(|(_, exchange)| waits(exchange)).map(|(id, _)| *id);
@@ -57,16 +41,19 @@ impl Exchanges {
         }
     }
 
-    /// An answer may have been kept back just now: then the one before to the same peer about the same tree is not, and
-    /// it is given at once if there are too many.
+    /// An answer may have been kept back just now: then the one before to the same peer about the same is not, and it is
+    /// given at once if there are too many of its kind.
     pub(super) fn bound_holds(&mut self, id: ExchangeId, now: Now, out: &mut Outbox) {
-        let Some((peer, tree)) = self.all.get(&id).and_then(held) else { return };
-        let holds = self.all.iter().filter_map(|(id, exchange)| Some((*id, held(exchange)?)));
-        let holds: Vec<_> = holds.filter(|(other, _)| *other != id).collect();
-        let before = holds.iter().find(|(_, of)| *of == (peer, tree)).map(|(before, _)| *before);
-        match before {
-            Some(before) => self.answer_now(before, now, out),
-            None if holds.len() >= MAX_HOLDS => self.answer_now(id, now, out),
+        let Some((peer, news)) = self.all.get(&id).and_then(held) else { return };
+        let others = self.all.iter().filter(|(other, _)| **other != id);
+        let alike: Vec<_> = others
+            .filter_map(|(other, exchange)| Some((*other, held(exchange)?)))
+            .filter(|(_, (_, of))| of.is_some() == news.is_some())
+            .collect();
+        let limit = if news.is_some() { MAX_HOLDS } else { MAX_AWAITING };
+        match alike.iter().find(|(_, of)| *of == (peer, news)) {
+            Some((before, _)) => self.answer_now(*before, now, out),
+            None if alike.len() >= limit => self.answer_now(id, now, out),
             None => {}
         }
     }
@@ -79,9 +66,12 @@ impl Exchanges {
     }
 }
 
-/// To whom an answer is kept back, and about which tree.
-fn held(exchange: &Exchange) -> Option<(PublicKey, Id)> {
+/// To whom an answer is kept back, and until there is news of which tree; of none, until somebody has decided.
+fn held(exchange: &Exchange) -> Option<(PublicKey, Option<Id>)> {
     let Role::Responder(responder) = &exchange.role else { return None };
-    responder.holds()?;
-    Some((responder.proven()?, responder.tree()?))
+    let news = responder.awaits().is_none();
+    if news {
+        responder.holds()?;
+    }
+    Some((responder.proven()?, responder.tree().filter(|_| news)))
 }

@@ -1,6 +1,7 @@
 //! An answer that is kept back until there is news.
 
 use crate::{
+    Id,
     node::{exchanges::Next, outbox::Outbox},
     wire::AskOutcome,
 };
@@ -13,6 +14,15 @@ impl Responder {
         match self.phase {
             Phase::Holding { hold, .. } => Some(hold),
             _ => None,
+        }
+    }
+
+    /// Whether news of this tree ends a wait, or one that may be about to begin.
+    pub(in crate::node) fn awaits_news(&self, of: &Id) -> bool {
+        match &self.phase {
+            Phase::Holding { tree, .. } => tree == of,
+            Phase::Admitting { tree, hold, .. } => tree == of && *hold > 0,
+            _ => false,
         }
     }
 
