@@ -12,7 +12,7 @@ use pleach_core::{
 
 use crate::{
     layout::{Table, split_position},
-    masks::joined,
+    masks::{joined, tops},
     record::{HeaderRecord, Standing, TreeRecord, damaged, decode},
     rows,
     snapshot::Reading,
@@ -230,15 +230,9 @@ impl<V: View> Auditing<'_, V> {
             settings.insert(record.position, (ordinal, !record.revocations.is_empty()));
         }
         // By position, the revocations that descend from it, and whether a child of it is shared.
-        let mut front: BTreeMap<Position, (Vec<u32>, bool)> = BTreeMap::new();
+        let mut front: BTreeMap<Position, (Vec<u32>, bool)> =
+            tops(view, self.record.tree())?.into_iter().map(|top| (top, Default::default())).collect();
         let mut faults = Vec::new();
-        let all = self.record.tree().all();
-        for table in [Table::Tips, Table::OutsideHeaders] {
-            view.scan(table, &all, Order::Ascending, &mut |key, _| {
-                front.extend(split_position(key).map(|(_, position)| (position, (Vec::new(), false))));
-                Ok(Flow::Continue(()))
-            })?;
-        }
         while let Some((place, (marks, has_children))) = front.pop_last() {
             let missing = || damaged("an entry", format_args!("{} is not there", place.id));
             let kept = kept(view, self.record.tree(), &place.id)?.ok_or_else(missing)?;

@@ -17,7 +17,7 @@ use pleach_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    layout::{Table, split_position},
+    layout::{Table, TreeNumber, split_position},
     put::Putting,
     record::{Standing, TreeRecord, damaged, decode, encode},
     tables::{Flow, Order, View},
@@ -105,24 +105,27 @@ impl<V: View> Putting<V> {
             let entry = self.entry(record, kept)?;
             self.stand(record, kept, &entry, standing);
         }
-        let mut tops: BTreeSet<Position> = self.sharing.new_tips().collect();
-        for table in [Table::Tips, Table::OutsideHeaders] {
-            self.overlay.scan(table, &record.tree().all(), Order::Ascending, &mut |key, _| {
-                tops.insert(place(key)?);
-                Ok(Flow::Continue(()))
-            })?;
-        }
+        let mut tops = tops(&self.overlay, record.tree())?;
+        tops.extend(self.sharing.new_tips());
         for top in &tops {
             self.put_front(record, top, &[]);
         }
-        record.flip = Some(Flip { settings, others: tops.len() as u64 });
-        self.carry_on(record)
+        let flip = Flip { settings, others: tops.len() as u64 };
+        let wave = self.wave(record, &flip, census)?;
+        self.walk(record, flip, wave)
     }
 
     /// Goes on with the flip under way, if there is one, as far as this write may.
     pub(crate) fn carry_on(&mut self, record: &mut TreeRecord) -> Result<(), StorageError> {
-        let Some(mut flip) = record.flip.take() else { return Ok(()) };
-        let mut wave = self.wave(record, &flip)?;
+        let Some(flip) = record.flip.take() else { return Ok(()) };
+        let facts = Tree { view: &self.overlay, id: self.tree, record: Some(record) };
+        let census = Census::new(&facts, facts.view(ViewId(record.view))?)?;
+        let wave = self.wave(record, &flip, census)?;
+        self.walk(record, flip, wave)
+    }
+
+    /// Walks down from where the flip stands, until only common ancestors are left or this write has done enough.
+    fn walk(&mut self, record: &mut TreeRecord, mut flip: Flip, mut wave: Wave) -> Result<(), StorageError> {
         while flip.others > 0 {
             if self.step.is_over() {
                 record.flip = Some(flip);
@@ -154,9 +157,8 @@ impl<V: View> Putting<V> {
         Ok(())
     }
 
-    fn wave(&self, record: &TreeRecord, flip: &Flip) -> Result<Wave, StorageError> {
+    fn wave(&self, record: &TreeRecord, flip: &Flip, census: Census) -> Result<Wave, StorageError> {
         let facts = Tree { view: &self.overlay, id: self.tree, record: Some(record) };
-        let census = Census::new(&facts, facts.view(ViewId(record.view))?)?;
         let (mut names, mut changed, mut marking) = (BTreeSet::new(), Vec::new(), BTreeMap::new());
         for ordinal in &flip.settings {
             let SettingsRecord { position, grants, revocations, .. } = facts.record(*ordinal)?;
@@ -235,6 +237,18 @@ impl<V: View> Putting<V> {
     fn put_front(&mut self, record: &TreeRecord, position: &Position, marks: &[u32]) {
         self.overlay.changes.put(Table::Front, &record.tree().at(position), encode(&marks));
     }
+}
+
+/// Where a walk over all that is stored begins: the tips, and what lies outside the shared set.
+pub(crate) fn tops(view: &impl View, tree: TreeNumber) -> Result<BTreeSet<Position>, StorageError> {
+    let mut tops = BTreeSet::new();
+    for table in [Table::Tips, Table::OutsideHeaders] {
+        view.scan(table, &tree.all(), Order::Ascending, &mut |key, _| {
+            tops.insert(place(key)?);
+            Ok(Flow::Continue(()))
+        })?;
+    }
+    Ok(tops)
 }
 
 fn place(key: &[u8]) -> Result<Position, StorageError> {
