@@ -1,7 +1,9 @@
 //! The product against the rule, on random hostile histories and in several orders of arrival.
 //!
-//! `PLEACH_HISTORIES` says how many; a failing seed is printed, and `PLEACH_SEED` runs it alone. Of the small histories that
-//! can be listed all are run with `PLEACH_EVERY=1`, else one in so many.
+//! `PLEACH_HISTORIES` says how many; a failing seed is printed, and `PLEACH_SEED` runs it alone. A model checker explores
+//! what three entries do on a root and three grants: all of it with `PLEACH_EVERY=1`, else one end in so many.
+
+use std::sync::Mutex;
 
 use pleach_core::{
     Range,
@@ -19,12 +21,13 @@ use pleach_tests::{
     hostile::{Chance, Scribe},
     rule::{History, Name, Said, Set},
 };
+use stateright::{Checker, Model, Property};
 
 /// Histories in an ordinary run.
 const HISTORIES: u64 = 500;
 
 /// Of the small histories, one in so many is run; without a common factor with the choices at any step.
-const EVERY: u64 = 101;
+const EVERY: usize = 101;
 
 /// Histories of four entries in an ordinary run.
 const SAMPLES: u64 = 400;
@@ -39,6 +42,20 @@ struct Tally {
     masked: usize,
     lifted: usize,
     outside: usize,
+}
+
+impl Tally {
+    /// Counts what the last entry to arrive in a set did to it.
+    fn count(&mut self, history: &History, set: &Set, last: usize) {
+        let masked =
+            |set: &Set| set.iter().copied().filter(|entry| !history.counts(set, *entry)).collect::<Set>();
+        let mut before = set.clone();
+        before.remove(&last);
+        let now = masked(set);
+        self.stored += 1;
+        self.masked += now.len();
+        self.lifted += masked(&before).difference(&now).count();
+    }
 }
 
 /// What a store shows must be what the rule says of the set that it holds.
@@ -149,6 +166,14 @@ fn choices(parents: &[usize]) -> impl Iterator<Item = Said> {
     said.chain(values).map(move |(author, settings)| Said { author, parents: parents.clone(), settings })
 }
 
+/// How many those are.
+const CHOICES: usize = 13;
+
+/// The entries that another may stand on after the three grants: the last two of these, and all that was added.
+fn places(history: &History) -> Vec<usize> {
+    (2..history.len()).collect()
+}
+
 /// The subsets of places that an entry may stand on.
 fn subsets(places: &[usize]) -> Vec<Vec<usize>> {
     let chosen = |bits: usize| (0..places.len()).filter(move |at| bits >> at & 1 == 1);
@@ -195,41 +220,120 @@ fn three_grants() -> (Memory, Scribe, History) {
     (base, scribe, history)
 }
 
-/// Puts what was added to the three grants into a store in every order, and compares. Returns how many orders there are.
-fn in_every_order(base: &Memory, scribe: &Scribe, history: &History, tally: &mut Tally) -> usize {
+/// An entry that arrives on top of some that are there: a set of its parents among them, and what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Arrival {
+    parents: usize,
+    choice: usize,
+}
+
+/// What can arrive after the three grants, in each order in which it can: a state is what arrived so far.
+///
+/// Nothing is said of a history and an order apart, since an order of a history is a way to arrive at it.
+struct Arrivals {
+    base: Memory,
+    scribe: Scribe,
+    history: History,
+    /// How many entries arrive.
+    entries: usize,
+    /// Of the states with all of them, one in so many is looked at.
+    every: usize,
+    tally: Mutex<Tally>,
+}
+
+impl Arrivals {
+    /// The entries of a state and what they say; nothing if one of them may not be stored, or is there twice.
+    fn written(&self, arrived: &[Arrival]) -> Option<(Scribe, History)> {
+        let (mut scribe, mut history) = (self.scribe.clone(), self.history.clone());
+        for arrival in arrived {
+            let parents = &subsets(&places(&history))[arrival.parents];
+            let said = choices(parents).nth(arrival.choice).expect("a choice");
+            let entry = scribe.write(&said);
+            let place = history.add(said);
+            let new = scribe.entries.iter().all(|other| other.id() != entry.id());
+            if !new || !history.valid(place) {
+                return None;
+            }
+            scribe.entries.push(entry);
+        }
+        Some((scribe, history))
+    }
+
+    /// Puts the entries into a store as they arrive, and compares what it shows in the end with the rule.
+    fn follows_the_rule(&self, arrived: &[Arrival]) -> bool {
+        let (scribe, history) = self.written(arrived).expect("it was written before");
+        let store = self.base.fork().unwrap();
+        for entry in &scribe.entries[self.history.len()..] {
+            assert!(put(&store, &scribe, entry), "{history:?}");
+        }
+        let set: Set = (0..history.len()).collect();
+        compare(&*store.snapshot().unwrap(), &scribe, &history, &set, &format!("{history:?}"));
+        self.tally.lock().unwrap().count(&history, &set, history.len() - 1);
+        true
+    }
+}
+
+impl Model for Arrivals {
+    type State = Vec<Arrival>;
+    type Action = Arrival;
+
+    fn init_states(&self) -> Vec<Self::State> {
+        vec![vec![]]
+    }
+
+    fn actions(&self, arrived: &Self::State, actions: &mut Vec<Arrival>) {
+        if arrived.len() == self.entries {
+            return;
+        }
+        let subsets = (1 << (2 + arrived.len())) - 1;
+        actions.extend(
+            (0..subsets).flat_map(|parents| (0..CHOICES).map(move |choice| Arrival { parents, choice })),
+        );
+        if arrived.len() + 1 == self.entries {
+            let number = |arrival: &Arrival| arrival.parents * CHOICES + arrival.choice;
+            let before = arrived.iter().fold(0, |before, arrival| before * 401 + number(arrival));
+            actions.retain(|last| (before * 401 + number(last)).is_multiple_of(self.every));
+        }
+    }
+
+    fn next_state(&self, arrived: &Self::State, arrival: Arrival) -> Option<Self::State> {
+        let next = [&arrived[..], &[arrival]].concat();
+        self.written(&next).map(|_| next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![Property::always(
+            "what a store shows follows the rule",
+            |model: &Self, arrived: &Self::State| model.follows_the_rule(arrived),
+        )]
+    }
+}
+
+/// Puts what was added to the three grants into a store in every order, and compares.
+fn in_every_order(base: &Memory, scribe: &Scribe, history: &History, tally: &mut Tally) {
     let set: Set = (0..history.len()).collect();
-    let now: Set = set.iter().copied().filter(|entry| !history.counts(&set, *entry)).collect();
-    tally.stored += 1;
-    tally.masked += now.len();
     let added: Vec<usize> = (4..history.len()).collect();
-    let orders = orders(history, &added);
-    for order in &orders {
+    for order in orders(history, &added) {
         let store = base.fork().unwrap();
-        for entry in order {
+        for entry in &order {
             assert!(put(&store, scribe, &scribe.entries[*entry]), "{history:?} in the order {order:?}");
         }
-        let mut before = set.clone();
-        before.remove(&order[order.len() - 1]);
-        tally.lifted += before.iter().filter(|e| !history.counts(&before, **e) && !now.contains(e)).count();
+        tally.count(history, &set, order[order.len() - 1]);
         compare(&*store.snapshot().unwrap(), scribe, history, &set, &format!("{history:?} as {order:?}"));
     }
-    orders.len()
 }
 
 #[test]
 fn every_choice_and_order_of_three_entries_on_three_grants_follows_the_rule() {
-    let (base, mut scribe, mut history) = three_grants();
-    let mut tally = Tally::default();
-    let (mut arrivals, mut seen) = (0, 0);
-    let every = number("PLEACH_EVERY").unwrap_or(EVERY);
-    explore(&base, &mut scribe, &mut history, 3, &mut |base, scribe, history| {
-        seen += 1;
-        if seen % every != 0 {
-            return;
-        }
-        arrivals += in_every_order(base, scribe, history, &mut tally);
-    });
-    println!("{} of {seen} histories, {arrivals} orders: {tally:?}", tally.stored);
+    let (base, scribe, history) = three_grants();
+    let every = number("PLEACH_EVERY").map_or(EVERY, |every| usize::try_from(every).unwrap());
+    let model = Arrivals { base, scribe, history, entries: 3, every, tally: Mutex::default() };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let checker = model.checker().threads(threads).spawn_bfs().join();
+    checker.assert_properties();
+    assert!(checker.is_done());
+    let tally = checker.model().tally.lock().unwrap();
+    println!("{} states, one in {every} of those with three: {tally:?}", checker.unique_state_count());
     assert!(tally.masked > 99 && tally.lifted > 0, "too tame: {tally:?}");
 }
 
@@ -237,13 +341,13 @@ fn every_choice_and_order_of_three_entries_on_three_grants_follows_the_rule() {
 fn a_sample_of_four_entries_on_three_grants_follows_the_rule_in_every_order() {
     let (base, mut scribe, mut history) = three_grants();
     let mut chance = Chance::new(number("PLEACH_SEED").unwrap_or(4));
-    let (mut tally, mut arrivals) = (Tally::default(), 0);
-    for _ in 0..number("PLEACH_SAMPLES").unwrap_or(SAMPLES) {
+    let mut tally = Tally::default();
+    let samples = number("PLEACH_SAMPLES").unwrap_or(SAMPLES);
+    for _ in 0..samples {
         while history.len() < 8 {
             // Often beside all that was added, so that much happens apart.
-            let added = if chance.below(2) == 0 { 4..4 } else { 4..history.len() };
-            let places: Vec<usize> = [2, 3].into_iter().chain(added).collect();
-            let subsets = subsets(&places);
+            let all = places(&history);
+            let subsets = subsets(if chance.below(2) == 0 { &all[..2] } else { &all });
             let mut choices: Vec<Said> = choices(&subsets[chance.below(subsets.len())]).collect();
             let said = choices.swap_remove(chance.below(choices.len()));
             let entry = scribe.write(&said);
@@ -255,41 +359,14 @@ fn a_sample_of_four_entries_on_three_grants_follows_the_rule_in_every_order() {
                 history.pop();
             }
         }
-        arrivals += in_every_order(&base, &scribe, &history, &mut tally);
+        in_every_order(&base, &scribe, &history, &mut tally);
         while history.len() > 4 {
             history.pop();
             scribe.entries.pop();
         }
     }
-    println!("{} histories of four, {arrivals} orders: {tally:?}", tally.stored);
+    println!("{samples} histories of four, {} orders: {tally:?}", tally.stored);
     assert!(tally.masked > 99 && tally.lifted > 0, "too tame: {tally:?}");
-}
-
-/// Every valid way to add so many entries.
-fn explore(
-    base: &Memory,
-    scribe: &mut Scribe,
-    history: &mut History,
-    left: usize,
-    found: &mut dyn FnMut(&Memory, &Scribe, &History),
-) {
-    if left == 0 {
-        return found(base, scribe, history);
-    }
-    let places: Vec<usize> = [2, 3].into_iter().chain(4..history.len()).collect();
-    for parents in subsets(&places) {
-        for said in choices(&parents) {
-            let entry = scribe.write(&said);
-            let place = history.add(said);
-            let new = scribe.entries.iter().all(|other| other.id() != entry.id());
-            if new && history.valid(place) {
-                scribe.entries.push(entry);
-                explore(base, scribe, history, left - 1, found);
-                scribe.entries.pop();
-            }
-            history.pop();
-        }
-    }
 }
 
 #[test]
