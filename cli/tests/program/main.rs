@@ -11,6 +11,7 @@ mod iroh;
 mod keys;
 #[cfg(target_os = "linux")]
 mod kills;
+mod looking;
 #[cfg(unix)]
 mod lost_keys;
 mod misuse;
