@@ -1,5 +1,6 @@
 //! The command line, as data: what a person types, and what one process asks of another that serves the same folder.
 
+mod bounds;
 mod invite;
 mod ticket;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::permission::Asked;
 
+pub(crate) use bounds::Bounds;
 pub(crate) use invite::Invite;
 pub(crate) use ticket::TicketText;
 
@@ -420,6 +422,9 @@ pub(crate) struct Serve {
     /// Answer devices on this serial line: a character device in raw mode, or a Unix socket
     #[arg(long, value_name = "PATH")]
     pub(crate) serial: Option<String>,
+    /// What it takes on at most
+    #[command(flatten)]
+    pub(crate) bounds: Bounds,
     /// End when standard input does, for a process that was started by another
     #[arg(long, hide = true)]
     pub(crate) until_eof: bool,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use pleach_smol::{Instance, Options, Redb, Sealed, StorageError};
+use pleach_smol::{Instance, Limits, Options, Redb, Sealed, StorageError};
 
 use crate::passphrase::{self, Passphrases};
 
@@ -63,9 +63,18 @@ pub(crate) fn name(data: &Path) -> anyhow::Result<Option<String>> {
 
 /// Opens a node that exists.
 pub(crate) async fn open(data: &Path, asked: &mut Passphrases) -> anyhow::Result<Instance> {
+    open_within(data, Limits::new(), asked).await
+}
+
+/// The same, for as much as its owner lets it take on.
+pub(crate) async fn open_within(
+    data: &Path,
+    limits: Limits,
+    asked: &mut Passphrases,
+) -> anyhow::Result<Instance> {
     expect(data)?;
     let store = open_store(&data.join(STORE)).await?;
-    open_over(data, passphrase::unlock(store, asked)?).await
+    open_over(data, limits, passphrase::unlock(store, asked)?).await
 }
 
 /// An error if there is no node.
@@ -85,7 +94,7 @@ pub(crate) async fn open_or_make(
     make_folder(data)?;
     if !sealed {
         let store = open_store(&data.join(STORE)).await?;
-        return open_over(data, passphrase::unlock(store, asked)?).await;
+        return open_over(data, Limits::new(), passphrase::unlock(store, asked)?).await;
     }
     if exists(data) {
         bail!("there is a node in {} already: `pleach passphrase` puts its keys under one", data.display());
@@ -94,7 +103,7 @@ pub(crate) async fn open_or_make(
     let chosen = asked.choose()?;
     let store = passphrase::unlock(open_store(&data.join(STORE)).await?, asked)?;
     store.change(Some(&chosen))?;
-    open_over(data, store).await
+    open_over(data, Limits::new(), store).await
 }
 
 /// Puts the keys of a node that exists under another passphrase, or under none.
@@ -109,8 +118,8 @@ pub(crate) async fn change_passphrase(
     Ok(store.change(chosen.as_deref().map(String::as_str))?)
 }
 
-async fn open_over(data: &Path, store: Sealed<Redb>) -> anyhow::Result<Instance> {
-    let mut options = Options::new();
+async fn open_over(data: &Path, limits: Limits, store: Sealed<Redb>) -> anyhow::Result<Instance> {
+    let mut options = Options::new().limits(limits);
     if let Some(name) = name(data)? {
         options = options.display_name(&name);
     }

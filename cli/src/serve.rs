@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     args::Serve,
     context,
-    failure::Ending,
+    failure::{Ending, Misuse},
     node,
     output::{Output, faint, good},
     passphrase::Passphrases,
@@ -48,6 +48,8 @@ pub(crate) async fn serve(
     if socket::find(data)?.is_some() {
         bail!("{} is served already by another process: stop that one first", data.display());
     }
+    let limits = serve.bounds.limits();
+    limits.check().map_err(|error| Misuse(error.to_string()))?;
     // Before anything is open, so that no signal is missed.
     let (stop, stopped) = async_channel::bounded(1);
     let by_signal = stop.clone();
@@ -58,7 +60,7 @@ pub(crate) async fn serve(
     if serve.until_eof {
         thread::Builder::new().name("pleach-eof".to_owned()).spawn(move || wait_for_end(&stop))?;
     }
-    let instance = node::open(data, asked).await?;
+    let instance = node::open_within(data, limits, asked).await?;
     let sync = context::enabled(&instance).await?;
     transports::dial(&sync).await?;
     let mut addresses = Vec::new();

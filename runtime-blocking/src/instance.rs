@@ -86,11 +86,12 @@ impl Instance {
             Some(seed) => seed,
             None => system_entropy()?,
         });
-        let Prepared { key, display_name, sync_tree } = prepare(&store, &options, entropy.draw())?;
+        let prepared = prepare(&store, &options, entropy.draw())?;
         let watchers = Arc::new(Watchers::default());
-        let node = Node::new(key.clone(), entropy.draw());
+        let node = Node::new(prepared.key.clone(), entropy.draw(), prepared.limits);
         let driver = Driver::start(node, Arc::new(store), Arc::clone(&clock), Arc::clone(&watchers))?;
-        let context = lend(&key, &clock, entropy);
+        let context = lend(&prepared, &clock, entropy);
+        let Prepared { key, display_name, sync_tree, .. } = prepared;
         let inner = Inner {
             key,
             display_name,

@@ -104,7 +104,7 @@ impl Instance {
         let (feed, inputs) = Feed::new();
         let store: Arc<dyn Store> = Arc::new(store);
         let threads = Threads::default();
-        let Prepared { key, display_name, sync_tree } = {
+        let prepared = {
             let (store, fresh) = (Arc::clone(&store), entropy.draw());
             driver::call(&threads, move || prepare(&*store, &options, fresh)).await??
         };
@@ -125,8 +125,9 @@ impl Instance {
             callers: Callers::default(),
         };
         let (end, ended) = async_channel::bounded(1);
-        let node = Node::new(key.clone(), entropy.draw());
-        let context = lend(&key, &clock, entropy).with_executor(Arc::clone(&executor));
+        let node = Node::new(prepared.key.clone(), entropy.draw(), prepared.limits);
+        let context = lend(&prepared, &clock, entropy).with_executor(Arc::clone(&executor));
+        let Prepared { key, display_name, sync_tree, .. } = prepared;
         threads.start("pleach-node", move || {
             driver::run(node, &inputs, hands, &*clock, &executor);
             drop(end);

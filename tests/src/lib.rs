@@ -5,6 +5,7 @@ pub mod fuzzing;
 pub mod history;
 pub mod hostile;
 pub mod link;
+pub mod parts;
 pub mod rule;
 pub mod siege;
 pub mod sim;

@@ -21,8 +21,8 @@ use pleach_core::{
     document::{Doc, DocStore, Draft, Scope, StoreType, content_hash},
     entry::{Permission, Value, Who},
     node::{
-        Action, Arrival, Command, CommandId, Commit, Event, ExchangeEvent, ExchangeId, Node, NodeError,
-        Notification, Op, Reply, SnapshotId, SyncReport, perform,
+        Action, Arrival, Command, CommandId, Commit, Event, ExchangeEvent, ExchangeId, Limits, Node,
+        NodeError, Notification, Op, Reply, SnapshotId, SyncReport, perform,
     },
     storage::{Snapshot, StorageError, Store},
     wire::Address,
@@ -77,6 +77,7 @@ pub struct World {
 struct Host {
     node: Node,
     key: SecretKey,
+    limits: Limits,
     store: Arc<dyn Store>,
     snapshots: BTreeMap<SnapshotId, Arc<dyn Snapshot>>,
     ends: BTreeMap<ExchangeId, End>,
@@ -142,11 +143,18 @@ impl World {
 
     /// Adds a host over a store.
     pub fn host_over(&mut self, store: Arc<dyn Store>) -> HostId {
+        self.host_with(store, Limits::new())
+    }
+
+    /// Adds a host whose owner bounds what it takes on.
+    pub fn host_with(&mut self, store: Arc<dyn Store>, limits: Limits) -> HostId {
+        limits.check().expect("limits that a node can keep to");
         let key = SecretKey::from_bytes(self.entropy.draw());
-        let node = Node::new(key.clone(), self.entropy.draw());
+        let node = Node::new(key.clone(), self.entropy.draw(), limits);
         self.hosts.push(Host {
             node,
             key,
+            limits,
             store,
             snapshots: BTreeMap::new(),
             ends: BTreeMap::new(),
@@ -166,7 +174,7 @@ impl World {
     pub fn restart(&mut self, host: HostId) {
         let seed = self.entropy.draw();
         let (index, host) = (host.0, &mut self.hosts[host.0]);
-        host.node = Node::new(host.key.clone(), seed);
+        host.node = Node::new(host.key.clone(), seed, host.limits);
         host.snapshots.clear();
         let ends: Vec<u64> = std::mem::take(&mut host.ends).into_values().map(|end| end.wire).collect();
         self.due.retain(|(of, _)| *of != index);

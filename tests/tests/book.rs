@@ -236,7 +236,8 @@ fn limits_page() -> String {
     let mut page = String::from(
         "# Limits\n\nEvery buffer, queue, table and message has a limit with a unit and a reason. This page is made \
          from the sources,\nwhere each of them is a named constant; a test fails when it is stale (see \
-         [testing](testing.md#pages-made-from-code)).\n",
+         [testing](testing.md#pages-made-from-code)). Those that a \
+         node's owner may set are in [running a server](server.md#limits-and-budgets).\n",
     );
     let mut rooms = Vec::new();
     sources_below(&root().join("proto-core/src"), &mut rooms);

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Where errors say what they say, each in `#[error("…")]` above its variant.
-const ENUMS: [&str; 16] = [
+const ENUMS: [&str; 17] = [
     "proto-core/src/access/refusal.rs",
     "proto-core/src/document/error.rs",
     "proto-core/src/entry/build.rs",
@@ -18,6 +18,7 @@ const ENUMS: [&str; 16] = [
     "proto-core/src/instance/sync_status.rs",
     "proto-core/src/key.rs",
     "proto-core/src/node/error.rs",
+    "proto-core/src/node/limits.rs",
     "proto-core/src/storage/store.rs",
     "proto-core/src/text.rs",
     "proto-core/src/wire/address.rs",

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use pleach_core::SecretKey;
+use pleach_core::{SecretKey, node::Limits};
 
 /// Tells the wall time in milliseconds since 1970-01-01 UTC.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -20,6 +20,7 @@ pub struct Context {
     key: SecretKey,
     clock: Clock,
     random: Random,
+    limits: Limits,
     #[cfg(feature = "executor")]
     executor: Option<Executor>,
 }
@@ -31,9 +32,21 @@ impl Context {
             key,
             clock,
             random,
+            limits: Limits::new(),
             #[cfg(feature = "executor")]
             executor: None,
         }
+    }
+
+    /// Says what the node takes on at most.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// What the node takes on at most: how many connections, where the transport makes some.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Lends an executor: asynchronous transports spawn their tasks there, and nowhere else.

@@ -20,7 +20,7 @@ use std::{
 };
 
 use books::Books;
-use pleach_core::{PublicKey, budget::Source};
+use pleach_core::{PublicKey, budget::Source, node};
 #[cfg(all(feature = "http", any(feature = "smol", feature = "threads")))]
 pub(crate) use room::Held;
 
@@ -33,6 +33,20 @@ pub(crate) struct Limits {
     pub(crate) strangers: usize,
     /// From one source, of those that are not proven.
     pub(crate) of_source: usize,
+}
+
+impl Limits {
+    /// These, or what the owner of the node wants in their place: strangers have the same part of it.
+    pub(crate) fn wanted(self, limits: &node::Limits) -> Self {
+        let (all, of_source) = limits.given_connections();
+        let all = all.unwrap_or(self.all);
+        let part = |of: usize| (of.saturating_mul(all) / self.all).max(1);
+        Self {
+            all,
+            strangers: part(self.strangers),
+            of_source: of_source.unwrap_or_else(|| part(self.of_source)).min(all),
+        }
+    }
 }
 
 /// What a connection is.
@@ -94,6 +108,12 @@ impl Gate {
             #[cfg(all(feature = "http", any(feature = "smol", feature = "threads")))]
             room: room::Room::default(),
         })
+    }
+
+    /// How many it lets in.
+    #[cfg(all(feature = "http", feature = "threads"))]
+    pub(crate) const fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -324,6 +344,20 @@ mod tests {
         all.extend(enter(&gate, 10));
         assert_eq!(gone(&all), [1, 3], "the second one is being answered");
         drop(busy);
+    }
+
+    #[test]
+    fn as_many_come_in_as_the_owner_of_the_node_wants() {
+        let wanted = |limits: node::Limits| {
+            let Limits { all, strangers, of_source } = LIMITS.wanted(&limits);
+            [all, strangers, of_source]
+        };
+        assert_eq!(wanted(node::Limits::new()), [20, 10, 4]);
+        assert_eq!(wanted(node::Limits::new().connections(100)), [100, 50, 20]);
+        assert_eq!(wanted(node::Limits::new().connections(100).connections_of_source(7)), [100, 50, 7]);
+        let gate = Gate::new(LIMITS.wanted(&node::Limits::new().connections(16)));
+        let all: Vec<_> = (0..16).filter_map(|from| enter(&gate, from)).collect();
+        assert_eq!((all.len(), gone(&all).len()), (16, 8), "half of 16 are for strangers");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pleach_benches::at;
 use pleach_smol::{
     Database, DatabaseKey, Doc, DocStore, HttpTransport, Instance, Permission, QuicTransport, Redb, Sync,
     SyncPeerInfo, Who,
@@ -23,17 +24,7 @@ const COMMITS: usize = 300;
 
 fn show(name: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
-    let at = |share: f64| {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "an index of a short list"
-        )]
-        #[expect(clippy::cast_precision_loss, reason = "the length of a short list")]
-        let index = ((times.len() - 1) as f64 * share) as usize;
-        times[index].as_secs_f64() * 1_000.0
-    };
-    println!("{name:<44} {:>8.2} ms median {:>8.2} ms 99 %", at(0.5), at(0.99));
+    println!("{name:<44} {:>8.2} ms median {:>8.2} ms 99 %", at(&times, 0.5), at(&times, 0.99));
 }
 
 fn loopback() -> Outcome<()> {

@@ -24,6 +24,8 @@ fn a_command_line_without_meaning_ends_with_two_and_says_why() {
         &["trees", "http:short@host:1"],
         &["log", "db", "store"],
         &["log", "db", "-n", "many"],
+        &["serve", "--max-history", "many"],
+        &["serve", "--max-exchanges", "3"],
         &["completions", "cobol"],
     ] {
         assert!(!node.run(args).error(2).is_empty(), "{args:?}");

@@ -90,3 +90,25 @@ fn serve_ends_cleanly_when_interrupted() {
         assert_eq!(serving.wait(), Some(0));
     }
 }
+
+#[cfg(feature = "http")]
+#[test]
+fn no_more_connections_come_in_than_the_owner_wants() {
+    use std::{
+        io::{Read, Write},
+        net::TcpStream,
+    };
+    let node = Node::new();
+    let error = node.run(&["serve", "--max-connections", "3"]).error(2);
+    assert!(error.contains("between 16 and 4096, not 3"), "{error}");
+    let few = ["--http", "127.0.0.1:0", "--max-connections", "16", "--max-connections-of-source", "2"];
+    let serving = node.serve(&few);
+    let (_, place) = serving.addresses[0].split_once('@').unwrap();
+    let mut all: Vec<_> = (0..3).map(|_| TcpStream::connect(place).unwrap()).collect();
+    assert_eq!(all[0].read(&mut [0]).unwrap_or(0), 0, "the third of one source makes the first go");
+    for stays in &mut all[1..] {
+        stays.write_all(b"GET /api/v0/none HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        assert_eq!(stays.read(&mut [0]).unwrap(), 1);
+    }
+    serving.stop();
+}

@@ -7,7 +7,7 @@ use crate::{
     document::DocumentError,
     entry::{EntryError, Permission},
     instance::{MAX_PEER_ADDRESSES, user::MAX_USER_NAME},
-    node::{NodeError, Reply},
+    node::{LimitError, NodeError, Reply},
     storage::StorageError,
     wire::{AddressError, MAX_INVITE_USES, MAX_INVITE_VALIDITY, TicketError},
 };
@@ -76,6 +76,9 @@ pub enum Error {
     /// The book has as many addresses of the peer as it takes.
     #[error("{MAX_PEER_ADDRESSES} addresses of {0} are known: remove one first")]
     TooManyAddresses(PublicKey),
+    /// A limit that was set is out of range.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     /// Only an administrator can let somebody in.
     #[error(
         "{key} is no administrator of database {tree}: ask one of them to approve, or open it with their key"

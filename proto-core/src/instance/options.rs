@@ -3,7 +3,7 @@
 use alloc::{string::String, sync::Arc};
 use core::fmt;
 
-use crate::{SecretKey, instance::Clock};
+use crate::{SecretKey, instance::Clock, node::Limits};
 
 /// What an instance takes from its caller instead of from the operating system or the store.
 ///
@@ -18,6 +18,7 @@ pub struct Options {
     seed: Option<[u8; 32]>,
     key: Option<SecretKey>,
     display_name: Option<String>,
+    limits: Limits,
 }
 
 impl Options {
@@ -51,6 +52,12 @@ impl Options {
         Self { display_name: Some(name.into()), ..self }
     }
 
+    /// What the node takes on at most. Limits that no node can keep to are refused when the store is opened.
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
     /// The clock to use, or the runtime's own.
     pub fn clock_or(&self, own: impl FnOnce() -> Arc<dyn Clock>) -> Arc<dyn Clock> {
         self.clock.clone().unwrap_or_else(own)
@@ -66,6 +73,11 @@ impl Options {
         self.key.as_ref()
     }
 
+    /// The limits that were given, or what holds without.
+    pub fn given_limits(&self) -> Limits {
+        self.limits
+    }
+
     /// The name that was given.
     pub fn given_name(&self) -> Option<&str> {
         self.display_name.as_deref()
@@ -77,6 +89,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("key", &self.key)
             .field("display_name", &self.display_name)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@ use alloc::{
 use crate::{
     Id, SecretKey,
     instance::{Error, Options, sync_tree, user::USER_KEY},
-    node::{ROOT_KEY_PREFIX, root_key_place},
+    node::{Limits, ROOT_KEY_PREFIX, root_key_place},
     storage::{Snapshot, StorageError, Store, Write},
 };
 
@@ -34,9 +34,9 @@ const PAGE: usize = 1_024;
 /// A store, opened.
 ///
 /// ```
-/// # use pleach_core::{SecretKey, instance::Prepared};
-/// let prepared =
-///     Prepared { key: SecretKey::from_bytes([1; 32]), display_name: Some("laptop".into()), sync_tree: None };
+/// # use pleach_core::{SecretKey, instance::Prepared, node::Limits};
+/// let (key, display_name) = (SecretKey::from_bytes([1; 32]), Some("laptop".into()));
+/// let prepared = Prepared { key, display_name, sync_tree: None, limits: Limits::new() };
 /// assert!(prepared.sync_tree.is_none(), "sync was never enabled");
 /// ```
 #[derive(Clone, Debug)]
@@ -47,6 +47,8 @@ pub struct Prepared {
     pub display_name: Option<String>,
     /// The `_sync` tree, if sync was ever enabled.
     pub sync_tree: Option<Id>,
+    /// What the node takes on at most, checked.
+    pub limits: Limits,
 }
 
 /// Reads what a store keeps of its node: the key, the name, the `_sync` tree. What the options give and the store does
@@ -54,6 +56,8 @@ pub struct Prepared {
 ///
 /// A store keeps the key that it began with: another one is an error, since peers know the node by it.
 pub fn prepare(store: &dyn Store, options: &Options, fresh: [u8; 32]) -> Result<Prepared, Error> {
+    let limits = options.given_limits();
+    limits.check()?;
     let snapshot = store.snapshot()?;
     let mut changes = Vec::new();
     let found = snapshot.meta(NODE_KEY)?.map(|bytes| {
@@ -85,7 +89,7 @@ pub fn prepare(store: &dyn Store, options: &Options, fresh: [u8; 32]) -> Result<
     if !changes.is_empty() {
         store.write(&Write::Meta(changes.into()))?;
     }
-    Ok(Prepared { key, display_name, sync_tree })
+    Ok(Prepared { key, display_name, sync_tree, limits })
 }
 
 /// A `_sync` whose id was not remembered, because the node was stopped between making it and that: a tree of this name

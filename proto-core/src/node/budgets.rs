@@ -10,7 +10,7 @@ use crate::{
     Id, PublicKey,
     budget::{Fund, Rate, Source},
     limits::MAX_ENTRY,
-    node::ExchangeId,
+    node::{ExchangeId, Limits},
 };
 
 /// Exchanges that peers may have open with this node at once, idle ones included: each costs two buffers of 64 KiB
@@ -18,13 +18,13 @@ use crate::{
 pub const MAX_ACCEPTED: usize = 256;
 
 /// Exchanges of strangers among them. The rest is kept for proven peers.
-pub const MAX_STRANGERS: usize = 64;
+pub const MAX_STRANGERS: usize = MAX_ACCEPTED / 4;
 
 /// Exchanges of strangers from one source: as many as a household's devices plausibly have at once.
 pub const MAX_OF_SOURCE: usize = 16;
 
 /// Exchanges of one proven key: one for each of many trees, and still a third of the places that strangers cannot have.
-pub const MAX_OF_KEY: usize = 64;
+pub const MAX_OF_KEY: usize = MAX_ACCEPTED / 4;
 
 const _: () = assert!(MAX_OF_SOURCE <= MAX_STRANGERS && MAX_STRANGERS + 2 * MAX_OF_KEY <= MAX_ACCEPTED);
 
@@ -191,15 +191,20 @@ impl Budgets {
 /// Whether a newcomer gets a place, and whose. A proven one takes a stranger's if need be. Among strangers the newcomer gets
 /// in, and one from the source that has most goes: one that rests before one that talks, and the one that was silent longest
 /// first. Who holds places without using them keeps nobody out, and who brings many pushes out their own.
-pub(super) fn entrance(newcomer: (Option<PublicKey>, Source, Standing), guests: &[Guest]) -> Entrance {
+pub(super) fn entrance(
+    newcomer: (Option<PublicKey>, Source, Standing),
+    guests: &[Guest],
+    limits: &Limits,
+) -> Entrance {
     let (key, source, standing) = newcomer;
     let strangers = || guests.iter().filter(|guest| guest.standing == Standing::Stranger);
     if standing == Standing::Proven {
-        if guests.iter().filter(|guest| guest.standing == standing && guest.key == key).count() >= MAX_OF_KEY
+        if guests.iter().filter(|guest| guest.standing == standing && guest.key == key).count()
+            >= limits.of_key()
         {
             return Entrance::Shut;
         }
-        if guests.len() < MAX_ACCEPTED {
+        if guests.len() < limits.accepted() {
             return Entrance::Free;
         }
         return least_deserving(strangers()).map_or(Entrance::Shut, Entrance::For);
@@ -208,7 +213,7 @@ pub(super) fn entrance(newcomer: (Option<PublicKey>, Source, Standing), guests: 
     if own().count() >= MAX_OF_SOURCE {
         return least_deserving(own()).map_or(Entrance::Shut, Entrance::For);
     }
-    if strangers().count() >= MAX_STRANGERS || guests.len() >= MAX_ACCEPTED {
+    if strangers().count() >= limits.strangers() || guests.len() >= limits.accepted() {
         return least_deserving(strangers()).map_or(Entrance::Shut, Entrance::For);
     }
     Entrance::Free
@@ -267,7 +272,9 @@ mod tests {
         let others = (0..48).map(|number| stranger(number + 100, source(number + 2)));
         let mut guests: Vec<Guest> = crowd.chain(others).collect();
         assert_eq!(guests.len(), MAX_STRANGERS);
-        let knocks = |guests: &[Guest], from| entrance((None, source(from), Standing::Stranger), guests);
+        let knocks = |guests: &[Guest], from| {
+            entrance((None, source(from), Standing::Stranger), guests, &Limits::new())
+        };
         assert_eq!(knocks(&guests, 99), Entrance::For(ExchangeId::accepted(10)));
         assert_eq!(knocks(&guests, 1), Entrance::For(ExchangeId::accepted(10)));
         guests[0].rests = false;
@@ -284,13 +291,15 @@ mod tests {
             let all = (0..MAX_ACCEPTED - strangers).map(of);
             all.chain((0..strangers).map(|number| stranger(1_000 + number as u64, source(7)))).collect()
         };
-        let knocks = |key, guests: &[Guest]| entrance((Some(key), source(1), Standing::Proven), guests);
+        let knocks = |key, guests: &[Guest]| {
+            entrance((Some(key), source(1), Standing::Proven), guests, &Limits::new())
+        };
         assert_eq!(knocks(key(99), &fill(1)), Entrance::For(ExchangeId::accepted(1_000)));
         assert_eq!(knocks(key(99), &fill(0)), Entrance::Shut);
         let one: Vec<Guest> = (0..MAX_OF_KEY as u64).map(|number| proven(number, key(1))).collect();
         assert_eq!(knocks(key(1), &one), Entrance::Shut, "one key has its share");
         assert_eq!(knocks(key(2), &one), Entrance::Free);
-        let shut = entrance((None, source(1), Standing::Stranger), &fill(0));
+        let shut = entrance((None, source(1), Standing::Stranger), &fill(0), &Limits::new());
         assert_eq!(shut, Entrance::Shut, "a stranger takes nobody's place but a stranger's");
     }
 

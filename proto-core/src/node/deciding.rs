@@ -7,7 +7,7 @@ use crate::{
     Id, PublicKey,
     entry::Permission,
     node::{
-        BootstrapRequest, CommandId, ExchangeId, NodeError, Read, ReadReply, RequestStatus,
+        BootstrapRequest, CommandId, ExchangeId, Limits, NodeError, Read, ReadReply, RequestStatus,
         outbox::{Outbox, Waiting},
     },
     storage::{StorageError, Write},
@@ -48,6 +48,7 @@ pub(super) enum Settled {
 /// What is under way. Peers' requests wait in their exchanges, so that one that is gone costs nothing any more.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Requests {
+    limits: Limits,
     decisions: VecDeque<Decision>,
     flight: Option<Flight>,
 }
@@ -64,6 +65,10 @@ enum Flight {
 }
 
 impl Requests {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
     /// A caller decides; that goes before what peers ask.
     pub(super) fn decide(&mut self, decision: Decision) {
         self.decisions.push_back(decision);
@@ -89,7 +94,10 @@ impl Requests {
     /// A peer asks.
     pub(super) fn ask(&mut self, exchange: ExchangeId, asking: Asking, own: PublicKey, out: &mut Outbox) {
         let Asking { request, invite, .. } = asking.clone();
-        out.read_once(Waiting::Requests, Read::Ask { request, invite, own });
+        out.read_once(
+            Waiting::Requests,
+            Read::Ask { request, invite, own, most: self.limits.open_requests() },
+        );
         self.flight = Some(Flight::Ask(exchange, asking));
     }
 

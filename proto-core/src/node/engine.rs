@@ -5,8 +5,8 @@ use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use crate::{
     Entropy, Id, Now, Position, PublicKey, SecretKey,
     node::{
-        Action, Command, CommandId, Damage, Event, ExchangeId, NodeError, Notification, Number, Origin,
-        ReadReply, Reply,
+        Action, Command, CommandId, Damage, Event, ExchangeId, Limits, NodeError, Notification, Number,
+        Origin, ReadReply, Reply,
         create::create_root,
         deciding::{Decision, Requests, Settled},
         exchanges::{Caller, Exchanges},
@@ -37,9 +37,9 @@ const TIDY_AFTER: u64 = 60_000;
 /// run backwards; if it does, deadlines are late and nothing else breaks.
 ///
 /// ```
-/// use pleach_core::{Now, SecretKey, node::{Action, Command, CommandId, Event, Node}};
+/// use pleach_core::{Now, SecretKey, node::{Action, Command, CommandId, Event, Limits, Node}};
 ///
-/// let mut node = Node::new(SecretKey::from_bytes([1; 32]), [2; 32]);
+/// let mut node = Node::new(SecretKey::from_bytes([1; 32]), [2; 32], Limits::new());
 /// let creator = node.public_key();
 /// let create = Command::Create { creator, settings: Default::default(), grants: vec![] };
 /// node.handle(Now { monotonic: 0, wall: 1_700_000_000_000 }, Event::Command(CommandId(1), create));
@@ -69,10 +69,11 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node with a key of its own and 32 random bytes, from which it draws salts, nonces and root keys.
-    pub fn new(key: SecretKey, seed: [u8; 32]) -> Self {
+    /// A node with a key of its own and 32 random bytes, from which it draws salts, nonces and root keys. Whether it can keep
+    /// to the limits was checked.
+    pub fn new(key: SecretKey, seed: [u8; 32], limits: Limits) -> Self {
         Self {
-            exchanges: Exchanges::new(key.public()),
+            exchanges: Exchanges::new(key.public(), limits),
             key,
             entropy: Entropy::new(seed),
             now: Now::default(),
@@ -80,11 +81,11 @@ impl Node {
             writes: BTreeMap::new(),
             races: Races::default(),
             relations: Relations::default(),
-            peers: Peers::default(),
+            peers: Peers::new(limits),
             waits: Waits::default(),
             flushes: Flushes::default(),
-            history: History::default(),
-            requests: Requests::default(),
+            history: History::new(limits),
+            requests: Requests::new(limits),
             untidy: BTreeMap::new(),
             repairs: Repairs::default(),
             creating: BTreeMap::new(),

@@ -12,8 +12,8 @@ use crate::{
     budget::Source,
     entry::{Entry, EntryError, VerifiedEntry},
     node::{
-        ExchangeEvent, ExchangeId, NodeError, Op, ReadReply,
-        budgets::{Budgets, MAX_HELD, MAX_HELD_BY_STRANGERS, Standing},
+        ExchangeEvent, ExchangeId, Limits, NodeError, Op, ReadReply,
+        budgets::{Budgets, Standing},
         deciding::Asking,
         ended::Ended,
         initiator::{Initiator, Purpose},
@@ -30,12 +30,12 @@ mod live;
 
 pub(super) use accepting::Caller;
 
-/// Exchanges that this node has open at once.
-const MAX_OPENED: usize = 64;
+/// Exchanges that this node has open at once, those aside that wait for news: several trees with several peers.
+pub const MAX_OPENED: usize = 64;
 
 /// Exchanges of this node's that wait for news, beside the others: each costs about 256 KiB. Whoever keeps more trees the
 /// same with more peers hears of news at the next periodic sync.
-const MAX_STAYS: usize = 64;
+pub const MAX_STAYS: usize = 64;
 
 /// Milliseconds without a sign of life from the peer, while it is its turn, after which an exchange ends.
 const PATIENCE: u64 = 30_000;
@@ -51,6 +51,7 @@ const REST: u64 = 120_000;
 #[derive(Clone, Debug)]
 pub(super) struct Exchanges {
     own: PublicKey,
+    limits: Limits,
     all: BTreeMap<ExchangeId, Exchange>,
     opened: u64,
     ended: VecDeque<(ExchangeId, Ended)>,
@@ -97,9 +98,10 @@ pub(super) enum Next {
 }
 
 impl Exchanges {
-    pub(super) fn new(own: PublicKey) -> Self {
+    pub(super) fn new(own: PublicKey, limits: Limits) -> Self {
         Self {
             own,
+            limits,
             all: BTreeMap::new(),
             opened: 0,
             ended: VecDeque::new(),
@@ -147,7 +149,7 @@ impl Exchanges {
         if let Some(key) = address.key.filter(|key| self.blocked.contains(key)) {
             return Err(NodeError::Blocked(key));
         }
-        let limit = if purpose.stays() { MAX_STAYS } else { MAX_OPENED };
+        let limit = if purpose.stays() { self.limits.stays() } else { self.limits.opened() };
         let alike = |exchange: &&Exchange| match &exchange.role {
             Role::Initiator(initiator) => initiator.stays() == purpose.stays(),
             Role::Responder(_) => false,
@@ -262,8 +264,8 @@ impl Exchanges {
         let Some(exchange) = self.all.get_mut(&id) else { return };
         exchange.heard = now.monotonic;
         let is_stranger = exchange.standing == Standing::Stranger;
-        out.has_room =
-            self.held < MAX_HELD && !(is_stranger && self.held_by_strangers >= MAX_HELD_BY_STRANGERS);
+        out.has_room = self.held < self.limits.held()
+            && !(is_stranger && self.held_by_strangers >= self.limits.held_by_strangers());
         let next = step(exchange, out);
         let asked = out.take_asked(id);
         exchange.count(&asked);

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Id, Now, PublicKey, canonical,
-    node::{NodeError, SyncReport, record::reason, talk::Counts},
+    node::{Limits, NodeError, SyncReport, record::reason, talk::Counts},
     storage::{MetaChange, MetaChanges, Snapshot, StorageError},
     wire::Address,
 };
 
 /// Records that are kept of syncs that this node began, and as many of those that peers began: some days of a household.
 /// The oldest goes first. One takes about 200 bytes.
-pub const MAX_HISTORY: u64 = 512;
+pub const MAX_HISTORY: usize = 512;
 
 /// Milliseconds for which what a peer does is one record, and after which it is written.
 const WRITE_EVERY: u64 = 10_000;
@@ -27,6 +27,9 @@ const OPENED: &[u8] = b"history/opened/";
 
 /// The same for those that peers began.
 const SERVED: &[u8] = b"history/served/";
+
+/// Old records that go with each new one at most, where more are kept than are to be.
+const GONE_AT_ONCE: u64 = 2 * MAX_UNWRITTEN as u64;
 
 /// Records read at once.
 const PAGE: usize = 256;
@@ -125,17 +128,50 @@ impl SyncHistoryEntry {
     }
 }
 
-/// The numbers that the next records get.
+/// Where the two rings of records begin and end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct HistoryMarks {
-    opened: u64,
-    served: u64,
+    opened: Ring,
+    served: Ring,
+}
+
+/// The numbers of the oldest record and of the next one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Ring {
+    oldest: u64,
+    next: u64,
+}
+
+impl Ring {
+    /// What the metadata say, once at the start.
+    fn recall(&mut self, kept: Self) {
+        if self.next == 0 {
+            self.oldest = kept.oldest;
+        }
+        self.next = self.next.max(kept.next);
+    }
+
+    /// The number of a new record.
+    const fn take(&mut self) -> u64 {
+        let number = self.next;
+        self.next = number.saturating_add(1);
+        number
+    }
+
+    /// The numbers of records that make room, after some were taken.
+    fn gone(&mut self, kept: u64) -> core::ops::Range<u64> {
+        let begin = self.oldest;
+        let most = self.next.saturating_sub(begin).saturating_sub(kept);
+        self.oldest = begin.saturating_add(most.min(GONE_AT_ONCE));
+        begin..self.oldest
+    }
 }
 
 /// The history of a node: what is not in the metadata yet, and what comes next.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
-    next: HistoryMarks,
+    limits: Limits,
+    marks: HistoryMarks,
     /// What peers did and is not written, with when it began, in wall milliseconds.
     unwritten: BTreeMap<u64, (u64, SyncHistoryEntry)>,
     /// When it is, in monotonic milliseconds.
@@ -146,17 +182,20 @@ pub(super) struct History {
 }
 
 impl History {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
     /// What the metadata say, once at the start.
     pub(super) fn recall(&mut self, marks: HistoryMarks) {
-        self.next.opened = self.next.opened.max(marks.opened);
-        self.next.served = self.next.served.max(marks.served);
+        self.marks.opened.recall(marks.opened);
+        self.marks.served.recall(marks.served);
     }
 
     /// A sync that this node began has ended: what is to be written, and the number of that write.
     pub(super) fn opened(&mut self, entry: SyncHistoryEntry) -> (u64, Vec<MetaChange>) {
-        let number = self.next.opened;
-        self.next.opened = number.saturating_add(1);
-        let changes = row(OPENED, number, &entry);
+        let mut changes = Vec::from([row(OPENED, self.marks.opened.take(), &entry)]);
+        changes.extend(goes(OPENED, self.marks.opened.gone(self.limits.kept_history())));
         (self.fly(Vec::from([entry])), changes)
     }
 
@@ -170,8 +209,7 @@ impl History {
         if self.unwritten.is_empty() {
             self.write_at = now.monotonic.saturating_add(WRITE_EVERY);
         }
-        let number = self.next.served;
-        self.next.served = number.saturating_add(1);
+        let number = self.marks.served.take();
         let mut entry = SyncHistoryEntry::nothing(now.wall, SyncRole::Served, tree, peer);
         entry.add(counts, now.wall, now.wall);
         self.unwritten.insert(number, (now.wall, entry));
@@ -191,7 +229,9 @@ impl History {
             return None;
         }
         let unwritten = core::mem::take(&mut self.unwritten);
-        let changes = unwritten.iter().flat_map(|(number, (_, entry))| row(SERVED, *number, entry)).collect();
+        let rows = unwritten.iter().map(|(number, (_, entry))| row(SERVED, *number, entry));
+        let mut changes: Vec<MetaChange> = rows.collect();
+        changes.extend(goes(SERVED, self.marks.served.gone(self.limits.kept_history())));
         Some((self.fly(unwritten.into_values().map(|(_, entry)| entry).collect()), changes))
     }
 
@@ -222,11 +262,14 @@ fn place(ring: &[u8], number: u64) -> Vec<u8> {
     [ring, &number.to_be_bytes()].concat()
 }
 
-/// A record, and the end of the one that makes room for it.
-fn row(ring: &[u8], number: u64, entry: &SyncHistoryEntry) -> Vec<MetaChange> {
-    let mut changes = Vec::from([(place(ring, number), Some(canonical::to_vec(entry)))]);
-    changes.extend(number.checked_sub(MAX_HISTORY).map(|oldest| (place(ring, oldest), None)));
-    changes
+/// A record.
+fn row(ring: &[u8], number: u64, entry: &SyncHistoryEntry) -> MetaChange {
+    (place(ring, number), Some(canonical::to_vec(entry)))
+}
+
+/// The end of records.
+fn goes(ring: &[u8], numbers: core::ops::Range<u64>) -> impl Iterator<Item = MetaChange> {
+    numbers.map(move |number| (place(ring, number), None))
 }
 
 /// The rows of a ring, ascending by number.
@@ -255,13 +298,17 @@ pub fn history(snapshot: &dyn Snapshot) -> Result<Vec<SyncHistoryEntry>, Storage
     Ok(all)
 }
 
-/// The numbers that the next records get, as the metadata have it.
+/// Where the records begin and end, as the metadata have it.
 pub fn history_marks(snapshot: &dyn Snapshot) -> Result<HistoryMarks, StorageError> {
-    let next = |ring| {
+    let marks = |ring| {
         let rows = rows(snapshot, ring)?;
-        Ok(rows.last().map_or(0, |(number, _)| number.saturating_add(1)))
+        let ends = rows.first().zip(rows.last());
+        Ok(ends.map_or(Ring::default(), |((oldest, _), (last, _))| Ring {
+            oldest: *oldest,
+            next: last.saturating_add(1),
+        }))
     };
-    Ok(HistoryMarks { opened: next(OPENED)?, served: next(SERVED)? })
+    Ok(HistoryMarks { opened: marks(OPENED)?, served: marks(SERVED)? })
 }
 
 /// The changes by which the metadata forget syncs that ended before a wall time.
@@ -319,12 +366,32 @@ mod tests {
     #[test]
     fn a_new_record_makes_the_oldest_go() {
         let mut history = History::default();
-        history.recall(HistoryMarks { opened: MAX_HISTORY, served: 0 });
+        let kept = Ring { oldest: 0, next: MAX_HISTORY as u64 };
+        history.recall(HistoryMarks { opened: kept, served: Ring::default() });
         let failure = NodeError::Transport("gone".into());
         let entry = SyncHistoryEntry::of_failure(Id::of(b"t"), None, &failure, 9);
         let (_, changes) = history.opened(entry.clone());
         assert_eq!(changes[1], (place(OPENED, 0), None));
         let value = changes[0].1.as_ref().unwrap();
         assert_eq!(canonical::from_bytes::<SyncHistoryEntry>(value).unwrap(), entry);
+    }
+
+    #[test]
+    fn fewer_records_are_kept_where_that_is_wanted_and_older_ones_go_step_by_step() {
+        let mut history = History::new(Limits::new().history(20));
+        let kept = Ring { oldest: 7, next: 207 };
+        history.recall(HistoryMarks { opened: kept, served: kept });
+        let failure = NodeError::Transport("gone".into());
+        let entry = SyncHistoryEntry::of_failure(Id::of(b"t"), None, &failure, 9);
+        let mut gone = Vec::new();
+        for _ in 0..4 {
+            let (_, changes) = history.opened(entry.clone());
+            gone.extend(changes.into_iter().skip(1).map(|(place, _)| place));
+        }
+        let expected: Vec<_> = (7..191).map(|number| place(OPENED, number)).collect();
+        assert_eq!(gone, expected, "20 of 211 are left");
+        history.served(Id::of(b"t"), None, &counts(), now(0));
+        let (_, changes) = history.changes(WRITE_EVERY).unwrap();
+        assert_eq!(changes.len(), 1 + usize::try_from(GONE_AT_ONCE).unwrap());
     }
 }

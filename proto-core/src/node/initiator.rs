@@ -177,7 +177,7 @@ impl Initiator {
 
     pub(super) fn release(&mut self, out: &mut Outbox) {
         if let Phase::Talking(talk) = &mut self.phase {
-            talk.release(out);
+            talk.end(out);
         }
     }
 

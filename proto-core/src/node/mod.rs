@@ -18,6 +18,7 @@
 //! | `writes`, `outcome` | the writes of one tree: one in flight, the others in line; what came of them |
 //! | `exchanges` | all exchanges; `accepting`: who is let in; `initiator`, `responder`: one of either kind; `ended`: who is told |
 //! | `budgets` | what a peer that is a stranger may use, and who gives way |
+//! | `limits` | [`Limits`]: what the owner of the node bounds, and within which range |
 //! | `talk`, `pipeline` | a session at work: its buffers, its snapshot, its frames |
 //! | `giving`, `difference` | answering a partial holder, and what it lacks |
 //! | `requests` | access requests, as the metadata keeps them; `deciding`: their way through; `places`: who gives way |
@@ -46,6 +47,7 @@ mod history;
 mod initiator;
 mod invites;
 mod known;
+mod limits;
 mod outbox;
 mod outcome;
 mod peers;
@@ -81,12 +83,18 @@ pub use create::root_key_place;
 pub use difference::Difference;
 pub use engine::Node;
 pub use error::NodeError;
+pub use exchanges::{MAX_OPENED, MAX_STAYS};
 pub use flush::Attempt;
 pub use history::{
     HistoryMarks, MAX_HISTORY, SyncHistoryEntry, SyncRole, forget_history, history, history_marks,
 };
 pub use invites::{InviteInfo, InviteUse, invites, record_invite, record_revocation};
 pub(crate) use known::known_marks;
+pub use limits::{
+    LimitError, Limits, MIN_ACCEPTED, MIN_ACQUAINTANCES, MIN_CONNECTIONS, MIN_HELD, MIN_HISTORY, MIN_OPENED,
+    MIN_REQUESTS, MOST_ACCEPTED, MOST_ACQUAINTANCES, MOST_CONNECTIONS, MOST_HELD, MOST_HISTORY, MOST_OPENED,
+    MOST_REQUESTS,
+};
 pub use peers::{MAX_ACQUAINTANCES, acquaintances};
 pub use read::{Admission, CommitContext, Read, ReadReply, perform};
 pub use record::{PairError, PairRecord};

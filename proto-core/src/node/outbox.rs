@@ -64,9 +64,25 @@ pub(super) struct Outbox {
     /// Whether the exchange whose turn it is may have more frames between arrival and disk than one.
     pub(super) has_room: bool,
     served: VecDeque<Served>,
+    /// A buffer that is lent to nobody: most exchanges are over in a moment, and making it clears all of it.
+    spare: Vec<u8>,
 }
 
 impl Outbox {
+    /// A buffer of so many bytes, whatever is in them.
+    pub(super) fn lend(&mut self, bytes: usize) -> Vec<u8> {
+        let mut spare = core::mem::take(&mut self.spare);
+        spare.resize(bytes, 0);
+        spare
+    }
+
+    /// One that was lent.
+    pub(super) fn give_back(&mut self, buffer: Vec<u8>) {
+        if buffer.len() > self.spare.len() {
+            self.spare = buffer;
+        }
+    }
+
     pub(super) fn pop(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }

@@ -7,7 +7,7 @@ use alloc::{
 
 use crate::{
     PublicKey, canonical,
-    node::{PeerStatus, Seen},
+    node::{Limits, PeerStatus, Seen},
     storage::{MetaChange, Snapshot, StorageError},
 };
 
@@ -21,12 +21,16 @@ const WRITE_EVERY: u64 = 10_000;
 /// Peers whose rows wait to be written at most. A crowd that comes and goes faster makes writes of this size.
 const MAX_UNWRITTEN: usize = 4 * MAX_ACQUAINTANCES;
 
+/// Rows read at once.
+const PAGE: usize = 256;
+
 /// Where the metadata keeps when a peer was met: this prefix and its key.
 const PREFIX: &[u8] = b"peer/";
 
 /// All peers of a node.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Peers {
+    limits: Limits,
     /// Those in the book.
     registered: BTreeMap<PublicKey, PeerStatus>,
     seen: BTreeMap<PublicKey, Seen>,
@@ -41,13 +45,13 @@ pub fn acquaintances(snapshot: &dyn Snapshot) -> Result<Vec<(PublicKey, Seen)>, 
     let mut all = Vec::new();
     loop {
         let after = all.last().map(|(key, _)| place(key));
-        let page = snapshot.metas(PREFIX, after.as_deref(), MAX_ACQUAINTANCES)?;
+        let page = snapshot.metas(PREFIX, after.as_deref(), PAGE)?;
         let before = all.len();
         all.extend(page.iter().filter_map(|(place, value)| {
             let key = <[u8; 32]>::try_from(place.strip_prefix(PREFIX)?).ok()?;
             Some((PublicKey::from_bytes(key), canonical::from_bytes::<Seen>(value).ok()?))
         }));
-        if page.len() < MAX_ACQUAINTANCES || all.len() == before {
+        if page.len() < PAGE || all.len() == before {
             return Ok(all);
         }
     }
@@ -58,6 +62,10 @@ fn place(peer: &PublicKey) -> Vec<u8> {
 }
 
 impl Peers {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
     /// What the metadata say, once at the start.
     pub(super) fn recall(&mut self, seen: Vec<(PublicKey, Seen)>) {
         for (peer, seen) in seen {
@@ -105,7 +113,7 @@ impl Peers {
     fn surplus(&self) -> Option<PublicKey> {
         let guests = || self.seen.iter().filter(|(key, _)| !self.registered.contains_key(*key));
         let oldest = guests().min_by_key(|(_, seen)| seen.last)?;
-        (guests().count() > MAX_ACQUAINTANCES).then_some(*oldest.0)
+        (guests().count() > self.limits.guests()).then_some(*oldest.0)
     }
 
     fn note(&mut self, peer: PublicKey, now: u64) {

@@ -16,7 +16,7 @@ use crate::{
 const HEAD_START: u64 = 250;
 
 /// Exchanges of one race at once. A peer whose addresses are all silent costs no more than these.
-const MAX_AT_ONCE: usize = 8;
+pub(super) const MAX_AT_ONCE: usize = 8;
 
 /// Ties what is under way to whoever waits for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -32,7 +32,7 @@ const TIPS_PAGE: usize = 4_096;
 const ARRIVALS_PAGE: usize = 4_096;
 
 /// Bytes that the length of an entry takes in a frame at most: entries are shorter than 2^21 bytes.
-const LENGTH: usize = 3;
+pub(super) const LENGTH: usize = 3;
 
 /// A question, answered by [`perform`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +93,8 @@ pub enum Read {
         invite: Option<Box<Redemption>>,
         /// This node's key.
         own: PublicKey,
+        /// How many requests may be open.
+        most: usize,
     },
     /// What is to be written for the bearer of an invite, while no other write of the tree is under way.
     Redeem {
@@ -220,7 +222,7 @@ pub fn perform(snapshot: &Arc<dyn Snapshot>, read: &Read) -> Result<ReadReply, S
         Read::Difference { have, ids, own } => {
             difference(snapshot, have, ids, own).map(ReadReply::Difference)
         }
-        Read::Ask { request, invite, own } => {
+        Read::Ask { request, invite, own, most } => {
             let worth = invite.as_ref().map(|invite| redeeming::weigh(&**snapshot, request, invite, own));
             let Receipt { outcome, change, is_new } = match worth.transpose()? {
                 Some(Worth::Grant(_)) => return Ok(ReadReply::Invited),
@@ -229,7 +231,7 @@ pub fn perform(snapshot: &Arc<dyn Snapshot>, read: &Read) -> Result<ReadReply, S
                     change: requests::unseen(request),
                     is_new: false,
                 },
-                Some(Worth::Nothing) | None => requests::receive(snapshot, request, own)?,
+                Some(Worth::Nothing) | None => requests::receive(snapshot, request, own, *most)?,
             };
             Ok(ReadReply::Ask { outcome, change: change.into(), is_new })
         }

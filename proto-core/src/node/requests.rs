@@ -12,6 +12,7 @@ use crate::{
     Id, PublicKey, canonical,
     entry::{Permission, Who},
     node::{
+        MOST_REQUESTS,
         create::root_key_place,
         places::{Place, gives_way},
     },
@@ -200,7 +201,7 @@ impl Table {
 
     /// All requests, ascending by key, then tree.
     fn all(&self, snapshot: &dyn Snapshot) -> Result<Vec<Line>, StorageError> {
-        let rows = snapshot.metas(self.lines, None, MAX_REQUESTS.max(MAX_DECIDED))?;
+        let rows = snapshot.metas(self.lines, None, MOST_REQUESTS.max(MAX_DECIDED))?;
         rows.iter().map(|(_, value)| line(value)).collect()
     }
 
@@ -270,6 +271,7 @@ pub(super) fn receive(
     snapshot: &Arc<dyn Snapshot>,
     request: &BootstrapRequest,
     own: &PublicKey,
+    most: usize,
 ) -> Result<Receipt, StorageError> {
     let snapshot = &**snapshot;
     let (tree, key, wall) = (&request.tree, &request.key, request.received);
@@ -278,7 +280,7 @@ pub(super) fn receive(
     let is_late = request.signed != 0 && request.signed < signed;
     let decided = last.filter(|line| line.id == request.id);
     let is_new = open.as_ref().is_none_or(|line| line.id != request.id);
-    let room = room(snapshot, key, tree, wall)?;
+    let room = room(snapshot, (key, tree), wall, most)?;
     let administers = administers(snapshot, tree, own)?;
     let personal = snapshot.permission(tree, &Who::Key(*key))?;
     let held = personal.max(snapshot.permission(tree, &Who::Everyone)?);
@@ -327,15 +329,15 @@ fn administers(snapshot: &dyn Snapshot, tree: &Id, own: &PublicKey) -> Result<bo
 /// goes when it stands in the way; without such, one gives way where the table is full ([`super::places`]).
 fn room(
     snapshot: &dyn Snapshot,
-    key: &PublicKey,
-    tree: &Id,
+    (key, tree): (&PublicKey, &Id),
     wall: u64,
+    most: usize,
 ) -> Result<Option<Vec<MetaChange>>, StorageError> {
-    let all = snapshot.metas(OPEN.lines, None, MAX_REQUESTS)?;
+    let all = snapshot.metas(OPEN.lines, None, MOST_REQUESTS)?;
     let own = [OPEN.lines, key.as_bytes()].concat();
     let is_own = |place: &[u8]| place.starts_with(&own);
     let of_key = all.iter().filter(|(place, _)| is_own(place)).count();
-    let (full, full_of_key) = (all.len() >= MAX_REQUESTS, of_key >= MAX_REQUESTS_OF_KEY);
+    let (full, full_of_key) = (all.len() >= most, of_key >= MAX_REQUESTS_OF_KEY);
     let in_the_way = all.iter().filter(|(place, _)| full || (full_of_key && is_own(place)));
     let lines: Vec<Line> = in_the_way.map(|(_, value)| line(value)).collect::<Result<_, _>>()?;
     let (mut gone, left): (Vec<_>, Vec<_>) =

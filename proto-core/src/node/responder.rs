@@ -135,7 +135,7 @@ impl Responder {
 
     pub(super) fn release(&mut self, out: &mut Outbox) {
         if let Phase::Talking(talk) = &mut self.phase {
-            talk.release(out);
+            talk.end(out);
             let counts = core::mem::take(&mut talk.counts);
             if counts.moved() {
                 out.served((talk.tree(), self.proven, counts));

@@ -10,6 +10,7 @@ use crate::{
         ExchangeId, Op, Progress, Read, ReadReply, SnapshotId,
         outbox::{Outbox, Waiting},
         pipeline::Pipeline,
+        read::LENGTH,
     },
     session::{
         Config, Expected, Fault, HostSession, Ingested, Input, Known, Load, Loaded,
@@ -128,7 +129,7 @@ impl Talk {
             tree,
             session,
             incoming: Vec::new(),
-            outgoing: vec![0; CONTROL_FRAME],
+            outgoing: Vec::new(),
             snapshot: None,
             sending: VecDeque::new(),
             loading: None,
@@ -185,6 +186,9 @@ impl Talk {
     }
 
     fn handle(&mut self, input: Input<'_>, out: &mut Outbox) -> Result<(), Ended> {
+        if self.outgoing.is_empty() {
+            self.outgoing = out.lend(CONTROL_FRAME);
+        }
         if let Err(fault) = self.session.handle(input, &self.incoming, &mut self.outgoing) {
             if matches!(fault, Fault::Stalled | Fault::MissingAgain(_)) {
                 out.suspect(self.tree, false);
@@ -239,10 +243,16 @@ impl Talk {
     }
 
     /// Drops the snapshot: the next read opens another.
-    pub(super) fn release(&mut self, out: &mut Outbox) {
+    fn release(&mut self, out: &mut Outbox) {
         if let Some(snapshot) = self.snapshot.take() {
             out.release(snapshot);
         }
+    }
+
+    /// It is over: what it was lent goes back.
+    pub(super) fn end(&mut self, out: &mut Outbox) {
+        self.release(out);
+        out.give_back(core::mem::take(&mut self.outgoing));
     }
 
     /// What the snapshot holds.
@@ -320,7 +330,10 @@ impl Talk {
             next => loading.end = Some(next.map_or(Rest::Nothing, Rest::From)),
         }
         if !entries.is_empty() {
-            let mut room = vec![0; loading.frame];
+            // Mostly far less than a frame may have.
+            let needed =
+                entries.iter().map(|entry| entry.bytes().len().saturating_add(LENGTH)).sum::<usize>();
+            let mut room = vec![0; loading.frame.min(needed.saturating_add(1))];
             let mut writer = EntriesWriter::new(&mut room);
             for entry in entries {
                 if writer.push(entry.bytes()) {

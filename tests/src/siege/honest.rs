@@ -7,10 +7,11 @@ use pleach_core::{
 use pleach_smol::{Address, Database, DatabaseKey, HttpTransport, Instance, Options, QuicTransport};
 use pleach_storage::Memory;
 
-use super::{Outcome, part::tell, system};
+use super::Outcome;
+use crate::parts::{system, tell};
 
 /// The key of an honest peer.
-pub(super) fn key(number: usize) -> SecretKey {
+pub fn key(number: usize) -> SecretKey {
     let mut bytes = [2; 32];
     bytes[..8].copy_from_slice(&(number as u64).to_le_bytes());
     SecretKey::from_bytes(bytes)

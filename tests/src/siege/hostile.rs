@@ -24,7 +24,8 @@ use pleach_core::{
 use pleach_smol::Address;
 use smol::{LocalExecutor, Timer};
 
-use super::{Outcome, honest::entry, part::tell, system};
+use super::{Outcome, honest::entry};
+use crate::parts::{system, tell};
 
 /// Addresses that they come from, apart from that of the honest peers.
 const SOURCES: usize = 40;

@@ -1,25 +1,17 @@
 //! A node under siege: hundreds of hostile connections and a few honest peers, each kind in a process of its own.
 //!
 //! Whoever runs it calls [`play`] first in every process of its program: [`run`] starts that program again for each role,
-//! and tells it the role through the environment.
+//! and tells it the role.
 
 mod honest;
 mod hostile;
 mod node;
-mod part;
-mod system;
 
-use std::{error::Error, fmt};
+use std::fmt;
 
-pub use honest::entry;
-pub use part::Again;
-use part::Part;
-
-/// Whatever goes wrong with the siege itself.
-pub type Outcome<T> = Result<T, Box<dyn Error>>;
-
-/// The variable that names a process's role.
-const ROLE: &str = "PLEACH_SIEGE";
+pub use crate::parts::{Again, Outcome};
+use crate::parts::{Part, role, system};
+pub use honest::{entry, key};
 
 /// What is besieged, and how much.
 #[derive(Clone, Copy, Debug)]
@@ -89,9 +81,9 @@ impl fmt::Display for Report {
     }
 }
 
-/// Plays the role that the environment names, if it names one: then the process has nothing else to do.
+/// Plays the role that this process has, if it has one: then the process has nothing else to do.
 pub fn play() -> Option<Outcome<()>> {
-    let role = std::env::var(ROLE).ok()?;
+    let role = role()?;
     let words: Vec<&str> = role.split(' ').collect();
     Some(match words.as_slice() {
         ["node", core, folder, honest] => node::play(core, folder, honest),

@@ -9,7 +9,8 @@ use pleach_core::{
 use pleach_smol::{Database, DatabaseKey, Doc, HttpTransport, Instance, Options, QuicTransport};
 use pleach_storage::Redb;
 
-use super::{Outcome, honest, part::tell, system};
+use super::{Outcome, honest};
+use crate::parts::{system, tell};
 
 /// Serves over HTTP and QUIC until its standard input ends. Says where; the trees of the honest peers, two for each; and a
 /// tree in which everybody may write.

@@ -9,8 +9,8 @@ use pleach_core::{
     Id, Now, PublicKey, SecretKey,
     entry::Entry,
     node::{
-        Action, Command, CommandId, Event, ExchangeId, Node, NodeError, Notification, Number, Origin, Reply,
-        SnapshotId, Tracking, perform,
+        Action, Command, CommandId, Event, ExchangeId, Limits, Node, NodeError, Notification, Number, Origin,
+        Reply, SnapshotId, Tracking, perform,
     },
     storage::{Snapshot, StorageError, Write, Written},
 };
@@ -110,7 +110,7 @@ impl Sim {
             self.lost(index);
         }
         let host = &mut self.hosts[index];
-        host.node = Some(Node::new(host.key.clone(), seed));
+        host.node = Some(Node::new(host.key.clone(), seed, Limits::new()));
         host.life += 1;
         host.stuck = false;
         host.paused = false;

@@ -95,14 +95,14 @@ fn the_history_is_a_ring_that_goes_on_after_a_restart() {
         fail(&mut world);
     }
     let kept = history(&*world.snapshot(bob)).unwrap();
-    assert_eq!(kept.len() as u64, MAX_HISTORY);
+    assert_eq!(kept.len(), MAX_HISTORY);
     assert!(kept.iter().any(|entry| entry.error.is_none()), "the first is there still");
     world.restart(bob);
     let marks = history_marks(&*world.snapshot(bob)).unwrap();
     world.run(bob, Command::RecallHistory(marks)).unwrap();
     fail(&mut world);
     let kept = history(&*world.snapshot(bob)).unwrap();
-    assert_eq!(kept.len() as u64, MAX_HISTORY);
+    assert_eq!(kept.len(), MAX_HISTORY);
     assert!(kept.iter().all(|entry| entry.error.is_some() && entry.role == SyncRole::Opened), "it is gone");
 
     // What a peer did is in a ring of its own, and written after a while.

@@ -6,8 +6,8 @@ use std::{
 };
 
 use pleach_core::{
-    Entropy, Now, SecretKey,
-    instance::{Clock, Error},
+    Entropy, Now,
+    instance::{Clock, Error, Prepared},
 };
 
 use crate::Context;
@@ -43,7 +43,7 @@ pub fn system_entropy() -> Result<[u8; 32], Error> {
 }
 
 /// What a runtime lends to its transports, an executor aside.
-pub fn lend(key: &SecretKey, clock: &Arc<dyn Clock>, entropy: Entropy) -> Context {
+pub fn lend(node: &Prepared, clock: &Arc<dyn Clock>, entropy: Entropy) -> Context {
     let clock = Arc::clone(clock);
     let entropy = Mutex::new(entropy);
     let random = move |bytes: &mut [u8]| {
@@ -55,5 +55,6 @@ pub fn lend(key: &SecretKey, clock: &Arc<dyn Clock>, entropy: Entropy) -> Contex
             }
         }
     };
-    Context::new(key.clone(), Arc::new(move || clock.now().wall), Arc::new(random))
+    Context::new(node.key.clone(), Arc::new(move || clock.now().wall), Arc::new(random))
+        .with_limits(node.limits)
 }

@@ -14,9 +14,9 @@ pub(super) const CONNECTIONS: Limits = Limits { all: 512, strangers: 192, of_sou
 #[cfg(feature = "threads")]
 pub(super) const THREADED: Limits = Limits { all: 128, strangers: 64, of_source: 48 };
 
-/// Threads of such a server. Those of connections that had to go are ending.
+/// Threads of such a server beside those of its connections: those of connections that had to go are ending.
 #[cfg(feature = "threads")]
-pub(super) const MAX_THREADS: usize = THREADED.all + 32;
+pub(super) const ENDING_THREADS: usize = 32;
 
 /// Connections that wait for a thread.
 #[cfg(feature = "threads")]

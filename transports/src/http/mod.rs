@@ -259,7 +259,8 @@ impl Transport for HttpTransport {
         let local = listener.local_addr().map_err(failed)?;
         let (queue, accepted) = pipe(limits::BACKLOG);
         let tls = self.tls.clone();
-        let service = Arc::new(Service::new(self.context.clone(), queue, self.runtime.connections(), tls));
+        let connections = self.runtime.connections().wanted(self.context.limits());
+        let service = Arc::new(Service::new(self.context.clone(), queue, connections, tls));
         let server = self.runtime.serve(listener, service).map_err(failed)?;
         let address = Address::new(kind, &local.to_string()).with_key(self.context.key().public());
         Ok(Box::new(HttpListener { address, accepted, _server: server }))

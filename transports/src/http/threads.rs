@@ -346,7 +346,7 @@ fn begin(
     let connection = Connection { number, stream, visitor };
     {
         let mut all = connections.lock();
-        if all.threads >= limits::MAX_THREADS {
+        if all.threads >= service.gate().limits().all + limits::ENDING_THREADS {
             // Those that had to go are about to leave their threads.
             let left = if all.waiting.len() < limits::MAX_WAITING {
                 all.waiting.push_back(connection);

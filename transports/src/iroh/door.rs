@@ -38,7 +38,8 @@ pub(super) struct Door {
 
 impl Door {
     pub(super) fn new(context: Context, drive: WeakDrive) -> Self {
-        Self { context, drive, queue: Arc::default(), gate: Gate::new(limits::CONNECTIONS) }
+        let gate = Gate::new(limits::CONNECTIONS.wanted(context.limits()));
+        Self { context, drive, queue: Arc::default(), gate }
     }
 
     /// Opens it; nothing if it is open.

@@ -139,7 +139,7 @@ impl Transport for QuicTransport {
             .map_err(failed)?;
         let (queue, accepted) = pipe(limits::BACKLOG);
         let own = self.context.key().public();
-        let gate = Gate::new(limits::CONNECTIONS);
+        let gate = Gate::new(limits::CONNECTIONS.wanted(self.context.limits()));
         let door = Door { own, queue: Arc::new(queue), gate, drive: self.drive.downgrade() };
         self.drive.executor.spawn(door.accept(endpoint.clone())).detach();
         let address = Address::quic(&local.to_string()).with_key(own);

@@ -8,7 +8,7 @@ use crate::{
     budget::Source,
     node::{
         Admission, Arrival, ExchangeEvent, ExchangeId, Op,
-        budgets::{Entrance, Guest, MAX_HELD, Standing, entrance},
+        budgets::{Entrance, Guest, Standing, entrance},
         outbox::Outbox,
         responder::Responder,
     },
@@ -32,7 +32,7 @@ impl Exchanges {
         }
         let standing = self.budgets.standing(proven.as_ref(), now.monotonic);
         let guests: Vec<Guest> = self.guests().collect();
-        let entrance = entrance((proven, source, standing), &guests);
+        let entrance = entrance((proven, source, standing), &guests, &self.limits);
         if entrance == Entrance::Shut || proven == Some(self.own) {
             out.exchange(id, Op::Close);
             out.take_asked(id);
@@ -107,7 +107,7 @@ impl Exchanges {
 
     /// Lets those go on that waited for room between arrival and disk, as far as there is some.
     pub(in crate::node) fn resume(&mut self, now: Now, out: &mut Outbox) {
-        if self.held >= MAX_HELD {
+        if self.held >= self.limits.held() {
             return;
         }
         let waiting = self.all.iter().filter(|(_, exchange)| exchange.role.waits_for_room());

@@ -11,10 +11,6 @@ use crate::{
     },
 };
 
-/// Answers kept back at once. Each costs the head of a request, and a place among the exchanges that peers may have open:
-/// half of them, so that whoever waits for news keeps nobody from asking.
-const MAX_HOLDS: usize = 128;
-
 /// Peers that wait for a decision about their access requests at once. Anybody can be one, so that they are few.
 const MAX_AWAITING: usize = 16;
 
@@ -50,7 +46,7 @@ impl Exchanges {
             .filter_map(|(other, exchange)| Some((*other, held(exchange)?)))
             .filter(|(_, (_, of))| of.is_some() == news.is_some())
             .collect();
-        let limit = if news.is_some() { MAX_HOLDS } else { MAX_AWAITING };
+        let limit = if news.is_some() { self.limits.holds() } else { MAX_AWAITING };
         match alike.iter().find(|(_, of)| *of == (peer, news)) {
             Some((before, _)) => self.answer_now(*before, now, out),
             None if alike.len() >= limit => self.answer_now(id, now, out),

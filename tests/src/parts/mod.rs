@@ -1,15 +1,24 @@
-//! A process with a role, and the lines that it says.
+//! A program that starts itself again, once for each role of what it plays: processes, and the lines that they say.
+//!
+//! Whoever starts them asks for [`role`] first in every process.
+
+pub mod system;
 
 use std::{
+    error::Error,
     ffi::OsString,
     io::{BufRead, BufReader, Write},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
-use super::{Outcome, ROLE, system};
+/// Whatever goes wrong with the play itself.
+pub type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// The variable that names a process's role.
+const ROLE: &str = "PLEACH_PART";
 
 /// Before each line that is meant for whoever started the process: a test's own output is around it.
-const MARK: &str = "siege: ";
+const MARK: &str = "part: ";
 
 /// How the program is started again.
 #[derive(Clone, Debug)]
@@ -19,19 +28,26 @@ pub struct Again {
 }
 
 /// A process with a role. It is killed when this is dropped.
-pub(super) struct Part {
+#[derive(Debug)]
+pub struct Part {
     process: Child,
     ear: ChildStdin,
     lines: BufReader<ChildStdout>,
 }
 
+/// The role of this process, if somebody gave it one.
+pub fn role() -> Option<String> {
+    std::env::var(ROLE).ok()
+}
+
 /// Says a line to whoever started this process.
-pub(super) fn tell(line: &str) {
+pub fn tell(line: &str) {
     println!("\n{MARK}{line}");
 }
 
 impl Part {
-    pub(super) fn start(again: &Again, role: &str) -> Outcome<Self> {
+    /// Starts this program again, with a role.
+    pub fn start(again: &Again, role: &str) -> Outcome<Self> {
         let mut process = Command::new(std::env::current_exe()?)
             .args(&again.arguments)
             .env(ROLE, role)
@@ -44,7 +60,7 @@ impl Part {
     }
 
     /// The next line that it says, or nothing at its end.
-    pub(super) fn hear_on(&mut self) -> Outcome<Option<String>> {
+    pub fn hear_on(&mut self) -> Outcome<Option<String>> {
         loop {
             let mut line = String::new();
             if self.lines.read_line(&mut line)? == 0 {
@@ -57,21 +73,27 @@ impl Part {
     }
 
     /// The next line that it says.
-    pub(super) fn hear(&mut self) -> Outcome<String> {
+    pub fn hear(&mut self) -> Outcome<String> {
         self.hear_on()?.ok_or_else(|| "the process ended early".into())
     }
 
-    pub(super) fn say(&mut self, line: &str) -> Outcome<()> {
+    /// Says a line to it.
+    pub fn say(&mut self, line: &str) -> Outcome<()> {
         Ok(writeln!(self.ear, "{line}")?)
     }
 
     /// Bytes that it had in memory at most.
-    pub(super) fn peak_memory(&self) -> Outcome<u64> {
+    pub fn peak_memory(&self) -> Outcome<u64> {
         system::peak_memory(self.process.id())
     }
 
+    /// Bytes that it has in memory now.
+    pub fn memory(&self) -> Outcome<u64> {
+        system::memory(self.process.id())
+    }
+
     /// Milliseconds of processor time that it took so far.
-    pub(super) fn processor(&self) -> Outcome<u64> {
+    pub fn processor(&self) -> Outcome<u64> {
         system::processor(self.process.id())
     }
 }

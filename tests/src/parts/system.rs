@@ -13,7 +13,7 @@ use super::Outcome;
 const TICKS: u64 = 100;
 
 /// Lets this process, and those that it starts, have so many files open.
-pub(super) fn raise_open_files(wanted: usize) -> Outcome<()> {
+pub fn raise_open_files(wanted: usize) -> Outcome<()> {
     let mut limit = getrlimit(Resource::Nofile);
     let wanted = u64::try_from(wanted)?;
     if limit.current.is_some_and(|current| current < wanted) {
@@ -22,7 +22,7 @@ pub(super) fn raise_open_files(wanted: usize) -> Outcome<()> {
     }
     match getrlimit(Resource::Nofile).current {
         Some(current) if current < wanted => Err(format!(
-            "a process may have {current} files open, the siege needs {wanted}: raise the hard limit (ulimit -Hn)"
+            "a process may have {current} files open, {wanted} are needed: raise the hard limit (ulimit -Hn)"
         )
         .into()),
         _ => Ok(()),
@@ -30,7 +30,7 @@ pub(super) fn raise_open_files(wanted: usize) -> Outcome<()> {
 }
 
 /// Keeps this thread, and those that it starts, on one core; `any` leaves it free.
-pub(super) fn keep_to(core: &str) -> Outcome<()> {
+pub fn keep_to(core: &str) -> Outcome<()> {
     if core == "any" {
         return Ok(());
     }
@@ -40,13 +40,24 @@ pub(super) fn keep_to(core: &str) -> Outcome<()> {
     Ok(())
 }
 
-pub(super) fn peak_memory(process: u32) -> Outcome<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no memory is reported")?;
-    Ok(peak.trim().trim_end_matches("kB").trim().parse::<u64>()? * 1024)
+/// Bytes that a process had in memory at most.
+pub fn peak_memory(process: u32) -> Outcome<u64> {
+    status(process, "VmHWM:")
 }
 
-pub(super) fn processor(process: u32) -> Outcome<u64> {
+/// Bytes that a process has in memory now.
+pub fn memory(process: u32) -> Outcome<u64> {
+    status(process, "VmRSS:")
+}
+
+fn status(process: u32, name: &str) -> Outcome<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let value = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no memory is reported")?;
+    Ok(value.trim().trim_end_matches("kB").trim().parse::<u64>()? * 1024)
+}
+
+/// Milliseconds of processor time that a process took so far.
+pub fn processor(process: u32) -> Outcome<u64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
     // The name in parentheses may hold anything.
     let (_, rest) = stat.rsplit_once(')').ok_or("no times are reported")?;
