@@ -23,7 +23,8 @@
 //! | `requests` | access requests, as the metadata keeps them; `deciding`: their way through; `places`: who gives way |
 //! | `invites` | what a tree's settings say of invites; `redeeming`: letting their bearers in |
 //! | `relations` | which tree is kept the same with which peer, and when to try next; `record`: what is kept of that |
-//! | `races` | one purpose at several addresses; `tracking`: from what is due to what was reached |
+//! | `fetches` | which of several peers brings a tree of which nothing was held |
+//! | `races` | one purpose at several addresses, of one peer or of several; `lost`: those that came to nothing; `tracking`: from what is due to what was reached |
 //! | `peers` | who is in the book, and who was met; `status`: what is known at this moment |
 //! | `waits`, `flush` | callers that wait for a first sync, or until all that is pending was attempted |
 //! | `history` | what syncs there were, in bounded room |
@@ -40,12 +41,14 @@ mod ended;
 mod engine;
 mod error;
 mod exchanges;
+mod fetches;
 mod flush;
 mod giving;
 mod history;
 mod initiator;
 mod invites;
 mod known;
+mod lost;
 mod outbox;
 mod outcome;
 mod peers;
@@ -87,6 +90,7 @@ pub use history::{
 };
 pub use invites::{InviteInfo, InviteUse, invites, record_invite, record_revocation};
 pub(crate) use known::known_marks;
+pub use lost::LostSource;
 pub use peers::{MAX_ACQUAINTANCES, acquaintances};
 pub use read::{Admission, CommitContext, Read, ReadReply, perform};
 pub use record::{PairError, PairRecord};
@@ -96,3 +100,4 @@ pub use requests::{
     approved_requests, decided_requests, pending_requests, rejected_requests, request,
 };
 pub use status::{Activity, ConnectionState, Moved, PairStatus, PeerState, PeerStatus, Seen};
+pub use talk::Counts;
