@@ -3,9 +3,9 @@
 use pleach_core::{
     Id,
     entry::Permission,
-    instance::{AccessRequest, Approval, Bootstrap, DatabaseKey, Error},
-    node::{self, BootstrapRequest, Command, NodeError, Reply, SyncReport},
-    wire::{Address, AskOutcome, DatabaseTicket},
+    instance::{AccessRequest, Approval, Bootstrap, DatabaseKey, Error, JoinStep, Joining},
+    node::{self, BootstrapRequest, Command, Reply},
+    wire::{Address, DatabaseTicket},
 };
 
 use crate::{Database, Sync};
@@ -21,73 +21,35 @@ impl Sync {
         database: &Id,
         request: &AccessRequest,
     ) -> Result<Bootstrap, Error> {
-        let first = {
-            let instance = self.instance()?;
-            request.asks_first(&*instance.snapshot()?, database, &instance.device_key())?
-        };
-        let asked = if first { Some(self.ask_for(address, database, request)?) } else { None };
-        let synced = match self.sync_one(address, *database) {
-            Ok(report) => Some(report),
-            Err(Error::Node(NodeError::NotOffered(_))) => None,
-            Err(error) => return Err(error),
-        };
-        if let Some(report) = self.if_met(synced.clone(), database, request)? {
-            return Ok(Bootstrap::Joined(report));
-        }
-        if let Some(outcome) = asked {
-            return Bootstrap::after(outcome, synced, database);
-        }
-        match self.ask_for(address, database, request)? {
-            AskOutcome::Approved(_) => self.sync_one(address, *database).map(Bootstrap::Joined),
-            outcome => Ok(Bootstrap::without(outcome, synced)),
-        }
+        self.join(vec![address.clone()], database, request.clone())
     }
 
-    /// The same with the first address of a ticket at which a peer answers, or that of a peer that is known for its
-    /// database; with an invite in the ticket, the first at which it is taken.
+    /// The same at the addresses of a ticket and at those of peers that are known for its database, side by side as in
+    /// [`Sync::sync_with_ticket`]: the first that answers a request decides about it, or, with an invite, the first that takes
+    /// it; what is fetched goes on from another source when one is lost.
     pub fn bootstrap_with_ticket(
         &self,
         ticket: &DatabaseTicket,
         request: &AccessRequest,
     ) -> Result<Bootstrap, Error> {
-        let database = ticket.database();
         let request = request.clone().with_invite_of(ticket);
-        let (mut failed, mut pending) = (Error::NoAddress(database), None);
-        for address in self.addresses_of(ticket)? {
-            match self.sync_with_peer_for_bootstrap_with_key(&address, &database, &request) {
-                Err(error) if !error.is_closed() => failed = error,
-                // What is no administrator's node cannot take an invite; the next may be one.
-                Ok(Bootstrap::Pending(report)) if request.invite.is_some() => {
-                    pending = pending.or(Some(report));
-                }
-                outcome => return outcome,
+        self.join(self.addresses_of(ticket)?, &ticket.database(), request)
+    }
+
+    fn join(&self, places: Vec<Address>, database: &Id, request: AccessRequest) -> Result<Bootstrap, Error> {
+        let mut joining = Joining::new(*database, self.get_device_pubkey()?, request, places)?;
+        let mut step = joining.begin(&*self.instance()?.snapshot()?)?;
+        loop {
+            let command = match step {
+                JoinStep::Do(command) => command,
+                JoinStep::Over(outcome) => return Ok(outcome),
+            };
+            let reply = self.ask(command);
+            if let Ok(Reply::Synced(report)) = &reply {
+                self.remember(report)?;
             }
+            step = joining.next(reply, &*self.instance()?.snapshot()?)?;
         }
-        pending.map_or(Err(failed), |report| Ok(Bootstrap::Pending(report)))
-    }
-
-    fn ask_for(
-        &self,
-        address: &Address,
-        database: &Id,
-        request: &AccessRequest,
-    ) -> Result<AskOutcome, Error> {
-        match self.ask(request.command(address, database))? {
-            Reply::Asked(outcome) => Ok(outcome),
-            reply => Err(Error::unexpected(&reply)),
-        }
-    }
-
-    /// The report of a sync after which this node may do all that a request asks for.
-    fn if_met(
-        &self,
-        report: Option<SyncReport>,
-        database: &Id,
-        request: &AccessRequest,
-    ) -> Result<Option<SyncReport>, Error> {
-        let instance = self.instance()?;
-        let met = request.is_met(&*instance.snapshot()?, database, &instance.device_key())?;
-        Ok(report.filter(|_| met))
     }
 }
 

@@ -90,9 +90,9 @@ pub use pleach_core::{
         TrackedDatabase, UserInfo, UserKey, Verification,
     },
     node::{
-        Attempt, BootstrapRequest, ConnectionState, Damage, InviteInfo, InviteUse, LimitError, Limits, Moved,
-        NodeError, Notification, Origin, PairError, PeerStatus, Progress, RequestStatus, Seen,
-        SyncHistoryEntry, SyncReport, SyncRole, TreeInfo,
+        Attempt, BootstrapRequest, ConnectionState, Counts, Damage, InviteInfo, InviteUse, LimitError,
+        Limits, LostSource, Moved, NodeError, Notification, Origin, PairError, PeerStatus, Progress,
+        RequestStatus, Seen, SyncHistoryEntry, SyncReport, SyncRole, TreeInfo,
     },
     storage::{Put, Snapshot, StorageError, Store},
     wire::{Address, DatabaseTicket, Invitation, Invite, TicketError},

@@ -299,7 +299,9 @@ impl Sync {
 
     /// Fetches what a ticket names, or brings it up to date, at its addresses and at those of peers that are known for the
     /// database. Each has a head start of a quarter of a second before the next is tried beside it; the first that
-    /// answers well is taken. An invite in the ticket is redeemed first.
+    /// answers well is taken. One that is lost on the way gives its place to the next at once: what has come from it stays,
+    /// and only the rest is asked for. When all have failed, the error says where and why (see [`Error::sources`]). An
+    /// invite in the ticket is redeemed first.
     pub async fn sync_with_ticket(&self, ticket: &DatabaseTicket) -> Result<SyncReport, Error> {
         if let Some(request) = AccessRequest::of_ticket(ticket) {
             return self.bootstrap_with_ticket(ticket, &request).await?.into_report(&ticket.database());
@@ -346,7 +348,7 @@ impl Sync {
         }
     }
 
-    pub(crate) async fn sync_one(&self, address: &Address, tree: Id) -> Result<SyncReport, Error> {
+    async fn sync_one(&self, address: &Address, tree: Id) -> Result<SyncReport, Error> {
         self.synced(self.ask(Command::Sync { address: address.clone(), tree }).await?).await
     }
 
@@ -357,14 +359,19 @@ impl Sync {
         self.synced(self.ask(Command::SyncAny { addresses, tree }).await?).await
     }
 
-    /// Remembers with whom a sync went well, and where.
     async fn synced(&self, reply: Reply) -> Result<SyncReport, Error> {
         let Reply::Synced(report) = reply else { return Err(Error::unexpected(&reply)) };
+        self.remember(&report).await?;
+        Ok(report)
+    }
+
+    /// Remembers with whom a sync went well, and where.
+    pub(crate) async fn remember(&self, report: &SyncReport) -> Result<(), Error> {
         if self.remembers {
             let wall = self.instance()?.context()?.wall();
-            self.edit(|book| Ok(book.after_sync(&report, wall))).await?;
+            self.edit(|book| Ok(book.after_sync(report, wall))).await?;
         }
-        Ok(report)
+        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use pleach_core::{
     document::Doc,
     entry::{Permission, Who},
     instance::{DatabaseKey, Options, RootKey},
-    node::{Command, Node as Engine},
+    node::{Command, Limits, Node as Engine},
     storage::{Store, Write},
     wire::{
         Frame, Have, Kind, PeerLimits, Refusal, RequestHead, RequestTarget, Versions, body_hash, serial::Link,
@@ -297,7 +297,7 @@ fn no_log_and_no_debug_output_shows_a_secret() {
     let serial = SerialTransport::builder().transport(context());
     write!(shown, "{:?} {http:?} {quic:?} {serial:?}", context()).expect("memory");
     let link = Link::initiator(secret(SERVER), None, [1; 16], 4_096);
-    let mut engine = Engine::new(secret(SERVER), [0xcd; 32]);
+    let mut engine = Engine::new(secret(SERVER), [0xcd; 32], Limits::default());
     secrets.push([0xcd; 32]);
     let grants = grants(&[(Who::Everyone, Permission::Read)]);
     let create = Command::Create {

@@ -97,7 +97,7 @@ impl Two {
             5 => Command::Untrack { tree, peer },
             6 => Command::Repair(tree),
             _ => Command::Ask {
-                address,
+                addresses: vec![address],
                 tree,
                 petition: Petition {
                     permission: Permission::Write(7),

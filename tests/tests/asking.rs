@@ -35,12 +35,12 @@ fn pair(seed: u64) -> (World, HostId, HostId, Id) {
 fn ask(world: &mut World, host: HostId, with: HostId, tree: Id, permission: Permission) -> AskOutcome {
     let (address, name) = (world.address(with), "Bob".into());
     let command = Command::Ask {
-        address,
+        addresses: vec![address],
         tree,
         petition: Petition { permission, name, metadata: b"let me in".to_vec(), invite: None, hold: 0 },
     };
     match world.run(host, command) {
-        Ok(Reply::Asked(outcome)) => outcome,
+        Ok(Reply::Asked(outcome, _)) => outcome,
         other => panic!("not the reply to an access request: {other:?}"),
     }
 }
@@ -298,7 +298,7 @@ fn a_process_that_ends_in_the_middle_loses_no_more_than_the_answer() {
         let command = world.command(
             bob,
             Command::Ask {
-                address,
+                addresses: vec![address],
                 tree,
                 petition: Petition { permission, name, metadata, invite: None, hold: 0 },
             },
@@ -405,11 +405,11 @@ fn expired_requests_of_a_key_give_way_to_its_own_new_ones() {
 #[test]
 fn what_is_too_long_is_not_sent_and_not_taken() {
     let (mut world, alice, bob, tree) = pair(16);
-    let (address, permission) = (world.address(alice), Permission::Read);
+    let (addresses, permission) = (vec![world.address(alice)], Permission::Read);
     for (name, metadata) in [(65, 0), (0, MAX_REQUEST_METADATA + 1)] {
-        let (address, name, metadata) = (address.clone(), "x".repeat(name), vec![0; metadata]);
+        let (addresses, name, metadata) = (addresses.clone(), "x".repeat(name), vec![0; metadata]);
         let command = Command::Ask {
-            address,
+            addresses,
             tree,
             petition: Petition { permission, name, metadata, invite: None, hold: 0 },
         };
@@ -417,11 +417,11 @@ fn what_is_too_long_is_not_sent_and_not_taken() {
     }
     let (name, metadata) = ("x".repeat(64), vec![0xff; MAX_REQUEST_METADATA]);
     let command = Command::Ask {
-        address,
+        addresses,
         tree,
         petition: Petition { permission, name, metadata, invite: None, hold: 0 },
     };
-    assert_eq!(world.run(bob, command), Ok(Reply::Asked(AskOutcome::Received)));
+    assert_eq!(world.run(bob, command), Ok(Reply::Asked(AskOutcome::Received, world.address(alice))));
     assert_eq!(pending(&world, alice)[0].metadata.len(), MAX_REQUEST_METADATA);
     let long = [frame(tree, "Eve"), vec![0; MAX_REQUEST_METADATA]].concat();
     let answer = world.ask(alice, stranger(0), [long]).unwrap();
@@ -437,7 +437,7 @@ fn waiting(world: &World, with: HostId, tree: Id, name: &str) -> Command {
         invite: None,
         hold: 20_000,
     };
-    Command::Ask { address: world.address(with), tree, petition }
+    Command::Ask { addresses: vec![world.address(with)], tree, petition }
 }
 
 #[test]
@@ -455,7 +455,7 @@ fn whoever_waits_for_a_decision_hears_of_it_at_once_and_whoever_decides_of_the_r
     let began = world.clock();
     approve(&mut world, alice, None);
     world.settle();
-    let approved = Ok(Reply::Asked(AskOutcome::Approved(Permission::Read)));
+    let approved = Ok(Reply::Asked(AskOutcome::Approved(Permission::Read), world.address(alice)));
     assert_eq!((world.outcome(bob, command), world.clock()), (Some(approved), began));
     assert!(!world.notes(alice).iter().any(|note| matches!(note, Notification::Requested(_))), "once");
 }
@@ -477,7 +477,10 @@ fn a_decision_about_somebody_else_wakes_nobody_and_the_wait_ends_whatever_is_ask
     let reject = Command::Decide { request: only.id, by: world.key(alice), granted: None };
     assert_eq!(world.run(alice, reject), Ok(Reply::Done));
     world.settle();
-    assert_eq!(world.outcome(carol, carols), Some(Ok(Reply::Asked(AskOutcome::Rejected))));
+    assert_eq!(
+        world.outcome(carol, carols),
+        Some(Ok(Reply::Asked(AskOutcome::Rejected, world.address(alice))))
+    );
     assert_eq!(world.outcome(bob, bobs), None, "it is not about him");
     let bobs = loop {
         assert!(world.clock() < began + 25_000, "he waits for as long as he said");
@@ -487,7 +490,7 @@ fn a_decision_about_somebody_else_wakes_nobody_and_the_wait_ends_whatever_is_ask
             break outcome;
         }
     };
-    assert_eq!(bobs, Ok(Reply::Asked(AskOutcome::Received)));
+    assert_eq!(bobs, Ok(Reply::Asked(AskOutcome::Received, world.address(alice))));
     assert!(world.clock() >= began + 20_000);
 }
 

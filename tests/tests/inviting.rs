@@ -75,13 +75,17 @@ fn revoke(world: &mut World, host: HostId, tree: Id, id: &Id) {
 fn asking(world: &World, with: HostId, tree: Id, invite: &Invitation) -> Command {
     let (address, permission) = (world.address(with), invite.invite().permission);
     let (name, metadata, invite) = ("Bob".into(), Vec::new(), Some(Box::new(invite.clone())));
-    Command::Ask { address, tree, petition: Petition { permission, name, metadata, invite, hold: 0 } }
+    Command::Ask {
+        addresses: vec![address],
+        tree,
+        petition: Petition { permission, name, metadata, invite, hold: 0 },
+    }
 }
 
 fn redeem(world: &mut World, host: HostId, with: HostId, invite: &Invitation) -> AskOutcome {
     let command = asking(world, with, invite.invite().tree, invite);
     match world.run(host, command) {
-        Ok(Reply::Asked(outcome)) => outcome,
+        Ok(Reply::Asked(outcome, _)) => outcome,
         other => panic!("not the reply to an access request: {other:?}"),
     }
 }
@@ -204,7 +208,7 @@ fn two_who_redeem_the_last_use_at_the_same_moment_are_not_both_let_in() {
         let commands = [(bob, world.command(bob, asking.clone())), (eve, world.command(eve, asking))];
         world.settle();
         let mut outcomes = commands.map(|(host, id)| match world.outcome(host, id) {
-            Some(Ok(Reply::Asked(outcome))) => outcome,
+            Some(Ok(Reply::Asked(outcome, _))) => outcome,
             other => panic!("{other:?}"),
         });
         outcomes.sort_by_key(|outcome| *outcome == APPROVED);
@@ -229,7 +233,7 @@ fn no_use_is_written_on_top_of_the_revocation_that_forbids_it() {
         }
         let Ok(Reply::Committed(revoked)) = world.run(alice, commit(&revoking, key)) else { panic!() };
         world.settle();
-        let Some(Ok(Reply::Asked(outcome))) = world.outcome(bob, asked) else { panic!() };
+        let Some(Ok(Reply::Asked(outcome, _))) = world.outcome(bob, asked) else { panic!() };
         let used = !listed(&world, alice, tree).used.is_empty();
         assert_eq!(outcome == APPROVED, used);
         // Alone in its tree, the revocation is the third entry unless the use came before it.
@@ -457,7 +461,7 @@ fn a_process_that_ends_in_the_middle_leaves_both_or_nothing() {
         let granted = held(&world, alice, tree, world.key(bob)).is_some();
         assert_eq!(listed(&world, alice, tree).used.len(), usize::from(granted));
         assert_eq!(decided(&world, alice).len(), usize::from(granted));
-        let answered = matches!(world.outcome(bob, command), Some(Ok(Reply::Asked(APPROVED))));
+        let answered = matches!(world.outcome(bob, command), Some(Ok(Reply::Asked(APPROVED, _))));
         assert!(granted || !answered, "answered, so it is durable");
         seen[usize::from(granted)] += 1;
         assert_eq!(redeem(&mut world, bob, alice, &invite), APPROVED);

@@ -79,12 +79,6 @@ impl AccessRequest {
         Self { invite: self.invite.or_else(|| ticket.invite().cloned()), ..self }
     }
 
-    /// Whether it is best to ask before anything is fetched: there is an invite, and a key may do less than is asked for,
-    /// as far as is known here.
-    pub fn asks_first(&self, snapshot: &dyn Snapshot, tree: &Id, key: &PublicKey) -> Result<bool, Error> {
-        Ok(self.invite.is_some() && !self.is_met(snapshot, tree, key)?)
-    }
-
     /// Lets the peer keep its answer back for so many milliseconds while nobody has decided, so that the outcome is known
     /// as soon as somebody has. A peer holds it for 25 seconds at most, and may answer at once.
     #[must_use]
@@ -103,9 +97,9 @@ impl AccessRequest {
         }
     }
 
-    /// The command that asks.
-    pub fn command(&self, address: &Address, tree: &Id) -> Command {
-        Command::Ask { address: address.clone(), tree: *tree, petition: self.petition() }
+    /// The command that asks, at whichever of these addresses answers.
+    pub fn command(&self, addresses: Vec<Address>, tree: &Id) -> Command {
+        Command::Ask { addresses, tree: *tree, petition: self.petition() }
     }
 
     /// Whether a key may do all that is asked for already, as far as is known here.
@@ -134,17 +128,8 @@ pub enum Bootstrap {
 }
 
 impl Bootstrap {
-    /// What is to be made of an answer, and of what could be read after it.
-    pub fn after(outcome: AskOutcome, report: Option<SyncReport>, tree: &Id) -> Result<Self, Error> {
-        match (outcome, report) {
-            (AskOutcome::Approved(_), Some(report)) => Ok(Self::Joined(report)),
-            (AskOutcome::Approved(_), None) => Err(NodeError::NotOffered(*tree).into()),
-            (outcome, report) => Ok(Self::without(outcome, report)),
-        }
-    }
-
     /// What is to be made of an answer that lets nobody in.
-    pub fn without(outcome: AskOutcome, report: Option<SyncReport>) -> Self {
+    pub(super) fn without(outcome: AskOutcome, report: Option<SyncReport>) -> Self {
         match outcome {
             AskOutcome::Rejected => Self::Rejected(report),
             AskOutcome::Received | AskOutcome::Approved(_) => Self::Pending(report),

@@ -7,7 +7,7 @@ use crate::{
     document::DocumentError,
     entry::{EntryError, Permission},
     instance::{MAX_PEER_ADDRESSES, user::MAX_USER_NAME},
-    node::{LimitError, NodeError, Reply},
+    node::{LimitError, LostSource, NodeError, Reply},
     storage::StorageError,
     wire::{AddressError, MAX_INVITE_USES, MAX_INVITE_VALIDITY, TicketError},
 };
@@ -223,45 +223,49 @@ impl Error {
     }
 
     /// The rules of access are in the way: here, or at the peer, which does not say whether it holds the database.
-    pub const fn is_permission_denied(&self) -> bool {
+    pub fn is_permission_denied(&self) -> bool {
         matches!(
             self,
             Self::NotAdministrator { .. }
                 | Self::WrongPassword(_)
                 | Self::PasswordNeeded(_)
                 | Self::InviteRank { .. }
-                | Self::Node(
-                    NodeError::Refused(..)
-                        | NodeError::NotOffered(_)
-                        | NodeError::PeerMayNotRead(_)
-                        | NodeError::PeerRefused(_)
-                )
-        )
+        ) || self.tells(|error| {
+            matches!(
+                error,
+                NodeError::Refused(..)
+                    | NodeError::NotOffered(_)
+                    | NodeError::PeerMayNotRead(_)
+                    | NodeError::PeerRefused(_)
+            )
+        })
     }
 
     /// Somebody here blocked the peer.
-    pub const fn is_blocked(&self) -> bool {
-        matches!(self, Self::Node(NodeError::Blocked(_)))
+    pub fn is_blocked(&self) -> bool {
+        self.tells(|error| matches!(error, NodeError::Blocked(_)))
     }
 
     /// The peer could not be reached, or the connection broke.
-    pub const fn is_network(&self) -> bool {
-        matches!(self, Self::Node(NodeError::Transport(_) | NodeError::TimedOut(_)) | Self::Transport { .. })
+    pub fn is_network(&self) -> bool {
+        matches!(self, Self::Transport { .. })
+            || self.tells(|error| matches!(error, NodeError::Transport(_) | NodeError::TimedOut(_)))
     }
 
     /// Time ran out.
-    pub const fn is_timeout(&self) -> bool {
-        matches!(self, Self::NotEnded(_) | Self::Node(NodeError::TimedOut(_) | NodeError::NotSynced { .. }))
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::NotEnded(_))
+            || self.tells(|error| matches!(error, NodeError::TimedOut(_) | NodeError::NotSynced { .. }))
     }
 
     /// The peer did what no honest peer does.
-    pub const fn is_peer_fault(&self) -> bool {
-        matches!(self, Self::Node(NodeError::Misbehaved(_) | NodeError::BadEntry(_)))
+    pub fn is_peer_fault(&self) -> bool {
+        self.tells(|error| matches!(error, NodeError::Misbehaved(_) | NodeError::BadEntry(_)))
     }
 
     /// The peer speaks another version.
-    pub const fn is_incompatible(&self) -> bool {
-        matches!(self, Self::Node(NodeError::Incompatible(_)))
+    pub fn is_incompatible(&self) -> bool {
+        self.tells(|error| matches!(error, NodeError::Incompatible(_)))
     }
 
     /// The store failed: its disk is full, it is damaged or open elsewhere.
@@ -274,13 +278,27 @@ impl Error {
         matches!(self, Self::Storage(StorageError::Locked(_)))
     }
 
-    /// The same call may succeed later without anything being changed.
-    pub const fn is_retryable(&self) -> bool {
-        matches!(
-            self,
-            Self::Node(
+    /// The same call may succeed later without anything being changed: with one of the sources, if several failed.
+    pub fn is_retryable(&self) -> bool {
+        let passes = |error: &NodeError| {
+            matches!(
+                error,
                 NodeError::Transport(_) | NodeError::TimedOut(_) | NodeError::Busy(_) | NodeError::TooMany(_)
             )
-        )
+        };
+        matches!(self, Self::Node(error) if error.any(passes))
+    }
+
+    /// Where it was tried, and why each place came to nothing, if there were several.
+    pub fn sources(&self) -> &[LostSource] {
+        match self {
+            Self::Node(error) => error.sources(),
+            _ => &[],
+        }
+    }
+
+    /// Whether the engine could not do it for such a reason; of several sources, by the one that says most.
+    fn tells(&self, holds: impl Fn(&NodeError) -> bool) -> bool {
+        matches!(self, Self::Node(error) if holds(error.telling()))
     }
 }

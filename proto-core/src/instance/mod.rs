@@ -17,6 +17,7 @@
 //! | `stats` | [`DatabaseStats`]: counts, tips, the content hash |
 //! | `verify` | [`verify`]: the whole history again from the bytes; [`check`]: signatures on many cores |
 //! | `bootstrap` | [`AccessRequest`], [`Bootstrap`]: asking for access; [`Approval`]: granting it |
+//! | `joining` | [`Joining`]: the steps of getting in by asking, at several places |
 //! | `inviting` | [`InviteOptions`]: making invites; revoking them |
 //! | `change` | [`Change`]: what watchers of a database are told |
 
@@ -25,6 +26,7 @@ mod change;
 mod clock;
 mod error;
 mod inviting;
+mod joining;
 mod key;
 mod options;
 mod peer_book;
@@ -46,6 +48,7 @@ pub use change::Change;
 pub use clock::Clock;
 pub use error::Error;
 pub use inviting::{DEFAULT_INVITE_VALIDITY, InviteOptions, revoke_invite};
+pub use joining::{JoinStep, Joining};
 pub use key::DatabaseKey;
 pub use options::Options;
 pub use peer_book::{MAX_PEER_ADDRESSES, PeerBook, PeerInfo};

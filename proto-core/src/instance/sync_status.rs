@@ -58,7 +58,8 @@ pub enum SyncPhase {
     Off,
     /// The peer is blocked, or inactive.
     Paused,
-    /// Nothing: both held the same last, and the next sync comes in time or with the next commit.
+    /// Nothing: both held the same last, and the next sync comes in time or with the next commit; or another peer brings the
+    /// database, and this one has its turn after it.
     Waiting,
     /// The peer is dialled, and has said nothing yet.
     Connecting,

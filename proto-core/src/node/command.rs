@@ -7,8 +7,8 @@ use crate::{
     document::Doc,
     entry::{Permission, VerifiedEntry, Who},
     node::{
-        Attempt, BootstrapRequest, HistoryMarks, NodeError, PairRecord, PairStatus, PeerState, PeerStatus,
-        Seen, SyncHistoryEntry,
+        Attempt, BootstrapRequest, Counts, HistoryMarks, LostSource, NodeError, PairRecord, PairStatus,
+        PeerState, PeerStatus, Seen, SyncHistoryEntry, lost,
     },
     storage::{MetaChanges, Put},
     wire::{Address, Ask, AskOutcome, Invitation, MAX_REQUEST_METADATA, Versions},
@@ -58,8 +58,9 @@ pub enum Command {
         /// The tree.
         tree: Id,
     },
-    /// The same at whichever of these addresses answers first, each with a head start before the next. Replies
-    /// [`Reply::Synced`].
+    /// The same at whichever of these addresses answers first, each with a head start before the next. One that is lost
+    /// on the way gives its place to the next at once, and what it has brought stays. Replies [`Reply::Synced`] when one
+    /// has come to the end; fails with [`NodeError::AllFailed`] when all have failed.
     SyncAny {
         /// Where the peer may be, or several who may have the tree; best first.
         addresses: Vec<Address>,
@@ -70,10 +71,11 @@ pub enum Command {
     Connect(Address),
     /// Ask a peer which trees it would let us read. Replies [`Reply::Trees`].
     Discover(Address),
-    /// Ask a peer for access to a tree, for this node's own key. Replies [`Reply::Asked`].
+    /// Ask for access to a tree, for this node's own key, at whichever of these addresses answers first; with an invite,
+    /// at the first that takes it or rejects it, each with a head start before the next. Replies [`Reply::Asked`].
     Ask {
-        /// Where the peer is.
-        address: Address,
+        /// Where somebody may be who administers the tree; best first.
+        addresses: Vec<Address>,
         /// The tree.
         tree: Id,
         /// What to ask for.
@@ -243,8 +245,8 @@ pub enum Reply {
     Trees(Vec<TreeInfo>),
     /// What was damaged.
     Repaired(Damage),
-    /// What a peer says to an access request.
-    Asked(AskOutcome),
+    /// What a peer says to an access request, and where it was asked.
+    Asked(AskOutcome, Address),
     /// Who answers at an address.
     Connected(PublicKey),
     /// What is known of a pair; nothing if it is unknown.
@@ -270,15 +272,15 @@ pub struct Damage {
     pub waiting: u64,
 }
 
-/// What one exchange moved. Frames are counted where they enter and leave the session, as encoded.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// What one sync moved, with all whom it went to. Frames are counted where they enter and leave the session, as encoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SyncReport {
     /// The tree.
     pub tree: Id,
-    /// Whom with.
+    /// With whom it came to the end.
     pub peer: Option<PublicKey>,
-    /// Where the peer was found.
+    /// Where that peer was found.
     pub address: Option<Address>,
     /// Entries that were new here.
     pub entries_received: u64,
@@ -292,6 +294,8 @@ pub struct SyncReport {
     pub round_trips: u32,
     /// Milliseconds from the first dial to equal tips.
     pub millis: u64,
+    /// Places that came to nothing before, in this order. What they moved is part of the numbers above.
+    pub lost: Vec<LostSource>,
 }
 
 impl SyncReport {
@@ -300,8 +304,43 @@ impl SyncReport {
         self.entries_received > 0 || self.entries_sent > 0
     }
 
+    /// What was moved.
+    const fn counts(&self) -> Counts {
+        Counts {
+            entries_received: self.entries_received,
+            entries_sent: self.entries_sent,
+            bytes_received: self.bytes_received,
+            bytes_sent: self.bytes_sent,
+            round_trips: self.round_trips,
+        }
+    }
+
+    /// After others that came to nothing.
+    pub(super) fn after(self, others: Vec<LostSource>) -> Self {
+        let all = self.counts().plus(&lost::moved(&others));
+        Self { lost: others, ..self }.with(&all)
+    }
+
+    /// Without what was moved with others before.
+    pub(super) fn with_peer_alone(&self) -> Self {
+        let own = self.counts().less(&lost::moved(&self.lost));
+        Self { lost: Vec::new(), ..self.clone() }.with(&own)
+    }
+
+    /// The same with what was moved.
+    pub(super) fn with(self, counts: &Counts) -> Self {
+        Self {
+            entries_received: counts.entries_received,
+            entries_sent: counts.entries_sent,
+            bytes_received: counts.bytes_received,
+            bytes_sent: counts.bytes_sent,
+            round_trips: counts.round_trips,
+            ..self
+        }
+    }
+
     /// That nothing was moved yet.
-    pub(super) const fn nothing(tree: Id) -> Self {
+    pub(crate) const fn nothing(tree: Id) -> Self {
         Self {
             tree,
             peer: None,
@@ -312,6 +351,7 @@ impl SyncReport {
             bytes_sent: 0,
             round_trips: 0,
             millis: 0,
+            lost: Vec::new(),
         }
     }
 }

@@ -192,10 +192,7 @@ impl Node {
             Command::SyncAny { addresses, tree } => self.sync_any(id, tree, addresses),
             Command::Connect(address) => self.open(Purpose::Connect { command: id }, address),
             Command::Discover(address) => self.open(Purpose::Discover { command: id }, address),
-            Command::Ask { address, tree, petition } => match petition.ask(tree, self.key.public()) {
-                Ok(ask) => self.open(Purpose::Ask { command: id, ask }, address),
-                Err(error) => self.out.reply(id, Err(error)),
-            },
+            Command::Ask { addresses, tree, petition } => self.ask_any(id, tree, petition, addresses),
             Command::Decide { request, by, granted } => {
                 self.requests.decide(Decision { command: id, request, by, granted });
             }

@@ -3,7 +3,15 @@
 use alloc::string::String;
 
 use crate::{
-    Id, PublicKey, access::Refusal, entry::EntryError, limits::MAX_GRANT_NAME, storage::StorageError,
+    Id, PublicKey,
+    access::Refusal,
+    entry::EntryError,
+    limits::MAX_GRANT_NAME,
+    node::{
+        LostSource,
+        lost::{self, AllLost},
+    },
+    storage::StorageError,
     wire::MAX_REQUEST_METADATA,
 };
 
@@ -94,6 +102,9 @@ pub enum NodeError {
     /// Nobody knows where the peer is.
     #[error("no address of the peer is known: add one, or wait until the peer calls")]
     NoAddress,
+    /// Several places were tried, and none of them could do it.
+    #[error("all {} sources failed: {}", .0.len(), lost::shown(.0))]
+    AllFailed(AllLost),
     /// The database is not kept the same with this peer.
     #[error("database {0} is not kept the same with {1}: register that peer for it first")]
     NotTracked(Id, PublicKey),
@@ -119,13 +130,43 @@ pub enum NodeError {
 }
 
 impl NodeError {
+    /// The error that says most: of several sources' that of one that was reached, best of one that refused; of a single
+    /// source's it is this one.
+    pub fn telling(&self) -> &Self {
+        match self {
+            Self::AllFailed(sources) => lost::telling(sources).unwrap_or(self),
+            error => error,
+        }
+    }
+
+    /// Where it was tried, and why each place came to nothing, if there were several.
+    pub fn sources(&self) -> &[LostSource] {
+        match self {
+            Self::AllFailed(sources) => sources,
+            _ => &[],
+        }
+    }
+
+    /// Whether this holds for the error, or for that of one of several sources.
+    pub fn any(&self, holds: impl Fn(&Self) -> bool) -> bool {
+        match self {
+            Self::AllFailed(sources) => sources.iter().any(|source| holds(&source.error)),
+            error => holds(error),
+        }
+    }
+
+    /// Whether no other source could do better: it is this node that cannot.
+    pub(super) const fn is_of_this_node(&self) -> bool {
+        matches!(self, Self::Storage(_) | Self::Bug(_) | Self::Closed)
+    }
+
     /// Whether nothing is known but that the peer could not be reached, or not be heard to the end.
     pub(super) const fn is_of_the_line(&self) -> bool {
         matches!(self, Self::Transport(_) | Self::TimedOut(_) | Self::TooMany(_) | Self::NoAddress)
     }
 
     /// Whether the peer does not let this node do what it wants with a tree: access may be asked for.
-    pub(super) const fn is_refusal(&self) -> bool {
-        matches!(self, Self::NotOffered(_) | Self::PeerRefused(_))
+    pub(super) fn is_refusal(&self) -> bool {
+        self.any(|error| matches!(error, Self::NotOffered(_) | Self::PeerRefused(_)))
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         budgets::{Budgets, Standing},
         deciding::Asking,
         ended::Ended,
-        initiator::{Initiator, Purpose},
+        initiator::{Initiator, Purpose, Since},
         outbox::{Asked, Outbox},
         responder::Responder,
     },
@@ -42,7 +42,7 @@ const PATIENCE: u64 = 30_000;
 
 /// Bytes a second that the slowest line carries on which an exchange still ends well: that of a poor mobile
 /// connection. What is on its way to the peer adds its time to [`PATIENCE`]; a whole message 512 seconds.
-const SLOWEST_LINE: u64 = 16 * 1024;
+pub(super) const SLOWEST_LINE: u64 = 16 * 1024;
 
 /// Milliseconds that an accepted exchange may rest between two requests.
 const REST: u64 = 120_000;
@@ -78,6 +78,8 @@ struct Exchange {
     on_the_way: u64,
     /// When something last happened, monotonic milliseconds.
     heard: u64,
+    /// The transport has let go of it.
+    is_closed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -137,12 +139,12 @@ impl Exchanges {
         }
     }
 
-    /// Opens an exchange. `began` is when what it is for began, in monotonic milliseconds.
+    /// Opens an exchange.
     pub(super) fn open(
         &mut self,
         purpose: Purpose,
         address: Address,
-        began: u64,
+        since: Since,
         now: Now,
         out: &mut Outbox,
     ) -> Result<ExchangeId, NodeError> {
@@ -160,7 +162,7 @@ impl Exchanges {
         self.opened = self.opened.wrapping_add(1);
         let id = ExchangeId::opened(self.opened);
         out.exchange(id, Op::Open(address.clone()));
-        let initiator = Initiator::new(id, purpose, address, self.own, began);
+        let initiator = Initiator::new(id, purpose, address, self.own, since);
         self.insert(id, Role::Initiator(initiator), now, out);
         Ok(id)
     }
@@ -174,6 +176,7 @@ impl Exchanges {
             operations: 0,
             on_the_way: 0,
             heard: now.monotonic,
+            is_closed: false,
         };
         exchange.count(&out.take_asked(id));
         self.all.insert(id, exchange);
@@ -281,10 +284,19 @@ impl Exchanges {
         match next {
             Next::On => {}
             Next::Close => self.close(id, out),
-            Next::End(ended) => {
-                self.close(id, out);
-                self.ended.push_back((id, ended.at(now)));
-            }
+            Next::End(ended) => self.end(id, ended, now, out),
+        }
+    }
+
+    /// The end of an exchange of this node's, once what it has brought is durable.
+    fn end(&mut self, id: ExchangeId, ended: Box<Ended>, now: Now, out: &mut Outbox) {
+        let Some(exchange) = self.all.get_mut(&id) else { return };
+        let Role::Initiator(initiator) = &mut exchange.role else { return };
+        if let Some(ended) = initiator.ends(ended) {
+            self.close(id, out);
+            self.ended.push_back((id, ended.at(now)));
+        } else {
+            exchange.let_go(id, out);
         }
     }
 
@@ -295,12 +307,7 @@ impl Exchanges {
         if exchange.standing == Standing::Stranger {
             self.held_by_strangers = self.held_by_strangers.saturating_sub(exchange.held);
         }
-        match &mut exchange.role {
-            Role::Initiator(initiator) => initiator.release(out),
-            Role::Responder(responder) => responder.release(out),
-        }
-        out.exchange(id, Op::Close);
-        out.take_asked(id);
+        exchange.let_go(id, out);
     }
 
     /// Entries of an exchange that are ready to be written.
@@ -403,6 +410,20 @@ impl Role {
 }
 
 impl Exchange {
+    /// Tells the transport, once, that nothing is wanted of it any more.
+    fn let_go(&mut self, id: ExchangeId, out: &mut Outbox) {
+        if core::mem::replace(&mut self.is_closed, true) {
+            return;
+        }
+        match &mut self.role {
+            Role::Initiator(initiator) => initiator.release(out),
+            Role::Responder(responder) => responder.release(out),
+        }
+        out.exchange(id, Op::Close);
+        out.take_asked(id);
+        self.operations = 0;
+    }
+
     const fn count(&mut self, asked: &Asked) {
         self.operations = self.operations.saturating_add(asked.operations);
         self.on_the_way = self.on_the_way.saturating_add(asked.bytes);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Id, Now, PublicKey, canonical,
-    node::{Limits, NodeError, SyncReport, record::reason, talk::Counts},
+    node::{Counts, Limits, LostSource, NodeError, SyncReport, record::reason},
     storage::{MetaChange, MetaChanges, Snapshot, StorageError},
     wire::Address,
 };
@@ -117,6 +117,20 @@ impl SyncHistoryEntry {
         Self { error: Some(reason(error)), ..Self::nothing(wall, SyncRole::Opened, tree, peer) }
     }
 
+    /// One that this node began and that came to nothing after entries had moved.
+    pub(super) fn of_lost(tree: Id, source: &LostSource, wall: u64) -> Self {
+        let LostSource { address, peer, error, moved } = source;
+        Self {
+            address: Some(address.clone()),
+            entries_received: moved.entries_received,
+            entries_sent: moved.entries_sent,
+            bytes_received: moved.bytes_received,
+            bytes_sent: moved.bytes_sent,
+            round_trips: moved.round_trips,
+            ..Self::of_failure(tree, *peer, error, wall)
+        }
+    }
+
     fn add(&mut self, counts: &Counts, began: u64, wall: u64) {
         self.at = wall;
         self.entries_received = self.entries_received.saturating_add(counts.entries_received);
@@ -192,11 +206,12 @@ impl History {
         self.marks.served.recall(marks.served);
     }
 
-    /// A sync that this node began has ended: what is to be written, and the number of that write.
-    pub(super) fn opened(&mut self, entry: SyncHistoryEntry) -> (u64, Vec<MetaChange>) {
-        let mut changes = Vec::from([row(OPENED, self.marks.opened.take(), &entry)]);
+    /// Syncs that this node began have ended: what is to be written, and the number of that write.
+    pub(super) fn opened(&mut self, entries: Vec<SyncHistoryEntry>) -> (u64, Vec<MetaChange>) {
+        let mut changes: Vec<_> =
+            entries.iter().map(|entry| row(OPENED, self.marks.opened.take(), entry)).collect();
         changes.extend(goes(OPENED, self.marks.opened.gone(self.limits.kept_history())));
-        (self.fly(Vec::from([entry])), changes)
+        (self.fly(entries), changes)
     }
 
     /// A peer has moved entries with a request.
@@ -370,7 +385,7 @@ mod tests {
         history.recall(HistoryMarks { opened: kept, served: Ring::default() });
         let failure = NodeError::Transport("gone".into());
         let entry = SyncHistoryEntry::of_failure(Id::of(b"t"), None, &failure, 9);
-        let (_, changes) = history.opened(entry.clone());
+        let (_, changes) = history.opened(alloc::vec![entry.clone()]);
         assert_eq!(changes[1], (place(OPENED, 0), None));
         let value = changes[0].1.as_ref().unwrap();
         assert_eq!(canonical::from_bytes::<SyncHistoryEntry>(value).unwrap(), entry);

@@ -6,15 +6,16 @@ use crate::{
     Id, PublicKey, Shown,
     entry::{EntryError, VerifiedEntry},
     node::{
-        CommandId, ExchangeEvent, ExchangeId, NodeError, Notification, Op, Progress, Read, ReadReply,
+        CommandId, Counts, ExchangeEvent, ExchangeId, NodeError, Notification, Op, Progress, Read, ReadReply,
         TreeInfo,
         ended::Ended,
         exchanges::{Next, bounded},
+        fetches::Standing,
         known,
         outbox::{Outbox, Waiting},
         pipeline::MAX_FRAMES,
         read::Admission,
-        talk::{self, Counts, Talk},
+        talk::{self, Talk},
         writes::FLIP_DELAY,
     },
     session::{Blame, Config, Fault, Known, Outcome},
@@ -84,8 +85,20 @@ pub(super) struct Initiator {
     phase: Phase,
     /// What the metadata says about the tree and this peer.
     known: Option<Known>,
-    /// Monotonic milliseconds.
-    began: u64,
+    /// Nothing of the tree was held when it began.
+    from_nothing: bool,
+    since: Since,
+    /// How it has ended, while what it brought last is being written.
+    ending: Option<Box<Ended>>,
+}
+
+/// What was before an exchange of what it is for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Since {
+    /// When that began, monotonic milliseconds.
+    pub(super) began: u64,
+    /// What was moved with others that were lost.
+    pub(super) moved: Counts,
 }
 
 #[derive(Clone, Debug)]
@@ -105,13 +118,12 @@ enum Phase {
 }
 
 impl Initiator {
-    /// `began` is in monotonic milliseconds.
     pub(super) const fn new(
         id: ExchangeId,
         purpose: Purpose,
         address: Address,
         own: PublicKey,
-        began: u64,
+        since: Since,
     ) -> Self {
         Self {
             id,
@@ -122,7 +134,9 @@ impl Initiator {
             answered: false,
             phase: Phase::Opening,
             known: None,
-            began,
+            from_nothing: false,
+            since,
+            ending: None,
         }
     }
 
@@ -136,9 +150,47 @@ impl Initiator {
         self.answered
     }
 
-    /// Monotonic milliseconds.
-    pub(super) const fn began(&self) -> u64 {
-        self.began
+    /// Its end, unless what it has brought last is being written: whoever goes on with it is to find that.
+    pub(super) fn ends(&mut self, ended: Box<Ended>) -> Option<Box<Ended>> {
+        if ended.error().is_none() || !self.talk().is_some_and(Talk::is_writing) {
+            return Some(ended);
+        }
+        self.ending.get_or_insert(ended);
+        None
+    }
+
+    /// Whether it has ended but for what is being written.
+    pub(super) const fn is_ending(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    /// How it stands as a first sync.
+    pub(super) fn standing(&self) -> Standing {
+        let bytes = self.talk().map_or(0, |talk| talk.counts.bytes_received);
+        Standing { answered: self.answered, from_nothing: self.from_nothing, bytes }
+    }
+
+    /// What was before it of what it is for.
+    pub(super) const fn since(&self) -> &Since {
+        &self.since
+    }
+
+    /// How far it is, with what was moved before it.
+    pub(super) fn progress(&self) -> Option<Progress> {
+        self.talk().map(|talk| self.in_all(talk.progress()))
+    }
+
+    fn in_all(&self, progress: Progress) -> Progress {
+        let Counts { entries_received, entries_sent, .. } = self.since.moved;
+        Progress {
+            command: self.purpose.command(),
+            peer: self.peer,
+            received: progress.received.saturating_add(entries_received),
+            to_receive: progress.to_receive.saturating_add(entries_received),
+            sent: progress.sent.saturating_add(entries_sent),
+            to_send: progress.to_send.saturating_add(entries_sent),
+            ..progress
+        }
     }
 
     /// Whether it waits for news.
@@ -188,7 +240,7 @@ impl Initiator {
 
     /// Whether it would take a frame if there were room over all exchanges.
     pub(super) fn waits_for_room(&self) -> bool {
-        matches!(&self.phase, Phase::Talking(talk) if talk.waits_for_room())
+        matches!(&self.phase, Phase::Talking(talk) if talk.waits_for_room()) && !self.is_ending()
     }
 
     /// There is room for another frame.
@@ -199,7 +251,8 @@ impl Initiator {
     }
 
     pub(super) fn fail(&self, error: NodeError) -> Next {
-        Next::End(Box::new(Ended::failed(self.purpose.clone(), error)))
+        let moved = self.talk().map(|talk| talk.counts).unwrap_or_default();
+        Next::End(Box::new(Ended::failed(self.purpose.clone(), error).with(self.peer, moved)))
     }
 
     fn misbehaved(&self, how: &str) -> Next {
@@ -207,6 +260,9 @@ impl Initiator {
     }
 
     pub(super) fn event(&mut self, event: ExchangeEvent, out: &mut Outbox) -> Next {
+        if self.is_ending() {
+            return Next::On;
+        }
         // Who waits for news is silent for long, and was in touch just before.
         let opened = self.stays() && matches!(event, ExchangeEvent::Opened { .. });
         self.answered |= opened || matches!(event, ExchangeEvent::Received(_));
@@ -235,7 +291,8 @@ impl Initiator {
                     self.listing_ended(trees, more, out)
                 }
                 Phase::Asking(Some(outcome)) => {
-                    Next::End(Box::new(Ended::asked(self.purpose.clone(), *outcome)))
+                    let (purpose, address) = (self.purpose.clone(), self.address.clone());
+                    Next::End(Box::new(Ended::asked(purpose, *outcome, address)))
                 }
                 _ => self.misbehaved("it ended a message before it began one"),
             },
@@ -290,6 +347,7 @@ impl Initiator {
         config.known = known;
         config.hold = if self.stays() { HOLD } else { 0 };
         self.known = known;
+        self.from_nothing = admission == Admission::Unknown;
         let mut talk = Talk::initiator(self.id, config, may_upload);
         let result = talk.drive(out);
         self.phase = Phase::Talking(Box::new(talk));
@@ -297,6 +355,9 @@ impl Initiator {
     }
 
     pub(super) fn read(&mut self, reply: Result<ReadReply, StorageError>, out: &mut Outbox) -> Next {
+        if self.is_ending() {
+            return Next::On;
+        }
         let reply = match reply {
             Ok(reply) => reply,
             Err(StorageError::Flipping) => return self.fail(NodeError::Busy(u64::from(FLIP_DELAY))),
@@ -320,7 +381,7 @@ impl Initiator {
         result: Result<Vec<VerifiedEntry>, (Vec<VerifiedEntry>, EntryError)>,
     ) -> Next {
         match &mut self.phase {
-            Phase::Talking(talk) => match talk.verified(frame, result) {
+            Phase::Talking(talk) if self.ending.is_none() => match talk.verified(frame, result) {
                 Ok(()) => Next::On,
                 Err(ended) => self.over(ended),
             },
@@ -330,6 +391,9 @@ impl Initiator {
 
     pub(super) fn next_write(&mut self) -> Option<(Id, talk::Ingest)> {
         let Phase::Talking(talk) = &mut self.phase else { return None };
+        if self.ending.is_some() {
+            return None;
+        }
         Some((talk.tree(), talk.next_write()?))
     }
 
@@ -341,20 +405,36 @@ impl Initiator {
     ) -> Next {
         let Phase::Talking(talk) = &mut self.phase else { return Next::On };
         match result {
+            Ok(put) if self.ending.is_some() => {
+                talk.settled(frames, &put);
+                self.end_now()
+            }
             Ok(put) => {
                 let result = talk.ingested(frames, &put, out);
                 self.conclude(result, out)
             }
-            Err(error) => self.fail(error.into()),
+            Err(error) => {
+                talk.settled(frames, &Put::default());
+                if self.ending.is_some() { self.end_now() } else { self.fail(error.into()) }
+            }
         }
+    }
+
+    /// The end that waited for what was being written, unless more of it is.
+    fn end_now(&mut self) -> Next {
+        let Phase::Talking(talk) = &self.phase else { return Next::On };
+        if talk.is_writing() {
+            return Next::On;
+        }
+        let (peer, moved) = (self.peer, talk.counts);
+        self.ending.take().map_or(Next::On, |ended| Next::End(Box::new(ended.with(peer, moved))))
     }
 
     fn conclude(&mut self, result: Result<(), talk::Ended>, out: &mut Outbox) -> Next {
         if let Phase::Talking(talk) = &mut self.phase
             && let Some(progress) = talk.take_progress()
         {
-            let command = self.purpose.command();
-            out.notify(Notification::Progress(Progress { command, peer: self.peer, ..progress }));
+            out.notify(Notification::Progress(self.in_all(progress)));
         }
         match result {
             Ok(()) => Next::On,
@@ -386,7 +466,7 @@ impl Initiator {
                 Outcome::Equal(_) => {
                     let purpose = self.purpose.clone();
                     let with = (self.peer, self.address.clone());
-                    return Next::End(Box::new(Ended::synced(purpose, tree, with, counts, self.began)));
+                    return Next::End(Box::new(Ended::synced(purpose, tree, with, counts, self.since.began)));
                 }
                 Outcome::Refused(refusal) => refused(tree, refusal),
                 _ => NodeError::StillDiffers(tree),

@@ -24,7 +24,8 @@
 //! | `requests` | access requests, as the metadata keeps them; `deciding`: their way through; `places`: who gives way |
 //! | `invites` | what a tree's settings say of invites; `redeeming`: letting their bearers in |
 //! | `relations` | which tree is kept the same with which peer, and when to try next; `record`: what is kept of that |
-//! | `races` | one purpose at several addresses; `tracking`: from what is due to what was reached |
+//! | `fetches` | which of several peers brings a tree of which nothing was held |
+//! | `races` | one purpose at several addresses, of one peer or of several; `lost`: those that came to nothing; `tracking`: from what is due to what was reached |
 //! | `peers` | who is in the book, and who was met; `status`: what is known at this moment |
 //! | `waits`, `flush` | callers that wait for a first sync, or until all that is pending was attempted |
 //! | `history` | what syncs there were, in bounded room |
@@ -41,6 +42,7 @@ mod ended;
 mod engine;
 mod error;
 mod exchanges;
+mod fetches;
 mod flush;
 mod giving;
 mod history;
@@ -48,6 +50,7 @@ mod initiator;
 mod invites;
 mod known;
 mod limits;
+mod lost;
 mod outbox;
 mod outcome;
 mod peers;
@@ -95,6 +98,7 @@ pub use limits::{
     MIN_REQUESTS, MOST_ACCEPTED, MOST_ACQUAINTANCES, MOST_CONNECTIONS, MOST_HELD, MOST_HISTORY, MOST_OPENED,
     MOST_REQUESTS,
 };
+pub use lost::LostSource;
 pub use peers::{MAX_ACQUAINTANCES, acquaintances};
 pub use read::{Admission, CommitContext, Read, ReadReply, perform};
 pub use record::{PairError, PairRecord};
@@ -104,3 +108,4 @@ pub use requests::{
     approved_requests, decided_requests, pending_requests, rejected_requests, request,
 };
 pub use status::{Activity, ConnectionState, Moved, PairStatus, PeerState, PeerStatus, Seen};
+pub use talk::Counts;

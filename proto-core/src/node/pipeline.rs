@@ -89,6 +89,11 @@ impl Pipeline {
         }
     }
 
+    /// Whether frames are being written.
+    pub(super) fn is_writing(&self) -> bool {
+        self.frames.iter().any(|frame| matches!(frame.stage, Stage::Writing(_)))
+    }
+
     /// Whether another frame may come.
     pub(super) fn has_room(&self) -> bool {
         self.frames.len() < usize::from(MAX_FRAMES) && self.bytes < MAX_BYTES

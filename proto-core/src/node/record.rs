@@ -74,7 +74,7 @@ impl PairRecord {
     /// After the first sync.
     pub fn of_first(report: &SyncReport, wall: u64) -> Self {
         let mut record = Self::default();
-        record.synced(report, wall);
+        record.synced(&report.with_peer_alone(), wall);
         record
     }
 

@@ -9,7 +9,10 @@ use alloc::{
 use crate::{
     Entropy, Id, Now, PublicKey,
     node::{
-        NodeError, PairRecord, PairStatus, SyncReport, Tracking, initiator::HOLD, races::RaceId,
+        NodeError, PairRecord, PairStatus, SyncReport, Tracking,
+        fetches::{Fetches, Standing},
+        initiator::HOLD,
+        races::RaceId,
         record::PairError,
     },
     wire::{Address, Ask, AskOutcome},
@@ -73,6 +76,7 @@ pub(super) struct Relations {
     all: BTreeMap<(Id, PublicKey), Relation>,
     /// Peers that the background leaves alone.
     paused: BTreeSet<PublicKey>,
+    fetches: Fetches,
 }
 
 /// A relation that is due.
@@ -110,6 +114,10 @@ impl Relations {
     /// Ends a relation and forgets how it went. What is under way for it.
     pub(super) fn end(&mut self, tree: &Id, peer: &PublicKey) -> impl Iterator<Item = RaceId> + use<> {
         let relation = self.all.remove(&(*tree, *peer));
+        self.fetches.failed(tree, peer);
+        if self.peers_of(tree).is_empty() {
+            self.fetches.over(tree);
+        }
         relation.into_iter().flat_map(|relation| [relation.running, relation.staying]).flatten()
     }
 
@@ -245,23 +253,48 @@ impl Relations {
         })
     }
 
+    /// When a relation that waits for its time is due, monotonic milliseconds: a first sync not before others of its tree
+    /// that are under way.
+    fn due_at(&self, tree: &Id, relation: &Relation) -> u64 {
+        let first = relation.record.last_sync.is_none();
+        let until = if first { self.fetches.until(tree) } else { None };
+        relation.due.max(until.unwrap_or_default())
+    }
+
     /// The next relation that is due.
     pub(super) fn due(&self, now: u64) -> Option<Due> {
-        let ((tree, peer), relation) = self.waiting().find(|(_, relation)| relation.due <= now)?;
+        let is_due =
+            |((tree, _), relation): &(&(Id, PublicKey), &Relation)| self.due_at(tree, relation) <= now;
+        let ((tree, peer), relation) = self.waiting().find(is_due)?;
         Some(Due { tree: *tree, peer: *peer, addresses: relation.addresses.clone() })
     }
 
-    /// An exchange of a relation has begun: a sync, or what its refusal leads to.
+    /// What the refusal of a relation leads to has begun.
     pub(super) fn started(&mut self, tree: Id, peer: PublicKey, race: RaceId) {
         if let Some(relation) = self.all.get_mut(&(tree, peer)) {
             relation.running = Some(race);
         }
     }
 
+    /// Looks how first syncs stand. Those that have begun and are to be let go of are due again in their turn.
+    pub(super) fn watch(&mut self, standing: impl Fn(RaceId) -> Standing, now: u64) -> Vec<RaceId> {
+        let losers = self.fetches.watch(standing, now);
+        for (tree, peer, _) in &losers {
+            if let Some(relation) = self.all.get_mut(&(*tree, *peer)) {
+                relation.running = None;
+            }
+        }
+        losers.into_iter().map(|(.., race)| race).collect()
+    }
+
     /// A sync has begun: what is new from now on needs another.
-    pub(super) fn is_up_to_date(&mut self, tree: Id, peer: PublicKey) {
+    pub(super) fn synchronizes(&mut self, tree: Id, peer: PublicKey, race: RaceId) {
         if let Some(relation) = self.all.get_mut(&(tree, peer)) {
+            relation.running = Some(race);
             relation.again = false;
+            if relation.record.last_sync.is_none() {
+                self.fetches.began(tree, peer, race);
+            }
             if let Telling::InTime { behind } = &mut relation.telling {
                 *behind = false;
             }
@@ -277,6 +310,7 @@ impl Relations {
         tracked: bool,
         now: Now,
     ) -> Option<&PairRecord> {
+        self.fetches.over(&report.tree);
         let relation = self.all.get_mut(&(report.tree, peer))?;
         relation.record.synced(report, now.wall);
         (relation.refused, relation.asked) = (false, None);
@@ -305,11 +339,12 @@ impl Relations {
         now: Now,
         entropy: &mut Entropy,
     ) -> Option<&PairRecord> {
+        self.fetches.failed(&tree, &peer);
         let relation = self.all.get_mut(&(tree, peer))?;
         relation.running = None;
         relation.again = false;
         // A block pauses first, and is no failure.
-        if matches!(error, NodeError::Blocked(key) if *key == peer) {
+        if error.any(|error| matches!(error, NodeError::Blocked(key) if *key == peer)) {
             return None;
         }
         let record = &mut relation.record;
@@ -358,7 +393,7 @@ impl Relations {
         let status = PairStatus {
             followed,
             record: relation.record.clone(),
-            next_try: waits.then(|| relation.due.saturating_sub(now)),
+            next_try: waits.then(|| self.due_at(&tree, relation).saturating_sub(now)),
             asked: relation.asked,
             refused: relation.refused,
             ..PairStatus::default()
@@ -387,7 +422,7 @@ impl Relations {
     /// When the next relation is due.
     pub(super) fn deadline(&self) -> Option<u64> {
         let stay = self.resting().map(|(at, _)| at).min();
-        self.waiting().map(|(_, relation)| relation.due).chain(stay).min()
+        self.waiting().map(|((tree, _), relation)| self.due_at(tree, relation)).chain(stay).min()
     }
 }
 
@@ -422,8 +457,7 @@ mod tests {
     }
 
     fn started(relations: &mut Relations, tree: Id, peer: PublicKey) {
-        relations.started(tree, peer, RaceId::default());
-        relations.is_up_to_date(tree, peer);
+        relations.synchronizes(tree, peer, RaceId::default());
     }
 
     fn report(tree: Id, place: &str) -> SyncReport {

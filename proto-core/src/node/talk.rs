@@ -9,7 +9,7 @@ use crate::{
     node::{
         ExchangeId, Op, Progress, Read, ReadReply, SnapshotId,
         outbox::{Outbox, Waiting},
-        pipeline::Pipeline,
+        pipeline::{Pipeline, Settled},
         read::LENGTH,
     },
     session::{
@@ -56,20 +56,52 @@ pub(super) struct Talk {
     pub(super) counts: Counts,
 }
 
-/// What moved.
+/// What moved. Bytes are those of frames, as encoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Counts {
-    pub(super) entries_received: u64,
-    pub(super) entries_sent: u64,
-    pub(super) bytes_received: u64,
-    pub(super) bytes_sent: u64,
-    pub(super) round_trips: u32,
+#[non_exhaustive]
+pub struct Counts {
+    /// Entries that were new here.
+    pub entries_received: u64,
+    /// Entries sent to the peer.
+    pub entries_sent: u64,
+    /// Bytes received.
+    pub bytes_received: u64,
+    /// Bytes sent.
+    pub bytes_sent: u64,
+    /// Requests that were answered.
+    pub round_trips: u32,
 }
 
 impl Counts {
+    /// Before anything has moved.
+    pub(super) const NOTHING: Self =
+        Self { entries_received: 0, entries_sent: 0, bytes_received: 0, bytes_sent: 0, round_trips: 0 };
+
     /// Whether entries went either way.
-    pub(super) const fn moved(&self) -> bool {
+    pub const fn moved(&self) -> bool {
         self.entries_received > 0 || self.entries_sent > 0
+    }
+
+    /// What is left of it without a part of it.
+    pub(super) const fn less(&self, part: &Self) -> Self {
+        Self {
+            entries_received: self.entries_received.saturating_sub(part.entries_received),
+            entries_sent: self.entries_sent.saturating_sub(part.entries_sent),
+            bytes_received: self.bytes_received.saturating_sub(part.bytes_received),
+            bytes_sent: self.bytes_sent.saturating_sub(part.bytes_sent),
+            round_trips: self.round_trips.saturating_sub(part.round_trips),
+        }
+    }
+
+    /// Both together.
+    pub(super) const fn plus(&self, other: &Self) -> Self {
+        Self {
+            entries_received: self.entries_received.saturating_add(other.entries_received),
+            entries_sent: self.entries_sent.saturating_add(other.entries_sent),
+            bytes_received: self.bytes_received.saturating_add(other.bytes_received),
+            bytes_sent: self.bytes_sent.saturating_add(other.bytes_sent),
+            round_trips: self.round_trips.saturating_add(other.round_trips),
+        }
     }
 }
 
@@ -412,14 +444,27 @@ impl Talk {
         self.pipeline.next_write()
     }
 
-    /// The oldest frames are durable, as far as they were let in.
-    pub(super) fn ingested(&mut self, frames: usize, put: &Put, out: &mut Outbox) -> Result<(), Ended> {
+    /// Whether frames are being written.
+    pub(super) fn is_writing(&self) -> bool {
+        self.pipeline.is_writing()
+    }
+
+    /// The oldest frames are durable, as far as they were let in; nothing else becomes of them.
+    pub(super) fn settled(&mut self, frames: usize, put: &Put) -> Settled {
         let settled = self.pipeline.settled(frames, put);
+        if settled.frames > 0 {
+            self.counts.entries_received = self.counts.entries_received.saturating_add(settled.stored);
+            self.moved = true;
+        }
+        settled
+    }
+
+    /// The same, and the session goes on.
+    pub(super) fn ingested(&mut self, frames: usize, put: &Put, out: &mut Outbox) -> Result<(), Ended> {
+        let settled = self.settled(frames, put);
         if settled.frames == 0 {
             return Ok(());
         }
-        self.counts.entries_received = self.counts.entries_received.saturating_add(settled.stored);
-        self.moved = true;
         let refused = put.refused.as_ref().map(|(id, refusal)| (*id, refusal.to_string()));
         let ingested = Ingested {
             stored: settled.stored,

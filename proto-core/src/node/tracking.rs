@@ -5,8 +5,8 @@ use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use crate::{
     Id, PublicKey,
     node::{
-        CommandId, ConnectionState, ExchangeId, Node, NodeError, PairStatus, PeerState, PeerStatus, Reply,
-        Tracking,
+        CommandId, ConnectionState, ExchangeId, Node, NodeError, PairStatus, PeerState, PeerStatus, Petition,
+        Reply, Tracking,
         ended::{Ended, Outcome},
         initiator::Purpose,
         outbox::Waiting,
@@ -24,6 +24,22 @@ impl Node {
     pub(super) fn sync_any(&mut self, command: CommandId, tree: Id, addresses: Vec<Address>) {
         let purpose = Purpose::Sync { command, tree, salt: Salt(self.entropy.draw()) };
         self.races.begin(purpose, addresses, self.now.monotonic);
+    }
+
+    /// Asks for access at the first of these addresses that answers.
+    pub(super) fn ask_any(
+        &mut self,
+        command: CommandId,
+        tree: Id,
+        petition: Petition,
+        addresses: Vec<Address>,
+    ) {
+        match petition.ask(tree, self.public_key()) {
+            Ok(ask) => {
+                self.races.begin(Purpose::Ask { command, ask }, addresses, self.now.monotonic);
+            }
+            Err(error) => self.out.reply(command, Err(error)),
+        }
     }
 
     /// Opens an exchange that no other address can stand in for.
@@ -96,17 +112,18 @@ impl Node {
             let now = self.now.monotonic;
             let losers = self.races.losers(|id| self.exchanges.is_answered(id));
             self.let_go(losers);
+            self.take_turns();
             if let Some((id, ended)) = self.exchanges.take_ended() {
                 let (ended, losers) = self.races.ended(id, ended, now);
                 self.let_go(losers);
                 if let Some(ended) = ended {
                     self.ended(ended);
                 }
-            } else if let Some(Start { race, purpose, address, began }) = self.races.start(now) {
-                match self.exchanges.open(purpose, address.clone(), began, self.now, &mut self.out) {
+            } else if let Some(Start { race, purpose, address, since }) = self.races.start(now) {
+                match self.exchanges.open(purpose, address.clone(), since, self.now, &mut self.out) {
                     Ok(id) => self.races.started(race, id, address),
                     Err(error) => {
-                        let ended = self.races.not_started(race, error, now);
+                        let ended = self.races.not_started(race, address, error, now);
                         if let Some(ended) = ended {
                             self.ended(ended);
                         }
@@ -119,8 +136,7 @@ impl Node {
                 let purpose = Purpose::Track { tree, peer, salt: Salt(self.entropy.draw()) };
                 let addresses = due.addresses.into_iter().map(|address| address.with_key(peer)).collect();
                 let race = self.races.begin(purpose, addresses, now);
-                self.relations.started(tree, peer, race);
-                self.relations.is_up_to_date(tree, peer);
+                self.relations.synchronizes(tree, peer, race);
             } else if let Some(Due { tree, peer, addresses }) = self.relations.to_stay(now) {
                 let purpose = Purpose::Stay { tree, peer, salt: Salt(self.entropy.draw()) };
                 let addresses = addresses.into_iter().map(|address| address.with_key(peer)).collect();
@@ -146,6 +162,16 @@ impl Node {
         }
     }
 
+    /// Where one of several peers brings a tree, the others do later.
+    fn take_turns(&mut self) {
+        let (races, exchanges) = (&self.races, &self.exchanges);
+        let standing = |race| races.leader(race).map(|id| exchanges.standing(id)).unwrap_or_default();
+        for race in self.relations.watch(standing, self.now.monotonic) {
+            let running = self.races.cancel(race);
+            self.let_go(running);
+        }
+    }
+
     fn let_go(&mut self, exchanges: Vec<ExchangeId>) {
         for id in exchanges {
             self.exchanges.close(id, &mut self.out);
@@ -154,7 +180,7 @@ impl Node {
 
     /// Something that this node began has come to its end, at whichever address.
     fn ended(&mut self, ended: Ended) {
-        let entry = ended.for_history(self.now.wall);
+        let entries = ended.for_history(self.now.wall);
         let mut change = None;
         match ended.about_pair() {
             Some((tree, peer, Outcome::Synced(report))) => {
@@ -199,17 +225,12 @@ impl Node {
             }
             None => {}
         }
-        match entry {
-            Some(entry) => {
-                let (write, mut changes) = self.history.opened(entry);
-                changes.extend(change);
-                self.out.write(Waiting::History(write), Write::Meta(changes.into()));
-            }
-            None => {
-                if let Some(change) = change {
-                    self.keep(change);
-                }
-            }
+        if !entries.is_empty() {
+            let (write, mut changes) = self.history.opened(entries);
+            changes.extend(change);
+            self.out.write(Waiting::History(write), Write::Meta(changes.into()));
+        } else if let Some(change) = change {
+            self.keep(change);
         }
         ended.report(&mut self.out);
     }

@@ -111,7 +111,7 @@ impl Sim {
             }
             _ => {
                 let ask = Command::Ask {
-                    address: self.address(0),
+                    addresses: vec![self.address(0)],
                     tree,
                     petition: Petition {
                         permission: Permission::Write(30),

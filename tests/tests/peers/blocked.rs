@@ -74,7 +74,7 @@ fn a_blocked_peer_is_not_dialled_even_where_only_the_handshake_tells_who_it_is()
         Command::Connect(anonymous),
     ] {
         let refused = world.run(bob, command).unwrap_err();
-        assert_eq!(refused, NodeError::Blocked(alices));
+        assert_eq!(refused.telling(), &NodeError::Blocked(alices));
         assert!(refused.to_string().contains("unblock"), "{refused}");
     }
     let tracked = tracking(&world, bob, alice, tree);

@@ -6,6 +6,7 @@ mod blocked;
 mod known;
 mod pending;
 mod places;
+mod sources;
 mod status;
 
 use std::{cell::RefCell, rc::Rc};

@@ -1,17 +1,13 @@
 //! Several addresses of a peer.
 
-use std::{cell::Cell, rc::Rc};
-
 use pleach_core::{
     Id,
-    entry::{Permission, Who},
     instance::SyncPhase,
     node::{Command, NodeError, Reply},
-    wire::{Address, Frame},
+    wire::Address,
 };
-use pleach_tests::world::Fate;
 
-use super::{fill, grant, pair, silent, states, status, track, tracking};
+use super::{pair, silent, states, status, track, tracking};
 
 #[test]
 fn an_address_that_accepts_and_never_answers_costs_its_head_start() {
@@ -65,27 +61,7 @@ fn an_address_that_fails_gives_the_next_its_turn_at_once() {
     assert_eq!(world.clock(), begin);
     let addresses = vec![world.address(stranger), nowhere];
     let failed = world.run(bob, Command::SyncAny { addresses, tree: Id::of(b"none") });
-    assert_eq!(failed, Err(NodeError::NotOffered(Id::of(b"none"))), "what was refused is told");
+    let refused = NodeError::NotOffered(Id::of(b"none"));
+    assert_eq!(failed.unwrap_err().telling(), &refused, "what was refused says most");
     assert_eq!(world.run(bob, Command::SyncAny { addresses: vec![], tree }), Err(NodeError::NoAddress));
-}
-
-#[test]
-fn a_winner_that_is_cut_gives_way_to_the_others() {
-    let (mut world, alice, bob, tree) = pair(8);
-    let carol = world.host();
-    let who = Who::Key(world.key(carol));
-    fill(&mut world, alice, tree);
-    grant(&mut world, alice, tree, who, Permission::Write(9));
-    world.sync(carol, alice, tree).unwrap();
-    let cut = Rc::new(Cell::new(false));
-    let once = Rc::clone(&cut);
-    world.fate(move |frame| match Frame::read(frame) {
-        Ok(Frame::Entries(_)) if !once.replace(true) => Fate::Cut,
-        _ => Fate::Arrive,
-    });
-    let addresses = vec![world.address(alice), world.address(carol)];
-    let Ok(Reply::Synced(report)) = world.run(bob, Command::SyncAny { addresses, tree }) else { panic!() };
-    assert!(cut.get());
-    assert_eq!(report.address, Some(world.address(carol)));
-    assert_eq!(world.count(bob, tree), world.count(alice, tree));
 }

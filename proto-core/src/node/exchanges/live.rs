@@ -7,6 +7,7 @@ use crate::{
     node::{
         ConnectionState, ExchangeId, NodeError,
         exchanges::{Exchange, Exchanges, Next, Role},
+        fetches::Standing,
         outbox::Outbox,
         status::{Activity, Moved},
     },
@@ -34,6 +35,14 @@ impl Exchanges {
         self.all.get(&id).is_some_and(Exchange::is_answered)
     }
 
+    /// How an exchange that this node opened stands as a first sync.
+    pub(in crate::node) fn standing(&self, id: ExchangeId) -> Standing {
+        match self.all.get(&id) {
+            Some(Exchange { role: Role::Initiator(initiator), .. }) => initiator.standing(),
+            _ => Standing::default(),
+        }
+    }
+
     /// Those with whom something is under way, and how far it is: the furthest of each.
     pub(in crate::node) fn connections(&self) -> impl Iterator<Item = (PublicKey, ConnectionState)> {
         self.all.values().filter_map(|exchange| {
@@ -49,17 +58,18 @@ impl Exchanges {
             return Activity::Idle;
         };
         let silent = now.monotonic.saturating_sub(*heard);
-        match initiator.talk() {
-            Some(talk) if initiator.is_answered() => {
-                let progress = talk.progress();
+        match (initiator.talk(), initiator.progress()) {
+            (Some(talk), Some(progress)) if initiator.is_answered() => {
+                let since = initiator.since();
+                let counts = talk.counts.plus(&since.moved);
                 Activity::Syncing(Moved {
                     entries_received: progress.received,
                     entries_to_receive: progress.to_receive.saturating_sub(progress.received),
                     entries_sent: progress.sent,
                     entries_to_send: progress.to_send.saturating_sub(progress.sent),
-                    bytes_received: talk.counts.bytes_received,
-                    bytes_sent: talk.counts.bytes_sent,
-                    millis: now.since(initiator.began()),
+                    bytes_received: counts.bytes_received,
+                    bytes_sent: counts.bytes_sent,
+                    millis: now.since(since.began),
                     silent,
                 })
             }
