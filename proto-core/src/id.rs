@@ -14,6 +14,7 @@ use crate::text;
 /// # use pleach_core::Id;
 /// let id = Id::of(b"an entry's bytes");
 /// assert_eq!(id.to_string().parse(), Ok(id));
+/// assert_eq!(Id::from_bytes(*id.as_bytes()), id);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id([u8; 32]);

@@ -19,11 +19,22 @@ use crate::text;
 /// let signature = secret.sign(b"a message");
 /// assert!(secret.public().verify(b"a message", &signature).is_ok());
 /// assert!(secret.public().verify(b"another", &signature).is_err());
+///
+/// let same = PublicKey::from_bytes(*secret.public().as_bytes());
+/// assert!(same.check().is_ok());
+/// assert!(PublicKey::from_bytes([0; 32]).check().is_err(), "anybody could sign for it");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey([u8; 32]);
 
 /// Why a key or a signature is refused.
+///
+/// ```
+/// # use pleach_core::{KeyError, SecretKey};
+/// let key = SecretKey::from_bytes([7; 32]);
+/// let signature = key.sign(b"a message");
+/// assert_eq!(key.public().verify(b"another", &signature), Err(KeyError::BadSignature));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
@@ -96,6 +107,12 @@ impl<'de> Deserialize<'de> for PublicKey {
 }
 
 /// The 64 bytes of an Ed25519 signature.
+///
+/// ```
+/// # use pleach_core::{SecretKey, Signature};
+/// let signature = SecretKey::from_bytes([7; 32]).sign(b"a message");
+/// assert_eq!(Signature::from_bytes(*signature.as_bytes()), signature);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Signature([u8; 64]);
 
@@ -189,6 +206,14 @@ impl fmt::Debug for Signature {
 
 /// An Ed25519 secret key. It signs only for the public key that it derives itself, is wiped when dropped, and
 /// never shows in `Debug`.
+///
+/// ```
+/// # use pleach_core::SecretKey;
+/// let key = SecretKey::from_bytes([7; 32]);
+/// assert!(key.public().verify(b"a message", &key.sign(b"a message")).is_ok());
+/// assert_eq!(SecretKey::from_bytes(key.to_bytes()).public(), key.public());
+/// assert!(format!("{key:?}").starts_with("SecretKey(of "), "the secret is not shown");
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretKey(SigningKey);
 

@@ -5,6 +5,13 @@ use serde::{Deserialize, Serialize};
 use crate::Id;
 
 /// Where an entry stands in its tree. Parents always sort before children, since heights rise.
+///
+/// ```
+/// # use pleach_core::{Id, Position};
+/// let parent = Position { height: 1, id: Id::of(b"parent") };
+/// let child = Position { height: 2, id: Id::of(b"child") };
+/// assert!(parent < child && parent.next() <= child && parent < parent.next());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Position {
     /// 1 + the highest parent's height; 0 for a root.

@@ -12,6 +12,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub const TEXT_LEN: usize = 52;
 
 /// Why a text is not that of an id or a key.
+///
+/// ```
+/// # use pleach_core::{Id, TextError};
+/// assert_eq!("cut".parse::<Id>(), Err(TextError::Length(3)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TextError {

@@ -3,6 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 /// What time it is, as the caller says it with every call that needs to know.
+///
+/// ```
+/// # use pleach_core::Now;
+/// let now = Now { monotonic: 1_500, wall: 1_760_000_000_000 };
+/// assert_eq!((now.since(1_000), now.since(2_000)), (500, 0));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Now {
     /// Milliseconds since some moment of the caller's choice, never running backwards by contract. A clock that

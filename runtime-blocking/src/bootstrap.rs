@@ -11,6 +11,30 @@ use pleach_core::{
 use crate::{Database, Sync};
 
 /// Asking for access. The key that asks is the node's own, which every exchange proves.
+///
+/// ```
+/// use pleach_blocking::{AccessRequest, Bootstrap, Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new())?, Instance::open(Memory::new())?);
+/// # let (serving, sync) = (Sync::new(&alice)?, Sync::new(&bob)?);
+/// # serving.register_transport("memory", network.builder().bind("alice"))?;
+/// # sync.register_transport("memory", network.builder().bind("bob"))?;
+/// # let place = serving.accept_connections()?.remove(0);
+/// # let db = Database::create(&alice, DatabaseKey::Device, Doc::new())?;
+/// # let tree = db.root_id();
+/// let request = AccessRequest::new(Permission::Write(100)).name("Bob");
+/// let asked = sync.sync_with_peer_for_bootstrap_with_key(&place, &tree, &request)?;
+/// assert!(matches!(asked, Bootstrap::Pending(_)));
+///
+/// // There, somebody decides.
+/// let pending = serving.pending_bootstrap_requests()?;
+/// serving.approve_bootstrap_request_with_key(&pending[0].id, DatabaseKey::Device, None)?;
+///
+/// let ticket = serving.create_ticket(&tree)?;
+/// let joined = sync.bootstrap_with_ticket(&ticket, &request)?;
+/// assert!(matches!(joined, Bootstrap::Joined(_)));
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 impl Sync {
     /// Fetches a database from a peer, or brings it up to date; asks for access if the peer does not offer it, or if this
     /// node may do less there than the request says. To call it again is to ask whether somebody has decided. An invite
@@ -54,6 +78,28 @@ impl Sync {
 }
 
 /// Deciding about those who ask here.
+///
+/// ```
+/// use pleach_blocking::{AccessRequest, Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new())?, Instance::open(Memory::new())?);
+/// # let (serving, sync) = (Sync::new(&alice)?, Sync::new(&bob)?);
+/// # serving.register_transport("memory", network.builder().bind("alice"))?;
+/// # sync.register_transport("memory", network.builder().bind("bob"))?;
+/// # let place = serving.accept_connections()?.remove(0);
+/// # let db = Database::create(&alice, DatabaseKey::Device, Doc::new())?;
+/// # let tree = db.root_id();
+/// # let request = AccessRequest::new(Permission::Write(100)).name("Bob");
+/// # let _ = sync.sync_with_peer_for_bootstrap_with_key(&place, &tree, &request)?;
+/// let pending = serving.pending_bootstrap_requests()?;
+/// assert_eq!((pending[0].key, &*pending[0].name), (bob.device_key(), "Bob"));
+/// serving.reject_bootstrap_request_with_key(&pending[0].id, DatabaseKey::Device)?;
+/// assert!(serving.pending_bootstrap_requests()?.is_empty());
+/// assert_eq!(serving.rejected_bootstrap_requests()?[0].id, pending[0].id);
+/// assert!(serving.get_bootstrap_request(&pending[0].id)?.is_some());
+/// assert!(serving.approved_bootstrap_requests()?.is_empty());
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 impl Sync {
     /// Requests that nobody has decided about, oldest first; expired ones are among them.
     pub fn pending_bootstrap_requests(&self) -> Result<Vec<BootstrapRequest>, Error> {

@@ -34,6 +34,22 @@ use crate::{Instance, Transaction, Watch};
 /// assert!(db.verify()?.is_ok());
 /// # Ok::<(), pleach_blocking::Error>(())
 /// ```
+///
+/// ```
+/// use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Memory, Permission, Who};
+/// # let instance = Instance::open(Memory::new())?;
+/// let public = vec![(Who::Everyone, Permission::Read)];
+/// let db = Database::create_with(&instance, DatabaseKey::Device, Doc::new(), public)?;
+/// let same = Database::open(&instance, &db.root_id(), DatabaseKey::Device)?;
+/// assert_eq!(same.key().public(), same.instance().device_key());
+/// assert_eq!((same.stats()?.entries, same.stats()?.height), (1, 0));
+///
+/// // Entries come from an import or a copy as well. What is here already is no error.
+/// let root = db.snapshot()?.entry(&db.root_id(), &db.root_id())?.expect("every database has a first entry");
+/// assert_eq!(db.append(vec![root.verify()?])?.stored, []);
+/// assert!(db.repair()?.entries.is_empty(), "nothing was damaged");
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Database {
     instance: Instance,
@@ -170,6 +186,25 @@ impl Database {
     }
 
     /// Calls `f` after each write on this node, in order, on a thread of its own.
+    ///
+    /// ```
+    /// use pleach_blocking::{Database, DatabaseKey, Doc, DocStore, Instance, Memory};
+    /// # let instance = Instance::open(Memory::new())?;
+    /// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let written = db.on_local_write(move |change| tell.send(change.entries.clone()).unwrap_or_default())?;
+    /// let fetched = db.on_remote_write(|change| println!("{} entries came", change.entries.len()))?;
+    /// let changes = db.watch();
+    ///
+    /// let txn = db.new_transaction()?;
+    /// txn.get_store::<DocStore>("notes")?.set("title", "Pleaching")?;
+    /// txn.commit()?;
+    /// assert_eq!(told.recv()?, db.tips()?);
+    /// assert_eq!(changes.next().map(|change| change.entries), Some(db.tips()?));
+    /// written.cancel();
+    /// fetched.cancel();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn on_local_write(&self, f: impl FnMut(&Change) + Send + 'static) -> Result<Callback, Error> {
         self.instance.watchers().call(self.id, Wanted::Local, f)
     }

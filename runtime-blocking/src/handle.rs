@@ -32,6 +32,26 @@ use pleach_core::{
 /// assert!(status.has_local_data && status.last_sync.is_some() && status.stuck.is_none());
 /// # Ok::<(), pleach_blocking::Error>(())
 /// ```
+///
+/// ```
+/// use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync, SyncPeerInfo, Who};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new())?, Instance::open(Memory::new())?);
+/// # let (serving, sync) = (Sync::new(&alice)?, Sync::new(&bob)?);
+/// # serving.register_transport("memory", network.builder().bind("alice"))?;
+/// # sync.register_transport("memory", network.builder().bind("bob"))?;
+/// # let place = serving.accept_connections()?.remove(0);
+/// # let grants = vec![(Who::Key(bob.device_key()), Permission::Write(100))];
+/// # let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants)?;
+/// # let tree = db.root_id();
+/// let handle = sync.register_sync_peer(SyncPeerInfo::new(alice.device_key(), tree, vec![]))?;
+/// assert_eq!((handle.peer_pubkey(), handle.tree_id()), (alice.device_key(), tree));
+/// let progress = handle.progress()?;
+/// handle.add_address(&place)?;
+/// handle.wait_for_initial_sync_within(std::time::Duration::from_secs(60))?;
+/// assert!(progress.next().is_some());
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct SyncHandle {
     sync: Sync,

@@ -11,6 +11,32 @@ use pleach_core::{
 use crate::{Database, DatabaseKey, Sync};
 
 /// What is pending.
+///
+/// ```
+/// use pleach_blocking::{Database, DatabaseKey, Doc, DocStore, Instance, Memory, MemoryNetwork, Permission, Sync, SyncPeerInfo, Who};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new())?, Instance::open(Memory::new())?);
+/// # let (serving, sync) = (Sync::new(&alice)?, Sync::new(&bob)?);
+/// # serving.register_transport("memory", network.builder().bind("alice"))?;
+/// # sync.register_transport("memory", network.builder().bind("bob"))?;
+/// # let place = serving.accept_connections()?.remove(0);
+/// # let grants = vec![(Who::Key(bob.device_key()), Permission::Write(100))];
+/// # let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants)?;
+/// # let tree = db.root_id();
+/// let peer = alice.device_key();
+/// sync.register_sync_peer(SyncPeerInfo::new(peer, tree, vec![place.clone()]))?.wait_for_initial_sync()?;
+/// let txn = Database::open(&bob, &tree, DatabaseKey::Device)?.new_transaction()?;
+/// txn.get_store::<DocStore>("notes")?.set("title", "Pleaching")?;
+/// let written = txn.commit()?;
+/// sync.queue_entry_for_sync(&peer, &written.id, &tree)?;
+/// sync.flush()?;
+/// assert_eq!(db.tips()?, [written]);
+///
+/// // Entries that somebody has brought, on a stick for example:
+/// let entry = db.snapshot()?.entry(&tree, &written.id)?.expect("it arrived");
+/// assert_eq!(sync.send_entries(&[entry], &place)?.len(), 1);
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 impl Sync {
     /// Attempts at once all that is pending with the peers that databases are kept the same with: what is new here, first
     /// syncs, what failed before and waits for its time. Returns when each was attempted, with how it went; what failed is
@@ -54,6 +80,28 @@ impl Sync {
 }
 
 /// What there was.
+///
+/// ```
+/// use pleach_blocking::{Database, DatabaseKey, Doc, HistoryFilter, Instance, Memory, MemoryNetwork, Permission, Sync, Who};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new())?, Instance::open(Memory::new())?);
+/// # let (serving, sync) = (Sync::new(&alice)?, Sync::new(&bob)?);
+/// # serving.register_transport("memory", network.builder().bind("alice"))?;
+/// # sync.register_transport("memory", network.builder().bind("bob"))?;
+/// # let place = serving.accept_connections()?.remove(0);
+/// # let grants = vec![(Who::Key(bob.device_key()), Permission::Write(100))];
+/// # let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants)?;
+/// # let tree = db.root_id();
+/// let peer = alice.device_key();
+/// sync.sync_with_peer(&place, Some(&tree))?;
+/// let history = sync.get_sync_history(&HistoryFilter::new().tree(tree).peer(peer))?;
+/// assert_eq!(history[0].entries_received, 1);
+/// assert_eq!(sync.get_sync_metadata(&peer)?.map(|sums| sums.successful_syncs), Some(1));
+/// assert!(sync.get_sync_cursor(&peer, &tree)?.is_some_and(|cursor| cursor.last_sync.is_some()));
+/// sync.cleanup_sync_history(u64::MAX)?;
+/// assert!(sync.get_sync_history(&HistoryFilter::new())?.is_empty());
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 impl Sync {
     /// The syncs that there were, oldest first: of those that this node began the last 512, of those that peers began and
     /// that moved entries as many. It survives restarts.

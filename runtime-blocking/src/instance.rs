@@ -37,6 +37,24 @@ use crate::{driver::Driver, sync::Sync};
 /// assert!(instance.databases().unwrap_err().is_closed());
 /// # Ok::<(), pleach_blocking::Error>(())
 /// ```
+///
+/// ```
+/// use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Memory, Options};
+/// let instance = Instance::open_with(Memory::new(), Options::new().display_name("desk"))?;
+/// assert_eq!(instance.display_name(), Some("desk"));
+/// assert_eq!(instance.device_id(), instance.device_key().to_string());
+/// assert!(instance.sync().is_none());
+/// instance.enable_sync()?;
+/// assert!(instance.sync().is_some());
+///
+/// let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// assert!(instance.snapshot()?.summary(&db.root_id())?.is_some());
+/// instance.drop_database(db.root_id())?;
+/// assert!(instance.snapshot()?.summary(&db.root_id())?.is_none());
+/// assert!(instance.downgrade().upgrade().is_some());
+/// instance.close_within(std::time::Duration::from_secs(60))?;
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Instance(Arc<Inner>);
 

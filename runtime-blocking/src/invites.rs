@@ -10,6 +10,24 @@ use pleach_core::{
 use crate::{Database, Sync};
 
 /// Invites.
+///
+/// ```
+/// use pleach_blocking::{Database, DatabaseKey, Doc, Instance, InviteOptions, Memory, MemoryNetwork, Permission, Sync};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new())?, Instance::open(Memory::new())?);
+/// # let (serving, sync) = (Sync::new(&alice)?, Sync::new(&bob)?);
+/// # serving.register_transport("memory", network.builder().bind("alice"))?;
+/// # sync.register_transport("memory", network.builder().bind("bob"))?;
+/// # let place = serving.accept_connections()?.remove(0);
+/// # let db = Database::create(&alice, DatabaseKey::Device, Doc::new())?;
+/// # let tree = db.root_id();
+/// let options = InviteOptions::new(Permission::Read).uses(10).valid_for(std::time::Duration::from_secs(3_600));
+/// serving.create_invite_with_key(&tree, DatabaseKey::Device, &options)?;
+/// let id = serving.invites(&tree)?[0].invite.id();
+/// assert!(serving.revoke_invite(&tree, &id)?);
+/// assert!(!serving.revoke_invite_with_key(&tree, &id, DatabaseKey::Device)?, "it was closed already");
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 impl Sync {
     /// A ticket that lets its bearer in: whoever joins with it is granted what the options say, at a node of an
     /// administrator, without anybody deciding again. The ticket is a secret. The invite's public half stands in the

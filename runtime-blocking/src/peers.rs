@@ -53,6 +53,26 @@ impl Sync {
 /// assert_eq!((info.display_name.as_deref(), info.status), (Some("desk"), PeerStatus::Blocked));
 /// # Ok::<(), pleach_blocking::Error>(())
 /// ```
+///
+/// ```
+/// use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new())?, Instance::open(Memory::new())?);
+/// # let (serving, sync) = (Sync::new(&alice)?, Sync::new(&bob)?);
+/// # serving.register_transport("memory", network.builder().bind("alice"))?;
+/// # sync.register_transport("memory", network.builder().bind("bob"))?;
+/// # let place = serving.accept_connections()?.remove(0);
+/// # let db = Database::create(&alice, DatabaseKey::Device, Doc::new())?;
+/// # let tree = db.root_id();
+/// let peer = sync.connect_to_peer(&place)?;
+/// assert_eq!(peer, alice.device_key());
+/// assert_eq!(sync.get_peer_addresses(&peer)?, [place.clone()]);
+/// assert_eq!(sync.list_peers()?[0].pubkey, peer);
+/// sync.remove_peer_address(&peer, &place)?;
+/// sync.remove_peer(&peer)?;
+/// assert!(sync.list_peers()?.is_empty());
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 impl Sync {
     /// Asks who is at an address and puts whoever proves to be there into the book, with the address.
     pub fn connect_to_peer(&self, address: &Address) -> Result<PublicKey, Error> {
@@ -114,6 +134,33 @@ impl Sync {
 }
 
 /// Which database goes to whom.
+///
+/// ```
+/// use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync, SyncPeerInfo, Who};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new())?, Instance::open(Memory::new())?);
+/// # let (serving, sync) = (Sync::new(&alice)?, Sync::new(&bob)?);
+/// # serving.register_transport("memory", network.builder().bind("alice"))?;
+/// # sync.register_transport("memory", network.builder().bind("bob"))?;
+/// # let place = serving.accept_connections()?.remove(0);
+/// # let grants = vec![(Who::Key(bob.device_key()), Permission::Write(100))];
+/// # let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants)?;
+/// # let tree = db.root_id();
+/// let peer = alice.device_key();
+/// let info = SyncPeerInfo::new(peer, tree, vec![place.clone()]);
+/// sync.register_sync_peer(info)?.wait_for_initial_sync()?;
+/// assert!(sync.is_tree_synced_with_peer(&peer, &tree)?);
+/// assert_eq!(sync.get_tree_peers(&tree)?, [peer]);
+/// assert_eq!(sync.get_peer_trees(&peer)?, [tree]);
+/// assert_eq!(sync.tree_peers(&tree)?, sync.sync_peers()?);
+/// sync.remove_tree_sync(&peer, &tree)?;
+///
+/// // A peer that the book has addresses of needs none again.
+/// sync.add_peer_address(&peer, &place)?;
+/// sync.add_tree_sync(&peer, &tree)?;
+/// assert!(sync.handle(&peer, &tree).status()?.has_local_data);
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 impl Sync {
     /// Keeps a database the same with a peer from now on, over restarts: at once, after each commit, and from time to
     /// time. If the peer refuses and `auth` says what to ask for, the background asks, and comes in when it is let in.

@@ -30,6 +30,24 @@ use crate::Sync;
 /// assert_eq!(sync.get_setting("theme")?, Some("dark".into()));
 /// # Ok::<(), pleach_blocking::Error>(())
 /// ```
+///
+/// ```
+/// use pleach_blocking::{Instance, Memory, MemoryNetwork, Sync};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let sync = Sync::new(&instance)?;
+/// // A transport that a program makes by itself.
+/// let network = MemoryNetwork::new();
+/// let transport = network.builder().bind("desk").transport(sync.transport_context()?);
+/// sync.add_transport("memory", transport)?;
+/// assert_eq!(sync.accept_connections()?.len(), 1);
+/// assert!(sync.backend()?.snapshot()?.summary(&sync.sync_tree_root_id()?)?.is_some());
+///
+/// // Whose wishes count here.
+/// instance.create_user("alice", None)?;
+/// sync.remove_user("alice")?;
+/// sync.sync_user("alice")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 impl Sync {
     /// Keeps a setting of the program, under a key.
     pub fn set_setting(&self, key: &str, value: impl Into<Value>) -> Result<(), Error> {

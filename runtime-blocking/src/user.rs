@@ -18,6 +18,18 @@ use crate::{Database, Instance, Sync};
 
 /// Users. They are known on this instance alone: what is said of them stands in `_sync`, which is never shared, and their
 /// secret keys in the store's metadata.
+///
+/// ```
+/// use pleach_blocking::{Instance, Memory};
+/// let instance = Instance::open(Memory::new())?;
+/// let id = instance.create_user("alice", None)?;
+/// assert_eq!(instance.list_users()?[0].id, id);
+/// let alice = instance.login_user("alice", None)?;
+/// assert_eq!(alice.default_key(), id);
+/// instance.delete_user("alice")?;
+/// assert!(instance.list_users()?.is_empty());
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 impl Instance {
     /// Creates a user with one key, whose public part is returned. With a password the keys are under it, which takes some
     /// hundred milliseconds and needs the feature `passphrase`; without one whoever opens the store may use them.
@@ -78,6 +90,21 @@ impl Instance {
 /// txn.commit()?;
 /// assert_eq!(db.key().public(), alice.default_key());
 /// assert_eq!(alice.tracked_databases()?.len(), 1);
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
+///
+/// ```
+/// use pleach_blocking::{Database, Doc, Instance, Memory, SyncSettings};
+/// # let instance = Instance::open(Memory::new())?;
+/// # instance.create_user("alice", None)?;
+/// # let alice = instance.login_user("alice", None)?;
+/// let key = alice.add_key("laptop")?;
+/// assert_eq!((alice.name(), alice.list_keys()?.len()), ("alice", 2));
+/// let db = Database::create(&instance, alice.key(&key)?, Doc::new())?;
+/// assert_eq!(alice.find_key(&db.root_id())?, key);
+/// assert_eq!(alice.share(&db.root_id())?.database(), db.root_id());
+/// alice.track_database(&db.root_id(), &key, SyncSettings::enabled())?;
+/// alice.untrack_database(&db.root_id())?;
 /// # Ok::<(), pleach_blocking::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -180,6 +207,25 @@ impl User {
 
     /// Asks for access to the database of a ticket, in their name if the request gives none, and fetches it when this node
     /// is let in. The node asks for its own key, which every exchange proves.
+    ///
+    /// ```
+    /// use pleach_blocking::{AccessRequest, Bootstrap, Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync};
+    /// # let network = MemoryNetwork::new();
+    /// # let (alice, bob) = (Instance::open(Memory::new())?, Instance::open(Memory::new())?);
+    /// # let (serving, sync) = (Sync::new(&alice)?, Sync::new(&bob)?);
+    /// # serving.register_transport("memory", network.builder().bind("alice"))?;
+    /// # sync.register_transport("memory", network.builder().bind("bob"))?;
+    /// # let place = serving.accept_connections()?.remove(0);
+    /// # let db = Database::create(&alice, DatabaseKey::Device, Doc::new())?;
+    /// # let tree = db.root_id();
+    /// # bob.create_user("bob", None)?;
+    /// # let user = bob.login_user("bob", None)?;
+    /// # let ticket = serving.create_ticket(&tree)?;
+    /// let asked = user.request_database_access(&ticket, &AccessRequest::new(Permission::Read))?;
+    /// assert!(matches!(asked, Bootstrap::Pending(_)));
+    /// assert_eq!(serving.pending_bootstrap_requests()?[0].name, "bob");
+    /// # Ok::<(), pleach_blocking::Error>(())
+    /// ```
     pub fn request_database_access(
         &self,
         ticket: &DatabaseTicket,

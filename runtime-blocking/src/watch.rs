@@ -15,6 +15,8 @@ use pleach_transports::{host, park_on, park_until};
 /// txn.get_store::<DocStore>("notes")?.set("title", "Pleaching")?;
 /// txn.commit()?;
 /// assert_eq!(changes.next().map(|change| change.entries), Some(db.tips()?));
+/// assert_eq!(changes.try_next(), None, "nothing more so far");
+/// assert_eq!(changes.next_until(std::time::Instant::now()), None);
 /// # Ok::<(), pleach_blocking::Error>(())
 /// ```
 #[derive(Debug)]

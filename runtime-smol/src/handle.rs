@@ -36,6 +36,28 @@ use crate::Sync;
 /// # Ok::<(), pleach_smol::Error>(())
 /// # }).unwrap();
 /// ```
+///
+/// ```
+/// # smol::block_on(async {
+/// use pleach_smol::{Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync, SyncPeerInfo, Who};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new()).await?, Instance::open(Memory::new()).await?);
+/// # let (serving, sync) = (Sync::new(&alice).await?, Sync::new(&bob).await?);
+/// # serving.register_transport("memory", network.builder().bind("alice")).await?;
+/// # sync.register_transport("memory", network.builder().bind("bob")).await?;
+/// # let place = serving.accept_connections().await?.remove(0);
+/// # let grants = vec![(Who::Key(bob.device_key()), Permission::Write(100))];
+/// # let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants).await?;
+/// # let tree = db.root_id();
+/// let handle = sync.register_sync_peer(SyncPeerInfo::new(alice.device_key(), tree, vec![])).await?;
+/// assert_eq!((handle.peer_pubkey(), handle.tree_id()), (alice.device_key(), tree));
+/// let progress = handle.progress()?;
+/// handle.add_address(&place).await?;
+/// handle.wait_for_initial_sync_within(std::time::Duration::from_secs(60)).await?;
+/// assert!(progress.next().await.is_some());
+/// # Ok::<(), pleach_smol::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct SyncHandle {
     sync: Sync,

@@ -48,6 +48,26 @@ use crate::{
 /// # Ok::<(), pleach_smol::Error>(())
 /// # }).unwrap();
 /// ```
+///
+/// ```
+/// # smol::block_on(async {
+/// use pleach_smol::{Database, DatabaseKey, Doc, Instance, Memory, Options};
+/// let instance = Instance::open_with(Memory::new(), Options::new().display_name("desk")).await?;
+/// assert_eq!(instance.display_name(), Some("desk"));
+/// assert_eq!(instance.device_id(), instance.device_key().to_string());
+/// assert!(instance.sync().is_none());
+/// instance.enable_sync().await?;
+/// assert!(instance.sync().is_some());
+///
+/// let db = Database::create(&instance, DatabaseKey::Device, Doc::new()).await?;
+/// assert!(instance.snapshot()?.summary(&db.root_id())?.is_some());
+/// instance.drop_database(db.root_id()).await?;
+/// assert!(instance.snapshot()?.summary(&db.root_id())?.is_none());
+/// assert!(instance.downgrade().upgrade().is_some());
+/// instance.close_within(std::time::Duration::from_secs(60)).await?;
+/// # Ok::<(), pleach_smol::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone)]
 pub struct Instance(Arc<Inner>);
 

@@ -10,6 +10,26 @@ use pleach_core::{
 use crate::{Database, Sync};
 
 /// Invites.
+///
+/// ```
+/// # smol::block_on(async {
+/// use pleach_smol::{Database, DatabaseKey, Doc, Instance, InviteOptions, Memory, MemoryNetwork, Permission, Sync};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new()).await?, Instance::open(Memory::new()).await?);
+/// # let (serving, sync) = (Sync::new(&alice).await?, Sync::new(&bob).await?);
+/// # serving.register_transport("memory", network.builder().bind("alice")).await?;
+/// # sync.register_transport("memory", network.builder().bind("bob")).await?;
+/// # let place = serving.accept_connections().await?.remove(0);
+/// # let db = Database::create(&alice, DatabaseKey::Device, Doc::new()).await?;
+/// # let tree = db.root_id();
+/// let options = InviteOptions::new(Permission::Read).uses(10).valid_for(std::time::Duration::from_secs(3_600));
+/// serving.create_invite_with_key(&tree, DatabaseKey::Device, &options).await?;
+/// let id = serving.invites(&tree)?[0].invite.id();
+/// assert!(serving.revoke_invite(&tree, &id).await?);
+/// assert!(!serving.revoke_invite_with_key(&tree, &id, DatabaseKey::Device).await?, "it was closed already");
+/// # Ok::<(), pleach_smol::Error>(())
+/// # }).unwrap();
+/// ```
 impl Sync {
     /// A ticket that lets its bearer in: whoever joins with it is granted what the options say, at a node of an
     /// administrator, without anybody deciding again. The ticket is a secret. The invite's public half stands in the

@@ -80,9 +80,16 @@ pub use database::Database;
 pub use handle::SyncHandle;
 pub use instance::{Instance, WeakInstance};
 pub use pleach_core::{
-    Id, Now, Position, PublicKey, SecretKey,
-    document::{Doc, DocStore, DocumentError, Log, Registry, SettingsStore, StoreType, Table, Typed},
-    entry::{Entry, EntryBuilder, Permission, Value, VerifiedEntry, Who},
+    Id, KeyError, Now, Position, PublicKey, SecretKey, Signature, TextError,
+    access::{Member, Refusal},
+    document::{
+        Append, Doc, DocStore, DocumentError, Edit, Log, LogCursor, Registry, Scope, SettingsStore,
+        StoreType, Table, Typed,
+    },
+    entry::{
+        BuildError, Entry, EntryBuilder, EntryError, Origin as EntryOrigin, Permission, Value, VerifiedEntry,
+        Who,
+    },
     instance::{
         AccessRequest, AuthParams, Bootstrap, Change, Clock, DatabaseKey, DatabaseStats, Error,
         Error as SyncError, Fault, Follow, HistoryFilter, InviteOptions, Options, PeerInfo, RootKey,
@@ -94,24 +101,27 @@ pub use pleach_core::{
         Limits, LostSource, Moved, NodeError, Notification, Origin, PairError, PeerStatus, Progress,
         RequestStatus, Seen, SyncHistoryEntry, SyncReport, SyncRole, TreeInfo,
     },
-    storage::{Put, Snapshot, StorageError, Store},
-    wire::{Address, DatabaseTicket, Invitation, Invite, TicketError},
+    storage::{Put, Snapshot, Stamp, StorageError, Store},
+    wire::{
+        Address, AddressError, DatabaseTicket, Invitation, InvitationTextError, Invite, InviteError,
+        TicketError,
+    },
 };
 pub use pleach_storage::Memory;
 #[cfg(feature = "redb")]
-pub use pleach_storage::Redb;
+pub use pleach_storage::{Options as RedbOptions, Redb};
 #[cfg(feature = "passphrase")]
 pub use pleach_storage::{SealError, Sealed, passphrase_needed};
 pub use pleach_transports::host::{Callback, Watch};
 #[cfg(feature = "http")]
-pub use pleach_transports::http::HttpTransport;
+pub use pleach_transports::http::{HttpBuilder, HttpTransport};
 #[cfg(feature = "iroh")]
-pub use pleach_transports::iroh::IrohTransport;
-pub use pleach_transports::memory::MemoryNetwork;
+pub use pleach_transports::iroh::{IrohBuilder, IrohTransport};
+pub use pleach_transports::memory::{Faults, MemoryBuilder, MemoryNetwork};
 #[cfg(feature = "quic")]
-pub use pleach_transports::quic::QuicTransport;
+pub use pleach_transports::quic::{QuicBuilder, QuicTransport};
 #[cfg(feature = "serial")]
-pub use pleach_transports::serial::SerialTransport;
+pub use pleach_transports::serial::{SerialBuilder, SerialTransport};
 pub use pleach_transports::{Builder, Built, Context, Exchange, Listener, Transport, TransportError};
 pub use sync::{PeerOutcomes, Sync};
 pub use transaction::Transaction;

@@ -58,6 +58,28 @@ impl Sync {
 /// # Ok::<(), pleach_smol::Error>(())
 /// # }).unwrap();
 /// ```
+///
+/// ```
+/// # smol::block_on(async {
+/// use pleach_smol::{Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new()).await?, Instance::open(Memory::new()).await?);
+/// # let (serving, sync) = (Sync::new(&alice).await?, Sync::new(&bob).await?);
+/// # serving.register_transport("memory", network.builder().bind("alice")).await?;
+/// # sync.register_transport("memory", network.builder().bind("bob")).await?;
+/// # let place = serving.accept_connections().await?.remove(0);
+/// # let db = Database::create(&alice, DatabaseKey::Device, Doc::new()).await?;
+/// # let tree = db.root_id();
+/// let peer = sync.connect_to_peer(&place).await?;
+/// assert_eq!(peer, alice.device_key());
+/// assert_eq!(sync.get_peer_addresses(&peer)?, [place.clone()]);
+/// assert_eq!(sync.list_peers().await?[0].pubkey, peer);
+/// sync.remove_peer_address(&peer, &place).await?;
+/// sync.remove_peer(&peer).await?;
+/// assert!(sync.list_peers().await?.is_empty());
+/// # Ok::<(), pleach_smol::Error>(())
+/// # }).unwrap();
+/// ```
 impl Sync {
     /// Asks who is at an address and puts whoever proves to be there into the book, with the address.
     pub async fn connect_to_peer(&self, address: &Address) -> Result<PublicKey, Error> {
@@ -119,6 +141,35 @@ impl Sync {
 }
 
 /// Which database goes to whom.
+///
+/// ```
+/// # smol::block_on(async {
+/// use pleach_smol::{Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync, SyncPeerInfo, Who};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new()).await?, Instance::open(Memory::new()).await?);
+/// # let (serving, sync) = (Sync::new(&alice).await?, Sync::new(&bob).await?);
+/// # serving.register_transport("memory", network.builder().bind("alice")).await?;
+/// # sync.register_transport("memory", network.builder().bind("bob")).await?;
+/// # let place = serving.accept_connections().await?.remove(0);
+/// # let grants = vec![(Who::Key(bob.device_key()), Permission::Write(100))];
+/// # let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants).await?;
+/// # let tree = db.root_id();
+/// let peer = alice.device_key();
+/// let info = SyncPeerInfo::new(peer, tree, vec![place.clone()]);
+/// sync.register_sync_peer(info).await?.wait_for_initial_sync().await?;
+/// assert!(sync.is_tree_synced_with_peer(&peer, &tree)?);
+/// assert_eq!(sync.get_tree_peers(&tree)?, [peer]);
+/// assert_eq!(sync.get_peer_trees(&peer)?, [tree]);
+/// assert_eq!(sync.tree_peers(&tree)?, sync.sync_peers()?);
+/// sync.remove_tree_sync(&peer, &tree).await?;
+///
+/// // A peer that the book has addresses of needs none again.
+/// sync.add_peer_address(&peer, &place).await?;
+/// sync.add_tree_sync(&peer, &tree).await?;
+/// assert!(sync.handle(&peer, &tree).status().await?.has_local_data);
+/// # Ok::<(), pleach_smol::Error>(())
+/// # }).unwrap();
+/// ```
 impl Sync {
     /// Keeps a database the same with a peer from now on, over restarts: at once, after each commit, and from time to
     /// time. If the peer refuses and `auth` says what to ask for, the background asks, and comes in when it is let in.

@@ -32,6 +32,26 @@ use crate::Sync;
 /// # Ok::<(), pleach_smol::Error>(())
 /// # }).unwrap();
 /// ```
+///
+/// ```
+/// # smol::block_on(async {
+/// use pleach_smol::{Instance, Memory, MemoryNetwork, Sync};
+/// # let instance = Instance::open(Memory::new()).await?;
+/// # let sync = Sync::new(&instance).await?;
+/// // A transport that a program makes by itself.
+/// let network = MemoryNetwork::new();
+/// let transport = network.builder().bind("desk").transport(sync.transport_context()?);
+/// sync.add_transport("memory", transport)?;
+/// assert_eq!(sync.accept_connections().await?.len(), 1);
+/// assert!(sync.backend()?.snapshot()?.summary(&sync.sync_tree_root_id()?)?.is_some());
+///
+/// // Whose wishes count here.
+/// instance.create_user("alice", None).await?;
+/// sync.remove_user("alice").await?;
+/// sync.sync_user("alice").await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 impl Sync {
     /// Keeps a setting of the program, under a key.
     pub async fn set_setting(&self, key: &str, value: impl Into<Value>) -> Result<(), Error> {

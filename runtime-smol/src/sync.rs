@@ -42,6 +42,19 @@ use crate::{Database, Instance, WeakInstance};
 /// # Ok::<(), pleach_smol::Error>(())
 /// # }).unwrap();
 /// ```
+///
+/// ```
+/// # smol::block_on(async {
+/// use pleach_smol::{Instance, Memory, Sync};
+/// let instance = Instance::open(Memory::new()).await?;
+/// let sync = Sync::new(&instance).await?;
+/// assert_eq!(sync.get_device_pubkey()?, instance.device_key());
+/// let tree = sync.sync_tree_root_id()?;
+/// assert_eq!(sync.sync_tree()?.root_id(), tree);
+/// assert_eq!(Sync::load(&instance, &tree).await?.instance()?.device_key(), instance.device_key());
+/// # Ok::<(), pleach_smol::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct Sync {
     instance: WeakInstance,
@@ -133,6 +146,23 @@ impl Sync {
 }
 
 /// Transports and servers.
+///
+/// ```
+/// # smol::block_on(async {
+/// use pleach_smol::{Instance, Memory, MemoryNetwork, Sync};
+/// # let instance = Instance::open(Memory::new()).await?;
+/// # let sync = Sync::new(&instance).await?;
+/// let network = MemoryNetwork::new();
+/// sync.register_transport("memory", network.builder().bind("desk")).await?;
+/// let place = sync.accept_connections_on("memory").await?;
+/// assert_eq!(sync.get_server_address()?, place);
+/// assert_eq!(sync.get_server_address_for("memory")?, place);
+/// assert_eq!(sync.get_all_server_addresses()?, [("memory".to_owned(), place)]);
+/// sync.stop_server().await?;
+/// assert!(sync.get_server_address().is_err());
+/// # Ok::<(), pleach_smol::Error>(())
+/// # }).unwrap();
+/// ```
 impl Sync {
     /// Adds a transport under a name, in place of one that had it. The builder is given what it left to keep under
     /// this name the last time, so that an identity survives.
@@ -150,12 +180,38 @@ impl Sync {
     }
 
     /// Adds HTTP as `http`; it listens on a free port of this machine alone until [`Sync::start_server`] says where.
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// use pleach_smol::{Instance, Memory};
+    /// # let instance = Instance::open(Memory::new()).await?;
+    /// # instance.enable_sync().await?;
+    /// # let sync = instance.sync().expect("just enabled");
+    /// sync.enable_http_transport().await?;
+    /// let places = sync.accept_connections().await?;
+    /// assert!(places[0].to_string().starts_with("http:") && places[0].address.starts_with("127.0.0.1:"));
+    /// # Ok::<(), pleach_smol::Error>(())
+    /// # }).unwrap();
+    /// ```
     #[cfg(feature = "http")]
     pub async fn enable_http_transport(&self) -> Result<(), Error> {
         self.register_transport("http", crate::HttpTransport::builder().bind("127.0.0.1:0")).await
     }
 
     /// Adds QUIC as `quic`; it listens on a free port of this machine alone until [`Sync::start_server`] says where.
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// use pleach_smol::{Instance, Memory};
+    /// # let instance = Instance::open(Memory::new()).await?;
+    /// # instance.enable_sync().await?;
+    /// # let sync = instance.sync().expect("just enabled");
+    /// sync.enable_quic_transport().await?;
+    /// let places = sync.accept_connections().await?;
+    /// assert!(places[0].to_string().starts_with("quic:") && places[0].address.starts_with("127.0.0.1:"));
+    /// # Ok::<(), pleach_smol::Error>(())
+    /// # }).unwrap();
+    /// ```
     #[cfg(feature = "quic")]
     pub async fn enable_quic_transport(&self) -> Result<(), Error> {
         self.register_transport("quic", crate::QuicTransport::builder().bind("127.0.0.1:0")).await
@@ -171,6 +227,18 @@ impl Sync {
     /// Serves on an address, `http:host:port`, `https:host:port`, `quic:host:port` or `iroh:host:port`, over a transport
     /// that is called as it begins, and says where (with port 0 resolved). Over `https` the node's key is its certificate;
     /// others are chosen by [`Sync::register_transport`].
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// use pleach_smol::{Address, Instance, Memory};
+    /// # let instance = Instance::open(Memory::new()).await?;
+    /// # instance.enable_sync().await?;
+    /// # let sync = instance.sync().expect("just enabled");
+    /// let place = sync.start_server(&Address::http("127.0.0.1:0")).await?;
+    /// assert_eq!(sync.get_all_server_addresses()?, [("http".to_owned(), place)]);
+    /// # Ok::<(), pleach_smol::Error>(())
+    /// # }).unwrap();
+    /// ```
     #[cfg(any(feature = "http", feature = "quic", feature = "iroh"))]
     pub async fn start_server(&self, address: &Address) -> Result<Address, Error> {
         let name = address.transport_type.as_str();
@@ -272,6 +340,35 @@ impl Sync {
 /// After one that went well, the peer's key and the address that worked are remembered in `_sync` for that database, so
 /// that a sync without an address finds the peer, after a restart too. The background begins nothing because of that:
 /// see [`Sync::register_sync_peer`].
+///
+/// ```
+/// # smol::block_on(async {
+/// use pleach_smol::{Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync, Who};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new()).await?, Instance::open(Memory::new()).await?);
+/// # let (serving, sync) = (Sync::new(&alice).await?, Sync::new(&bob).await?);
+/// # serving.register_transport("memory", network.builder().bind("alice")).await?;
+/// # sync.register_transport("memory", network.builder().bind("bob")).await?;
+/// # let place = serving.accept_connections().await?.remove(0);
+/// # let grants = vec![(Who::Key(bob.device_key()), Permission::Write(100))];
+/// # let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants).await?;
+/// # let tree = db.root_id();
+/// // Whoever knows an address can look, and fetch one database or all.
+/// assert_eq!(sync.discover_peer_trees(&place).await?[0].id, tree);
+/// let reports = sync.sync_with_peer(&place, Some(&tree)).await?;
+/// assert_eq!(reports[0].entries_received, 1);
+///
+/// // From then on the peer is known for it.
+/// sync.sync_tree_with_peer(&alice.device_key(), &tree).await?;
+/// let outcomes = sync.sync_database(&tree).await?;
+/// assert_eq!(outcomes[0].0, alice.device_key());
+/// assert!(outcomes[0].1.is_ok());
+///
+/// // Whoever does not want that:
+/// sync.forgetting().sync_with_peer(&place, None).await?;
+/// # Ok::<(), pleach_smol::Error>(())
+/// # }).unwrap();
+/// ```
 impl Sync {
     /// A handle whose syncs are not remembered.
     #[must_use]
@@ -376,6 +473,30 @@ impl Sync {
 }
 
 /// What happens.
+///
+/// ```
+/// # smol::block_on(async {
+/// use pleach_smol::{Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Notification, Permission, Sync, Who};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new()).await?, Instance::open(Memory::new()).await?);
+/// # let (serving, sync) = (Sync::new(&alice).await?, Sync::new(&bob).await?);
+/// # serving.register_transport("memory", network.builder().bind("alice")).await?;
+/// # sync.register_transport("memory", network.builder().bind("bob")).await?;
+/// # let place = serving.accept_connections().await?.remove(0);
+/// # let grants = vec![(Who::Key(bob.device_key()), Permission::Write(100))];
+/// # let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants).await?;
+/// # let tree = db.root_id();
+/// let (progress, all) = (sync.progress()?, sync.watch()?);
+/// sync.sync_with_peer(&place, Some(&tree)).await?;
+/// assert_eq!(progress.next().await.map(|progress| progress.tree), Some(tree));
+/// while let Some(happened) = all.try_next() {
+///     if let Notification::Wrote { tree, entries, .. } = happened {
+///         println!("{} entries are new in {tree}", entries.len());
+///     }
+/// }
+/// # Ok::<(), pleach_smol::Error>(())
+/// # }).unwrap();
+/// ```
 impl Sync {
     /// How exchanges that this node opened move on.
     pub fn progress(&self) -> Result<Watch<Progress>, Error> {

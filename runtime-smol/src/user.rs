@@ -18,6 +18,20 @@ use crate::{Database, Instance, Sync};
 
 /// Users. They are known on this instance alone: what is said of them stands in `_sync`, which is never shared, and their
 /// secret keys in the store's metadata.
+///
+/// ```
+/// # smol::block_on(async {
+/// use pleach_smol::{Instance, Memory};
+/// let instance = Instance::open(Memory::new()).await?;
+/// let id = instance.create_user("alice", None).await?;
+/// assert_eq!(instance.list_users()?[0].id, id);
+/// let alice = instance.login_user("alice", None).await?;
+/// assert_eq!(alice.default_key(), id);
+/// instance.delete_user("alice").await?;
+/// assert!(instance.list_users()?.is_empty());
+/// # Ok::<(), pleach_smol::Error>(())
+/// # }).unwrap();
+/// ```
 impl Instance {
     /// Creates a user with one key, whose public part is returned. With a password the keys are under it, which takes some
     /// hundred milliseconds and needs the feature `passphrase`; without one whoever opens the store may use them.
@@ -84,6 +98,23 @@ impl Instance {
 /// txn.commit().await?;
 /// assert_eq!(db.key().public(), alice.default_key());
 /// assert_eq!(alice.tracked_databases()?.len(), 1);
+/// # Ok::<(), pleach_smol::Error>(())
+/// # }).unwrap();
+/// ```
+///
+/// ```
+/// # smol::block_on(async {
+/// use pleach_smol::{Database, Doc, Instance, Memory, SyncSettings};
+/// # let instance = Instance::open(Memory::new()).await?;
+/// # instance.create_user("alice", None).await?;
+/// # let alice = instance.login_user("alice", None).await?;
+/// let key = alice.add_key("laptop").await?;
+/// assert_eq!((alice.name(), alice.list_keys()?.len()), ("alice", 2));
+/// let db = Database::create(&instance, alice.key(&key)?, Doc::new()).await?;
+/// assert_eq!(alice.find_key(&db.root_id())?, key);
+/// assert_eq!(alice.share(&db.root_id())?.database(), db.root_id());
+/// alice.track_database(&db.root_id(), &key, SyncSettings::enabled()).await?;
+/// alice.untrack_database(&db.root_id()).await?;
 /// # Ok::<(), pleach_smol::Error>(())
 /// # }).unwrap();
 /// ```
@@ -188,6 +219,27 @@ impl User {
 
     /// Asks for access to the database of a ticket, in their name if the request gives none, and fetches it when this node
     /// is let in. The node asks for its own key, which every exchange proves.
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// use pleach_smol::{AccessRequest, Bootstrap, Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync};
+    /// # let network = MemoryNetwork::new();
+    /// # let (alice, bob) = (Instance::open(Memory::new()).await?, Instance::open(Memory::new()).await?);
+    /// # let (serving, sync) = (Sync::new(&alice).await?, Sync::new(&bob).await?);
+    /// # serving.register_transport("memory", network.builder().bind("alice")).await?;
+    /// # sync.register_transport("memory", network.builder().bind("bob")).await?;
+    /// # let place = serving.accept_connections().await?.remove(0);
+    /// # let db = Database::create(&alice, DatabaseKey::Device, Doc::new()).await?;
+    /// # let tree = db.root_id();
+    /// # bob.create_user("bob", None).await?;
+    /// # let user = bob.login_user("bob", None).await?;
+    /// # let ticket = serving.create_ticket(&tree)?;
+    /// let asked = user.request_database_access(&ticket, &AccessRequest::new(Permission::Read)).await?;
+    /// assert!(matches!(asked, Bootstrap::Pending(_)));
+    /// assert_eq!(serving.pending_bootstrap_requests()?[0].name, "bob");
+    /// # Ok::<(), pleach_smol::Error>(())
+    /// # }).unwrap();
+    /// ```
     pub async fn request_database_access(
         &self,
         ticket: &DatabaseTicket,

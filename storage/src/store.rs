@@ -200,6 +200,10 @@ fn random_salt() -> [u8; 32] {
 /// let store = Memory::new();
 /// store.write(&Write::Meta(vec![(b"colour".to_vec(), Some(b"green".to_vec()))].into()))?;
 /// assert_eq!(store.snapshot()?.meta(b"colour")?, Some(b"green".to_vec()));
+///
+/// let other = store.fork()?;
+/// other.write(&Write::Meta(vec![(b"colour".to_vec(), None)].into()))?;
+/// assert!(store.snapshot()?.meta(b"colour")?.is_some(), "each goes its own way");
 /// # Ok::<(), pleach_core::storage::StorageError>(())
 /// ```
 pub struct Memory(Kept<MemoryTables>);

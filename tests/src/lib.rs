@@ -5,6 +5,7 @@ pub mod fuzzing;
 pub mod history;
 pub mod hostile;
 pub mod link;
+pub mod pages;
 pub mod parts;
 pub mod rule;
 pub mod siege;
@@ -14,7 +15,7 @@ pub mod world;
 
 /// The examples in the pages at the root and in the book, compiled and run with the documentation tests.
 #[cfg(doctest)]
-mod pages {
+mod shown {
     #[doc = include_str!("../../docs/writing-a-transport.md")]
     mod writing_a_transport {}
     #[doc = include_str!("../../docs/embedding.md")]

@@ -7,12 +7,8 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use pleach_tests::pages::{self, root};
 use pulldown_cmark::{BrokenLink, CodeBlockKind, Event, Options, Parser, Tag, TagEnd, html};
-
-/// The folder that holds the workspace.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests stand one folder below the root").into()
-}
 
 /// A page, as far as these tests look at it.
 struct Page {
@@ -92,25 +88,9 @@ fn anchor(heading: &str) -> String {
         .collect()
 }
 
-fn markdown_below(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("the folder can be listed") {
-        let path = entry.expect("the folder can be listed").path();
-        if path.is_dir() && depth > 0 && path.file_name().is_some_and(|name| name != "book") {
-            markdown_below(&path, depth - 1, found);
-        } else if path.extension().is_some_and(|extension| extension == "md") {
-            found.push(path);
-        }
-    }
-}
-
 /// The pages of the book, and those at the root.
-fn pages() -> Vec<Page> {
-    let mut found = Vec::new();
-    markdown_below(&root().join("docs"), 4, &mut found);
-    markdown_below(&root(), 0, &mut found);
-    found.sort();
-    assert!(found.len() > 5, "the pages are not where they should be: {found:?}");
-    found.iter().map(|path| Page::read(path)).collect()
+fn all_pages() -> Vec<Page> {
+    pages::pages().iter().map(|path| Page::read(&root().join(path))).collect()
 }
 
 /// The path without `.` and `..`.
@@ -132,16 +112,16 @@ fn every_page_of_the_book_is_in_its_table_of_contents() {
     let contents = Page::read(&docs.join("SUMMARY.md"));
     let listed: BTreeSet<_> = contents.links.iter().map(|link| flat(&docs.join(link))).collect();
     assert_eq!(listed.len(), contents.links.len(), "a page is listed twice");
-    let mut found = Vec::new();
-    markdown_below(&docs, 4, &mut found);
-    let found: BTreeSet<_> = found.into_iter().filter(|path| *path != contents.path).collect();
+    let found = pages::pages().into_iter().filter(|path| path.starts_with("docs/"));
+    let found: BTreeSet<_> =
+        found.map(|path| root().join(path)).filter(|path| *path != contents.path).collect();
     assert_eq!(found, listed, "left: the pages there are; right: those in SUMMARY.md");
 }
 
 #[test]
 fn every_relative_link_leads_to_a_file_and_a_heading_in_it() {
     let mut wrong = Vec::new();
-    for page in pages() {
+    for page in all_pages() {
         for link in page.links.iter().filter(|link| !link.contains("://")) {
             let (file, fragment) = link.split_once('#').unwrap_or((link, ""));
             let folder = page.path.parent().expect("a page is in a folder");
@@ -160,7 +140,7 @@ fn every_relative_link_leads_to_a_file_and_a_heading_in_it() {
 
 #[test]
 fn every_page_has_one_title_and_every_code_block_a_language() {
-    for page in pages() {
+    for page in all_pages() {
         let expected = 1 + if page.path.ends_with("docs/SUMMARY.md") { 3 } else { 0 };
         assert_eq!(page.titles, expected, "headings of the first level in {}", page.path.display());
         assert!(
@@ -168,37 +148,9 @@ fn every_page_has_one_title_and_every_code_block_a_language() {
             "{}: write ```text above a block that is no program",
             page.path.display()
         );
-    }
-}
-
-/// Pages whose Rust stands, block by block, in a file that is compiled and run as a test.
-const SHOWN: [(&str, &str); 1] = [("docs/writing-a-store.md", "storage/tests/counting.rs")];
-
-#[test]
-fn every_page_with_rust_in_it_is_compiled_by_a_test() {
-    let compiled = fs::read_to_string(root().join("tests/src/lib.rs")).expect("the crate's root");
-    for page in pages() {
-        let path = page.path.strip_prefix(root()).expect("pages are below the root").display().to_string();
-        let blocks = page.languages.iter().filter(|language| language.starts_with("rust")).count();
-        let is_compiled =
-            compiled.contains(&format!("\"../../{path}\"")) || SHOWN.iter().any(|(page, _)| *page == path);
-        // The README's one block is part of a test, so that it needs no hidden lines.
-        let in_a_test = path == "README.md" && blocks == 1;
-        assert!(is_compiled || in_a_test || blocks == 0, "{path} shows Rust: include it in tests/src/lib.rs");
-    }
-}
-
-#[test]
-fn what_a_page_shows_of_a_test_stands_there_like_this() {
-    for (page, source) in SHOWN {
-        let read = |path| fs::read_to_string(root().join(path)).expect("the file can be read");
-        let (page, source) = (read(page), read(source));
-        let blocks: Vec<_> =
-            page.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-        assert!(!blocks.is_empty(), "the page shows nothing");
-        for block in blocks {
-            assert!(source.contains(block), "shown, and not in the test:\n{block}");
-        }
+        let text = fs::read_to_string(&page.path).expect("it was read before");
+        let found = pages::blocks(&text).len();
+        assert_eq!(found, page.languages.len(), "{}: not all blocks are found", page.path.display());
     }
 }
 

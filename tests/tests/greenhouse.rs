@@ -17,6 +17,7 @@ use pleach_blocking::{
     Address, Database, DatabaseKey, DocStore, Id, Instance, Memory, PublicKey, SerialTransport,
 };
 use pleach_smol::Table;
+use pleach_tests::pages::session;
 use todo::Terminal;
 
 /// What stands for the board: a node that holds the whole of its small database.
@@ -46,10 +47,9 @@ impl Board {
     }
 }
 
-/// The lines of all blocks for a shell that begin with this word, without it.
-fn commands<'a>(page: &'a str, program: &str) -> Vec<Vec<&'a str>> {
-    let blocks = page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
-    let lines = blocks.flat_map(str::lines).map(|line| line.split(' ').collect::<Vec<_>>());
+/// What the page types, by the word that it begins with: of one program, without that word.
+fn commands<'a>(typed: &'a [String], program: &str) -> Vec<Vec<&'a str>> {
+    let lines = typed.iter().map(|line| line.split(' ').collect::<Vec<_>>());
     lines.filter(|words| words[0] == program).map(|words| words[1..].to_vec()).collect()
 }
 
@@ -69,11 +69,10 @@ fn shown(folder: &Path, words: &[&str]) -> Vec<String> {
 
 #[test]
 fn whoever_follows_the_page_about_the_greenhouse_gets_where_it_says() {
-    let page =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/greenhouse.md")).unwrap();
+    let typed = session("docs/greenhouse.md");
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let [made, admitted, served] = &commands(&page, "gateway")[..] else { panic!("three lines start it") };
+    let [made, admitted, served] = &commands(&typed, "gateway")[..] else { panic!("three lines start it") };
 
     let gateway = smol::block_on(Gateway::open(&at(made[0]))).unwrap();
     let board = Board::node();
@@ -93,8 +92,11 @@ fn whoever_follows_the_page_about_the_greenhouse_gets_where_it_says() {
     let board = Board { instance: board, gateway: place, tree };
     board.contact();
 
+    let all = commands(&typed, "gateway").len() + commands(&typed, "todo").len();
+    assert_eq!(all, typed.len(), "what else does the page type? {typed:?}");
+
     let mut last = Vec::new();
-    for words in commands(&page, "todo") {
+    for words in commands(&typed, "todo") {
         let words: Vec<_> =
             words.into_iter().map(|word| if word == "$TICKET" { &*ticket } else { word }).collect();
         if words[1..] == ["done", "window"] {

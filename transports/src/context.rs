@@ -15,6 +15,16 @@ pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
 pub type Executor = Arc<async_executor::Executor<'static>>;
 
 /// The node's key, its clock and its source of random bytes, and for asynchronous transports its executor.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use pleach_core::SecretKey;
+/// # use pleach_transports::Context;
+/// let key = SecretKey::from_bytes([1; 32]);
+/// let context = Context::new(key.clone(), Arc::new(|| 1_760_000_000_000), Arc::new(|bytes| bytes.fill(7)));
+/// assert_eq!((context.key(), context.wall()), (&key, 1_760_000_000_000));
+/// assert_eq!(context.random(), [7; 16], "a node lends true entropy");
+/// ```
 #[derive(Clone)]
 pub struct Context {
     key: SecretKey,
@@ -50,6 +60,15 @@ impl Context {
     }
 
     /// Lends an executor: asynchronous transports spawn their tasks there, and nowhere else.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use pleach_core::SecretKey;
+    /// # use pleach_transports::{Context, Executor};
+    /// # let context = Context::new(SecretKey::from_bytes([1; 32]), Arc::new(|| 0), Arc::new(|bytes| bytes.fill(0)));
+    /// assert!(context.executor().is_none());
+    /// assert!(context.with_executor(Executor::default()).executor().is_some());
+    /// ```
     #[cfg(feature = "executor")]
     #[must_use]
     pub fn with_executor(self, executor: Executor) -> Self {

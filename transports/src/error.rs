@@ -3,6 +3,13 @@
 use pleach_core::PublicKey;
 
 /// One error for all transports.
+///
+/// ```
+/// # use pleach_transports::TransportError;
+/// assert!(TransportError::Busy.is_transient());
+/// assert!(TransportError::Misbehaved("it said nothing".into()).is_peer_fault());
+/// assert!(TransportError::Misuse("it was sent before it was opened").is_misuse());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {

@@ -28,6 +28,8 @@ const BACKLOG: usize = 64;
 /// let network = MemoryNetwork::new();
 /// let alice = network.builder().bind("alice");
 /// network.set_faults(Faults { seed: 1, refuse_percent: 10, cut_percent: 1 });
+/// network.refuse_next(2);
+/// network.cut_after(100);
 /// # drop(alice);
 /// ```
 #[derive(Clone, Default)]
@@ -49,6 +51,12 @@ struct Door {
 }
 
 /// What goes wrong by chance, the same for the same seed and order of calls.
+///
+/// ```
+/// # use pleach_transports::memory::{Faults, MemoryNetwork};
+/// let network = MemoryNetwork::new();
+/// network.set_faults(Faults { seed: 7, cut_percent: 5, ..Faults::default() });
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     /// The run's seed.
@@ -127,6 +135,15 @@ impl fmt::Debug for MemoryNetwork {
 }
 
 /// Settings of a [`MemoryTransport`].
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use pleach_core::SecretKey;
+/// # use pleach_transports::{Context, Transport, memory::MemoryNetwork};
+/// # let context = Context::new(SecretKey::from_bytes([1; 32]), Arc::new(|| 0), Arc::new(|bytes| bytes.fill(0)));
+/// let transport = MemoryNetwork::new().builder().bind("desk").transport(context);
+/// assert!(transport.can_listen());
+/// ```
 #[derive(Clone, Debug)]
 pub struct MemoryBuilder {
     network: MemoryNetwork,

@@ -9,6 +9,18 @@ use crate::{Address, Context, TransportError};
 /// A way to reach other nodes and to be reached.
 ///
 /// Implement it for Bluetooth or a file drop as well as for sockets; the suite in `conformance` says what is expected.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use pleach_core::SecretKey;
+/// # use pleach_transports::{Address, Context, Transport, memory::MemoryNetwork};
+/// # let context = Context::new(SecretKey::from_bytes([1; 32]), Arc::new(|| 0), Arc::new(|bytes| bytes.fill(0)));
+/// let network = MemoryNetwork::new();
+/// let transport = network.builder().bind("desk").transport(context);
+/// assert_eq!(transport.kind(), "memory");
+/// assert!(transport.can_listen() && transport.can_dial(&Address::new("memory", "laptop")));
+/// assert!(!transport.can_dial(&Address::quic("192.0.2.7:8081")));
+/// ```
 pub trait Transport: Send + Sync {
     /// The name in front of its addresses: `http`, `quic`, `memory`.
     fn kind(&self) -> &'static str;
@@ -31,6 +43,17 @@ pub trait Transport: Send + Sync {
 }
 
 /// An open door.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use pleach_core::SecretKey;
+/// # use pleach_transports::{Context, Listener, Transport, memory::MemoryNetwork};
+/// # let context = Context::new(SecretKey::from_bytes([1; 32]), Arc::new(|| 0), Arc::new(|bytes| bytes.fill(0)));
+/// let network = MemoryNetwork::new();
+/// let listener: Box<dyn Listener> = network.builder().bind("desk").transport(context).listen()?;
+/// assert_eq!(listener.address().address, "desk");
+/// # Ok::<(), pleach_transports::TransportError>(())
+/// ```
 pub trait Listener: Send {
     /// Where it is reached: the port resolved, this node's key named.
     fn address(&self) -> Address;
@@ -65,6 +88,29 @@ pub enum Received {
 ///
 /// Over HTTP a response is proven as a whole by its end frame: until `End`, act only upon what proves itself
 /// (entries, by id and signature).
+///
+/// ```
+/// # use std::{sync::Arc, task::Poll};
+/// # use pleach_core::SecretKey;
+/// # use pleach_transports::{Context, Exchange, Received, Transport, TransportError, memory::MemoryNetwork, park_on};
+/// # let context = |n| Context::new(SecretKey::from_bytes([n; 32]), Arc::new(|| 0), Arc::new(|bytes| bytes.fill(0)));
+/// # let network = MemoryNetwork::new();
+/// # let mut listener = network.builder().bind("desk").transport(context(1)).listen()?;
+/// # park_on(async {
+/// use std::future::poll_fn;
+/// let mut asking = network.builder().transport(context(2)).dial(&listener.address())?;
+/// poll_fn(|task| asking.poll_open(task)).await?;
+/// poll_fn(|task| asking.poll_send(task, b"a frame")).await?;
+/// poll_fn(|task| asking.poll_finish(task)).await?;
+///
+/// let mut answering = poll_fn(|task| listener.poll_accept(task)).await?;
+/// let received = poll_fn(|task| answering.poll_receive(task)).await?;
+/// assert_eq!(received, Received::Frame(b"a frame".to_vec()));
+/// assert_eq!(answering.peer(), Some(context(2).key().public()));
+/// # Ok::<(), TransportError>(())
+/// # })?;
+/// # Ok::<(), pleach_transports::TransportError>(())
+/// ```
 pub trait Exchange: Send {
     /// The key that the other side has proven: for the initiator once it is open, for the responder from the start
     /// unless the request was unsigned. All that is received comes from it.
@@ -107,12 +153,36 @@ pub trait Exchange: Send {
 }
 
 /// Settings from which a node makes a transport.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use pleach_core::SecretKey;
+/// # use pleach_transports::{Builder, Context, memory::MemoryNetwork};
+/// # let context = Context::new(SecretKey::from_bytes([1; 32]), Arc::new(|| 0), Arc::new(|bytes| bytes.fill(0)));
+/// let built = Box::new(MemoryNetwork::new().builder().bind("desk")).build(context, None)?;
+/// assert_eq!((built.transport.kind(), built.state), ("memory", None));
+/// # Ok::<(), pleach_transports::TransportError>(())
+/// ```
 pub trait Builder: Send {
     /// Makes the transport, given what the node offers and what the last call under the same name left to keep.
     fn build(self: Box<Self>, context: Context, state: Option<&[u8]>) -> Result<Built, TransportError>;
 }
 
 /// A transport and what to keep for the next time.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use pleach_core::SecretKey;
+/// # use pleach_transports::{Built, Context, TransportError, memory::MemoryNetwork};
+/// # let context = Context::new(SecretKey::from_bytes([1; 32]), Arc::new(|| 0), Arc::new(|bytes| bytes.fill(0)));
+/// /// What a builder makes that keeps a salt for the next time.
+/// fn built(context: Context, kept: Option<&[u8]>) -> Built {
+///     let salt = kept.map_or_else(|| context.random::<8>().to_vec(), <[u8]>::to_vec);
+///     let transport = MemoryNetwork::new().builder().transport(context);
+///     Built { transport: Box::new(transport), state: Some(salt) }
+/// }
+/// assert_eq!(built(context, Some(b"salt")).state.as_deref(), Some(&b"salt"[..]));
+/// ```
 pub struct Built {
     /// The transport.
     pub transport: Box<dyn Transport>,

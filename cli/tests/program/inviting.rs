@@ -113,25 +113,3 @@ fn what_cannot_be_promised_is_refused_with_a_way_out() {
     }
     assert!(a.run(&["invite", "notes", "--list"]).lines.is_empty(), "nothing was half made");
 }
-
-#[cfg(unix)]
-#[test]
-fn whoever_follows_the_page_about_sharing_gets_where_it_says() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/sharing.md")).unwrap();
-    let mut reader = crate::reader::Reader::new();
-    let commands = crate::reader::commands(&page);
-    assert!(commands.len() > 15, "the page's commands are found");
-    for line in commands {
-        let printed = reader.types(line);
-        let expected = match line {
-            "pleach --data bob join $INVITE" => "joined",
-            "pleach --data eve join $INVITE" | "pleach --data eve join $LEAKED" => "pending",
-            "pleach --data ann invite notes --list" => "used 1 of 1",
-            "pleach --data ann requests" => "Dave",
-            _ => "",
-        };
-        assert!(printed.contains(expected), "{line}: {printed}");
-    }
-    // Revoked, Bob stays out.
-    assert!(reader.types("pleach --data bob join $INVITE").contains("pending"));
-}

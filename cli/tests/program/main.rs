@@ -3,7 +3,6 @@
 mod demo;
 #[cfg(unix)]
 mod ending;
-mod guides;
 mod histories;
 mod inviting;
 #[cfg(feature = "iroh")]
@@ -12,10 +11,10 @@ mod keys;
 #[cfg(target_os = "linux")]
 mod kills;
 mod looking;
-#[cfg(unix)]
-mod lost_keys;
 mod misuse;
 mod node;
+#[cfg(unix)]
+mod pages;
 mod passphrase;
 mod peers;
 #[cfg(unix)]

@@ -13,6 +13,16 @@ use crate::{
 };
 
 /// Who holds a permission.
+///
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Member, Memory, Permission, SettingsStore, Who};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// let members: Vec<Member> = db.get_store_viewer::<SettingsStore>("_settings")?.keys()?;
+/// let creator = Member { who: Who::Key(instance.device_key()), permission: Permission::Admin(0), name: None };
+/// assert_eq!(members, [creator]);
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Member {
     /// The key, or everybody.

@@ -8,6 +8,12 @@ use crate::{
 };
 
 /// The rule that keeps an entry out of a tree. All nodes refuse the same entry by the same rule.
+///
+/// ```
+/// # use pleach_core::{Id, access::Refusal};
+/// let refusal = Refusal::WrongTree { claimed: Id::of(b"another") };
+/// assert!(refusal.to_string().contains("not to this one"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {

@@ -16,6 +16,11 @@ use crate::{
 /// doc.set("name", "notes")?;
 /// doc.set("look.colour", "green")?;
 /// assert_eq!(doc.get("look.colour"), Some(&"green".into()));
+/// assert!(doc.iter().map(|(key, _)| key).eq(["look", "name"]));
+///
+/// assert_eq!(doc.remove("name"), Some("notes".into()));
+/// assert_eq!(doc.remove("name"), None);
+/// assert!(!doc.is_empty());
 /// # Ok::<(), pleach_core::entry::EntryError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -13,10 +13,60 @@ use crate::{
 /// One nested document: values at paths such as `title` or `chapters.1.text`.
 ///
 /// Setting a map replaces what was there; setting single paths inside lets concurrent edits of others stand.
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, DocStore, Instance, Memory, Value};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// let txn = db.new_transaction()?;
+/// let notes = txn.get_store::<DocStore>("notes")?;
+/// notes.set("title", "Pleaching")?;
+/// notes.set("chapters.1.text", "Cut low, lay at a slant.")?;
+/// notes.set("chapters.2.text", "Weave.")?;
+/// assert_eq!(notes.get("title")?, Some("Pleaching".into()), "a draft sees what it has written");
+/// assert_eq!(notes.history("title")?, [], "and has made no history yet");
+/// txn.commit()?;
+///
+/// let txn = db.new_transaction()?;
+/// let notes = txn.get_store::<DocStore>("notes")?;
+/// assert!(notes.delete("chapters.2")?);
+/// assert!(!notes.delete("chapters.9")?, "there was nothing");
+/// txn.commit()?;
+///
+/// let notes = db.get_store_viewer::<DocStore>("notes")?;
+/// assert_eq!(notes.keys()?, ["chapters", "title"]);
+/// assert_eq!(notes.keys_of("chapters")?, ["1"]);
+/// let Value::Map(whole) = notes.to_value()? else { panic!("a document is a map") };
+/// assert_eq!(whole["title"], "Pleaching".into());
+/// // In pages, for what is long.
+/// let leaves = notes.leaves(None, 1)?;
+/// assert_eq!(leaves, [("chapters.1.text".into(), "Cut low, lay at a slant.".into())]);
+/// assert_eq!(notes.leaves(Some(&leaves[0].0), 1)?[0].0, "title");
+/// assert_eq!(notes.history_page("title", None, 10)?.len(), 1);
+/// assert!(notes.set("title", "new").is_err(), "it was opened to read");
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct DocStore(Scope);
 
 /// One write of a path's history.
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, DocStore, Edit, Instance, Memory};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// for title in ["Pleaching", "Pleaching and laying"] {
+///     let txn = db.new_transaction()?;
+///     txn.get_store::<DocStore>("notes")?.set("title", title)?;
+///     txn.commit()?;
+/// }
+/// let notes = db.get_store_viewer::<DocStore>("notes")?;
+/// let edits: Vec<Edit> = notes.history("title")?;
+/// assert_eq!(edits.len(), 2);
+/// assert_eq!(edits[0].value, Some("Pleaching".into()), "the oldest first");
+/// assert_eq!(edits[1].author, instance.device_key());
+/// // What came after the first one.
+/// assert_eq!(notes.history_page("title", Some(edits[0].stamp), 10)?, edits[1..]);
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Edit {
     /// Which write it was: its claimed time and its entry's position.
@@ -76,7 +126,7 @@ impl DocStore {
     }
 
     /// Every write at exactly this path, oldest first, those that are hidden now included. What a draft has not
-    /// committed is no history yet.
+    /// committed is no history yet. See [`Edit`].
     pub fn history(&self, path: &str) -> Result<Vec<Edit>, DocumentError> {
         let mut edits = Vec::new();
         loop {
@@ -90,7 +140,7 @@ impl DocStore {
         }
     }
 
-    /// A part of [`DocStore::history`]: at most `limit` writes newer than `after`.
+    /// A part of [`DocStore::history`]: at most `limit` writes newer than `after`. See [`Edit`].
     pub fn history_page(
         &self,
         path: &str,

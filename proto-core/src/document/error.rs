@@ -8,6 +8,11 @@ use crate::{
 };
 
 /// Why a document could not be read or written.
+///
+/// ```
+/// # use pleach_core::document::DocumentError;
+/// assert!(DocumentError::ReadOnly.to_string().contains("open it in a transaction to write"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DocumentError {

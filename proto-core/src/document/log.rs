@@ -10,10 +10,38 @@ use crate::{
 
 /// Opaque bytes in order of position: parents' appends before children's, and the same order on every node that
 /// holds the same. The place for the updates of other replicated types.
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Log, Memory};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// let txn = db.new_transaction()?;
+/// let events = txn.get_store::<Log>("events")?;
+/// events.append(b"planted")?;
+/// events.append(b"watered")?;
+/// txn.commit()?;
+///
+/// let events = db.get_store_viewer::<Log>("events")?;
+/// let first = events.entries(None, 1)?;
+/// assert_eq!(first[0].bytes, b"planted");
+/// let rest = events.entries(Some(first[0].cursor), 100)?;
+/// assert_eq!(rest.iter().map(|append| &append.bytes[..]).collect::<Vec<_>>(), [b"watered"]);
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Log(Scope);
 
 /// One append.
+/// ```
+/// # use pleach_blocking::{Append, Database, DatabaseKey, Doc, Instance, Log, Memory};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// let txn = db.new_transaction()?;
+/// txn.get_store::<Log>("events")?.append(b"planted")?;
+/// txn.commit()?;
+/// let [append]: [Append; 1] = db.get_store_viewer::<Log>("events")?.entries(None, 9)?.try_into().unwrap();
+/// assert_eq!((append.author, &append.bytes[..]), (instance.device_key(), &b"planted"[..]));
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Append {
     /// Where it stands, to continue behind it.
@@ -25,6 +53,20 @@ pub struct Append {
 }
 
 /// A place in a log. It stays valid, but entries that arrive later may stand before it.
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Log, LogCursor, Memory};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// let txn = db.new_transaction()?;
+/// let events = txn.get_store::<Log>("events")?;
+/// events.append(b"planted")?;
+/// assert_eq!(events.entries(None, 9)?[0].cursor, LogCursor::Own(0), "of the draft itself");
+/// txn.commit()?;
+/// let events = db.get_store_viewer::<Log>("events")?;
+/// let LogCursor::Stored(stamp, number) = events.entries(None, 9)?[0].cursor else { panic!("it is stored") };
+/// assert_eq!((stamp.position, number), (db.tips()?[0], 0));
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LogCursor {
     /// An append that is stored: its entry, and its number within it.

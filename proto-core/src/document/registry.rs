@@ -15,6 +15,17 @@ use crate::{
 };
 
 /// A type that can be kept in a [`Registry`].
+///
+/// ```
+/// # use pleach_core::document::Typed;
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Radio {
+///     channel: u8,
+/// }
+/// impl Typed for Radio {
+///     const TYPE_ID: &'static str = "radio:v1";
+/// }
+/// ```
 pub trait Typed: Serialize + DeserializeOwned {
     /// Names the type and its form, such as `http:v1`. Another form of the same type gets another name.
     const TYPE_ID: &'static str;
@@ -22,6 +33,34 @@ pub trait Typed: Serialize + DeserializeOwned {
 
 /// Configurations, each under a name and with the id of its type. What was stored as one type is never read or
 /// overwritten as another.
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Memory, Registry, Typed, Value};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// # #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+/// # struct Radio { channel: u8 }
+/// # impl Typed for Radio { const TYPE_ID: &'static str = "radio:v1"; }
+/// # #[derive(Debug, serde::Serialize, serde::Deserialize)]
+/// # struct Lamp;
+/// # impl Typed for Lamp { const TYPE_ID: &'static str = "lamp:v1"; }
+/// let txn = db.new_transaction()?;
+/// let devices = txn.get_store::<Registry>("devices")?;
+/// devices.set("kitchen", &Radio { channel: 11 })?;
+/// assert!(devices.set("kitchen", &Lamp).is_err(), "it holds a radio");
+/// txn.commit()?;
+///
+/// let devices = db.get_store_viewer::<Registry>("devices")?;
+/// assert_eq!(devices.names()?, ["kitchen"]);
+/// assert_eq!(devices.get::<Radio>("kitchen")?, Some(Radio { channel: 11 }));
+/// assert!(devices.get::<Lamp>("kitchen").is_err());
+/// assert_eq!(devices.type_id("kitchen")?.as_deref(), Some("radio:v1"));
+/// assert!(matches!(devices.config("kitchen")?, Some(Value::Map(_))), "whatever its type");
+///
+/// let txn = db.new_transaction()?;
+/// assert!(txn.get_store::<Registry>("devices")?.remove("kitchen")?);
+/// txn.commit()?;
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Registry(Scope);
 

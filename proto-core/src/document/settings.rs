@@ -13,6 +13,34 @@ use crate::{
 ///
 /// A grant or a revocation of an open transaction takes effect with its commit; until then [`SettingsStore::keys`]
 /// and [`SettingsStore::permission_of`] say what holds without it.
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Memory, Permission, SecretKey, SettingsStore, Who};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// # let bob = SecretKey::from_bytes([7; 32]).public();
+/// let txn = db.new_transaction()?;
+/// let settings = txn.get_store::<SettingsStore>("_settings")?;
+/// settings.set_name("notes")?;
+/// settings.set("look.colour", "green")?;
+/// settings.grant(Who::Key(bob), Permission::Write(100), Some("Bob's laptop"))?;
+/// txn.commit()?;
+///
+/// let settings = db.get_store_viewer::<SettingsStore>("_settings")?;
+/// assert_eq!(settings.name()?.as_deref(), Some("notes"));
+/// assert_eq!(settings.get("look.colour")?, Some("green".into()));
+/// assert_eq!(settings.permission_of(Who::Key(bob))?, Some(Permission::Write(100)));
+/// assert_eq!(settings.keys()?.len(), 2, "the creator and Bob");
+/// assert!(settings.outranks(instance.device_key(), Who::Key(bob))?);
+/// assert!(!settings.outranks(bob, Who::Key(instance.device_key()))?);
+///
+/// let txn = db.new_transaction()?;
+/// let settings = txn.get_store::<SettingsStore>("_settings")?;
+/// assert!(settings.delete("look")?);
+/// settings.revoke(Who::Key(bob))?;
+/// txn.commit()?;
+/// assert_eq!(db.get_store_viewer::<SettingsStore>("_settings")?.permission_of(Who::Key(bob))?, None);
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct SettingsStore(Scope);
 

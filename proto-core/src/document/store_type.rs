@@ -11,12 +11,45 @@ use crate::{
 
 /// A typed store: [`DocStore`](super::DocStore), [`Table`](super::Table), [`Log`](super::Log),
 /// [`SettingsStore`](super::SettingsStore), [`Registry`](super::Registry), or one built on them.
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, DocStore, Error, Instance, Memory, StoreType};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// # use pleach_core::document::{DocumentError, Scope};
+/// /// Titles of a document, in a store of any name.
+/// struct Titles(DocStore);
+///
+/// impl StoreType for Titles {
+///     fn open(scope: Scope) -> Result<Self, DocumentError> {
+///         DocStore::open(scope).map(Self)
+///     }
+/// }
+///
+/// let txn = db.new_transaction()?;
+/// txn.get_store::<Titles>("notes")?.0.set("title", "Pleaching")?;
+/// txn.commit()?;
+/// assert_eq!(db.get_store_viewer::<Titles>("notes")?.0.get("title")?, Some("Pleaching".into()));
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 pub trait StoreType: Sized {
     /// Opens the store that the scope names.
     fn open(scope: Scope) -> Result<Self, DocumentError>;
 }
 
 /// One store by name, in a draft or over a snapshot.
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, DocStore, Instance, Memory, StoreType};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// # use pleach_core::document::{Draft, Scope};
+/// let draft = Draft::new(db.snapshot()?, db.root_id(), instance.device_key(), [7; 32]);
+/// let scope = Scope::of_draft(&draft, "notes")?;
+/// assert_eq!(scope.name(), "notes");
+/// DocStore::open(scope)?.set("title", "Pleaching")?;
+/// let reader = DocStore::open(Scope::of_snapshot(db.snapshot()?, db.root_id(), "notes")?)?;
+/// assert_eq!(reader.get("title")?, None, "nothing was committed");
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Scope {
     pub(super) reads: Reads,

@@ -13,6 +13,36 @@ use crate::{
 };
 
 /// Rows of one type, each whole under a key: of two concurrent writes of one row one wins, rows beside it stand.
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Memory, Table};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+/// struct Tree {
+///     name: String,
+///     meters: u32,
+/// }
+///
+/// let tree = |name: &str, meters| Tree { name: name.into(), meters };
+/// let txn = db.new_transaction()?;
+/// let trees = txn.get_store::<Table<Tree>>("trees")?;
+/// let lime = trees.insert(&tree("lime", 30))?;
+/// trees.insert_at("yew", &tree("yew", 12))?;
+/// assert!(trees.insert_at("yew", &tree("yew", 13)).is_err(), "the key is taken");
+/// trees.set("yew", &tree("yew", 13))?;
+/// txn.commit()?;
+///
+/// let trees = db.get_store_viewer::<Table<Tree>>("trees")?;
+/// assert_eq!(trees.get(&lime)?, Some(tree("lime", 30)));
+/// assert!(trees.contains("yew")?);
+/// assert_eq!(trees.rows(None, 10)?.len(), 2);
+/// assert_eq!(trees.search(|tree| tree.meters < 20)?, [("yew".into(), tree("yew", 13))]);
+///
+/// let txn = db.new_transaction()?;
+/// assert!(txn.get_store::<Table<Tree>>("trees")?.delete("yew")?);
+/// txn.commit()?;
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 pub struct Table<T> {
     scope: Scope,
     of: PhantomData<fn() -> T>,

@@ -10,6 +10,12 @@ use crate::{
 };
 
 /// Where an entry belongs.
+///
+/// ```
+/// # use pleach_core::entry::Origin;
+/// let (one, other) = (Origin::Root { nonce: [1; 16] }, Origin::Root { nonce: [2; 16] });
+/// assert_ne!(one, other, "two trees, whatever their settings");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Origin {
     /// It starts a tree. The nonce makes two roots with the same settings two trees.
@@ -22,6 +28,17 @@ pub enum Origin {
 }
 
 /// Why an entry could not be made.
+///
+/// ```
+/// # use pleach_core::{Id, Position, entry::{BuildError, EntryBuilder, Origin}};
+/// let mut builder = EntryBuilder::new(Origin::Tree(Id::of(b"root")), 0);
+/// for n in 0..32 {
+///     builder.parent(Position { height: 1, id: Id::from_bytes([n; 32]) })?;
+/// }
+/// let one_more = Position { height: 1, id: Id::from_bytes([32; 32]) };
+/// assert_eq!(builder.parent(one_more).err(), Some(BuildError::TooManyParents));
+/// # Ok::<(), BuildError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -38,6 +55,17 @@ pub enum BuildError {
 
 /// An entry in the making. Parents may be added in any order; [`EntryBuilder::sign`] sorts them, sets the height,
 /// and checks every structural rule on the result.
+///
+/// ```
+/// # use pleach_core::{Id, Position, SecretKey, entry::{EntryBuilder, EntryView, Origin}};
+/// let parent = Position { height: 4, id: Id::of(b"parent") };
+/// let mut builder = EntryBuilder::new(Origin::Tree(Id::of(b"root")), 1_760_000_000_000);
+/// builder.parent(parent)?;
+/// let mut room = [0; 1_024];
+/// let bytes = builder.sign(&SecretKey::from_bytes([1; 32]), &[], &mut room)?;
+/// assert_eq!(EntryView::read(bytes)?.height(), 5);
+/// # Ok::<(), pleach_core::entry::BuildError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct EntryBuilder {
     origin: Origin,

@@ -9,6 +9,20 @@ use crate::{
 };
 
 /// An entry's canonical bytes with its position. Its structure has been checked, its signature has not.
+///
+/// ```
+/// # use pleach_core::{Id, SecretKey, entry::{Entry, EntryBuilder, Origin, VerifiedEntry}};
+/// # let key = SecretKey::from_bytes([1; 32]);
+/// # let builder = EntryBuilder::new(Origin::Root { nonce: [7; 16] }, 1_760_000_000_000);
+/// # let root = pleach_core::document::root_settings(&pleach_core::document::Doc::new(), [])?;
+/// # let signed = VerifiedEntry::sign(&builder, &key, &[("_settings", &root)])?;
+/// # let bytes = signed.bytes();
+/// let entry = Entry::read(bytes)?;
+/// assert_eq!((entry.id(), entry.bytes()), (Id::of(bytes), bytes));
+/// assert_eq!((entry.position().height, entry.view().author()), (0, key.public()));
+/// assert!(entry.verify().is_ok());
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Entry {
     position: Position,
@@ -57,6 +71,18 @@ impl core::fmt::Debug for Entry {
 }
 
 /// An entry whose signature has been checked: the only kind that a store takes.
+///
+/// ```
+/// # use pleach_core::{SecretKey, entry::{EntryBuilder, Origin, VerifiedEntry}};
+/// # let key = SecretKey::from_bytes([1; 32]);
+/// # let root = pleach_core::document::root_settings(&pleach_core::document::Doc::new(), [])?;
+/// let builder = EntryBuilder::new(Origin::Root { nonce: [7; 16] }, 1_760_000_000_000);
+/// let signed = VerifiedEntry::sign(&builder, &key, &[("_settings", &root)])?;
+/// assert_eq!(signed.entry().view().author(), key.public());
+/// let entry = signed.into_entry();
+/// assert!(entry.verify().is_ok(), "whoever gets it checks it for themselves");
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct VerifiedEntry(Entry);
 

@@ -10,6 +10,11 @@ use crate::{
 };
 
 /// The rule that an entry breaks. Each is the fault of whoever made the entry; no node stores one.
+///
+/// ```
+/// # use pleach_core::entry::{Entry, EntryError};
+/// assert!(matches!(Entry::read(b"no entry"), Err(EntryError::Encoding(_) | EntryError::Version(_))));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EntryError {

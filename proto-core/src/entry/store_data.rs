@@ -61,6 +61,12 @@ pub struct Grant<'a> {
 }
 
 /// A key, or everybody.
+///
+/// ```
+/// # use pleach_core::{SecretKey, entry::Who};
+/// let key = SecretKey::from_bytes([1; 32]).public();
+/// assert!(Who::Everyone < Who::Key(key));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Who {
     /// `*`: every key, and whoever shows none.
@@ -71,6 +77,14 @@ pub enum Who {
 
 /// What a grant allows. A lower number ranks higher; `Admin` ranks above `Write`, `Write` above `Read`. The order
 /// of this type is that of rank: the greater permission ranks higher.
+///
+/// ```
+/// # use pleach_core::entry::{Permission, PermissionError};
+/// assert!(Permission::Admin(1) < Permission::Admin(0) && Permission::Write(0) < Permission::Admin(9));
+/// assert!(Permission::Write(100).writes() && !Permission::Write(100).administers());
+/// assert_eq!("write:100".parse::<Permission>()?, Permission::Write(100));
+/// # Ok::<(), PermissionError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Permission {
     /// Read the tree.

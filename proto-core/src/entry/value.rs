@@ -177,6 +177,7 @@ fn take_kind(bytes: &[u8]) -> Result<(ValueKind<'_>, &[u8]), EntryError> {
 /// # use pleach_core::entry::Value;
 /// let value = Value::from_json(&serde_json::json!({"title": "first", "done": false}))?;
 /// assert_eq!(Value::decode(value.encode()?.as_slice())?, value);
+/// assert_eq!(value.to_json()["title"], "first");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[cfg(feature = "alloc")]

@@ -24,6 +24,40 @@ use crate::{
 /// # use pleach_core::{entry::Permission, instance::AccessRequest};
 /// let request = AccessRequest::new(Permission::Write(100)).name("Bob").metadata("we met on Monday");
 /// assert_eq!(request.permission, Permission::Write(100));
+///
+/// // The answer may wait for whoever decides; a name that was given stays.
+/// let request = request.hold(25_000).name_or("laptop");
+/// assert_eq!((request.hold, &*request.name), (25_000, "Bob"));
+/// ```
+///
+/// With the invite of a ticket, what it promises is asked for:
+///
+/// ```
+/// # use pleach_core::{Id, SecretKey, entry::Permission, instance::AccessRequest, wire::{DatabaseTicket, Invitation}};
+/// # let (admin, secret) = (SecretKey::from_bytes([1; 32]), SecretKey::from_bytes([2; 32]));
+/// # let tree = Id::of(b"root");
+/// # let invitation = Invitation::sign(&admin, tree, secret, Permission::Read, 1, 86_400_000).unwrap();
+/// let ticket = DatabaseTicket::new(tree, [])?.with_invite(invitation)?;
+/// let request = AccessRequest::of_ticket(&ticket).expect("it holds an invite");
+/// assert_eq!(request.permission, Permission::Read);
+/// assert!(AccessRequest::new(Permission::Write(100)).with_invite_of(&ticket).invite.is_some());
+/// # Ok::<(), pleach_core::wire::TicketError>(())
+/// ```
+///
+/// What runtimes make of it:
+///
+/// ```
+/// # use pleach_blocking::{AccessRequest, Database, DatabaseKey, Doc, Error, Instance, Memory, Permission};
+/// # use pleach_core::{node::Command, wire::Address};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// let (tree, key) = (db.root_id(), instance.device_key());
+/// let request = AccessRequest::new(Permission::Write(100));
+/// assert!(request.is_met(&*db.snapshot()?, &tree, &key)?, "its creator may do more");
+/// assert!(!request.asks_first(&*db.snapshot()?, &tree, &key)?);
+/// assert_eq!(request.petition().permission, Permission::Write(100));
+/// assert!(matches!(request.command(&Address::http("192.0.2.7:8080"), &tree), Command::Ask { .. }));
+/// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -115,6 +149,12 @@ impl AccessRequest {
 /// ```
 /// # use pleach_core::instance::Bootstrap;
 /// assert!(Bootstrap::Pending(None).report().is_none(), "nothing may be read yet");
+///
+/// # use pleach_core::{Id, wire::AskOutcome};
+/// let tree = Id::of(b"root");
+/// assert_eq!(Bootstrap::without(AskOutcome::Rejected, None), Bootstrap::Rejected(None));
+/// assert_eq!(Bootstrap::after(AskOutcome::Received, None, &tree), Ok(Bootstrap::Pending(None)));
+/// assert!(Bootstrap::Pending(None).into_report(&tree).is_err());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]

@@ -19,6 +19,37 @@ use crate::{
 /// let error = Error::from(NodeError::NotOffered(Id::of(b"a tree")));
 /// assert!(error.is_permission_denied() && !error.is_retryable());
 /// ```
+///
+/// What a program does about each kind:
+///
+/// ```
+/// # use pleach_core::{instance::Error, storage::StorageError};
+/// fn what_to_do(error: &Error) -> &'static str {
+///     match error {
+///         error if error.is_closed() => "open the instance again",
+///         error if error.is_retryable() => "try again",
+///         error if error.is_locked() => "stop the other process",
+///         error if error.is_storage() => "look after the disk",
+///         error if error.is_blocked() => "unblock the peer",
+///         error if error.is_permission_denied() => "ask an administrator",
+///         error if error.is_not_found() => "look for it elsewhere",
+///         error if error.is_timeout() || error.is_network() => "look after the network",
+///         error if error.is_incompatible() => "update the older of the two",
+///         error if error.is_peer_fault() => "leave that peer alone",
+///         _ => "read what it says",
+///     }
+/// }
+/// assert_eq!(what_to_do(&Error::CLOSED), "open the instance again");
+/// assert_eq!(what_to_do(&Error::Storage(StorageError::Locked("notes.redb".into()))), "stop the other process");
+/// ```
+///
+/// What runtimes make of failures below:
+///
+/// ```
+/// # use pleach_core::{instance::Error, node::Reply};
+/// assert_eq!(Error::transport("quic", &"no network").to_string(), "the transport quic failed: no network");
+/// assert!(matches!(Error::unexpected(&Reply::Done), Error::Bug(_)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

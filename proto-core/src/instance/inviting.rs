@@ -23,6 +23,20 @@ pub const DEFAULT_INVITE_VALIDITY: u64 = 7 * 24 * 60 * 60 * 1_000;
 /// let options = InviteOptions::new(Permission::Write(100)).uses(3).valid_for(Duration::from_secs(86_400));
 /// assert_eq!((options.uses, options.validity), (3, 86_400_000));
 /// ```
+///
+/// What runtimes make of it:
+///
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, Error, Instance, InviteOptions, Memory, Permission};
+/// # use pleach_core::document::Draft;
+/// # let instance = Instance::open(Memory::new())?;
+/// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// # let (fresh, wall) = ([7; 32], 1_760_000_000_000);
+/// let draft = Draft::new(db.snapshot()?, db.root_id(), db.key().public(), [1; 32]);
+/// let invitation = InviteOptions::new(Permission::Read).invite(&draft, db.key(), fresh, wall)?;
+/// assert_eq!(invitation.invite().tree, db.root_id());
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct InviteOptions {

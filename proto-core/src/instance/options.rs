@@ -10,7 +10,21 @@ use crate::{SecretKey, instance::Clock, node::Limits};
 /// ```
 /// # use pleach_core::{SecretKey, instance::Options};
 /// let options = Options::new().key(SecretKey::from_bytes([1; 32])).seed([2; 32]).display_name("laptop");
-/// # let _ = options;
+/// assert_eq!((options.given_seed(), options.given_name()), (Some([2; 32]), Some("laptop")));
+/// assert_eq!(options.given_key(), Some(&SecretKey::from_bytes([1; 32])));
+/// ```
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use pleach_core::{Now, instance::{Clock, Options}};
+/// struct Stopped;
+/// impl Clock for Stopped {
+///     fn now(&self) -> Now {
+///         Now { monotonic: 0, wall: 7 }
+///     }
+/// }
+/// let options = Options::new().clock(Arc::new(Stopped));
+/// assert_eq!(options.clock_or(|| unreachable!("one was given")).now().wall, 7);
 /// ```
 #[derive(Clone, Default)]
 pub struct Options {

@@ -24,7 +24,20 @@ const SCHEME: &str = "pleach-root-key";
 /// ```
 /// # use pleach_core::{Id, SecretKey, instance::RootKey};
 /// let key = RootKey::new(Id::of(b"a tree"), SecretKey::from_bytes([7; 32]));
+/// assert_eq!((key.tree(), key.key()), (Id::of(b"a tree"), &SecretKey::from_bytes([7; 32])));
 /// assert_eq!(RootKey::from_text(&key.to_text()), Ok(key));
+/// ```
+///
+/// A runtime finds it in a store, and keeps or forgets it by a command to the node:
+///
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, Error, Instance, Memory, RootKey};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// let key = RootKey::held(&*db.snapshot()?, &db.root_id())?.expect("it was made here");
+/// let (keep, forget) = (key.keep(&*db.snapshot()?)?, RootKey::forget(&db.root_id()));
+/// # drop((keep, forget));
+/// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RootKey {
@@ -33,6 +46,11 @@ pub struct RootKey {
 }
 
 /// A text is not that of a root key. It is not repeated here, since it may be a secret.
+///
+/// ```
+/// # use pleach_core::instance::{RootKey, RootKeyTextError};
+/// assert_eq!(RootKey::from_text("pleach-root-key:cut"), Err(RootKeyTextError));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected the text of a root key, `{SCHEME}:DATABASE:SECRET`: check that all of it was copied")]
 pub struct RootKeyTextError;

@@ -14,6 +14,16 @@ use crate::{
 const PAGE: usize = 1_024;
 
 /// A database in numbers.
+///
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, DatabaseStats, Doc, Instance, Memory};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// let stats: DatabaseStats = db.stats()?;
+/// assert_eq!((stats.id, stats.entries, stats.height), (db.root_id(), 1, 0));
+/// assert_eq!(stats.tips, [db.root_id()]);
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatabaseStats {
     /// The database.

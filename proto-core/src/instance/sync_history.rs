@@ -12,9 +12,10 @@ use crate::{
 /// Which part of the history of syncs is asked for.
 ///
 /// ```
-/// # use pleach_core::{Id, instance::HistoryFilter};
-/// let last_ten = HistoryFilter::new().tree(Id::of(b"root")).limit(10);
-/// # let _ = last_ten;
+/// # use pleach_core::{Id, SecretKey, instance::HistoryFilter};
+/// let peer = SecretKey::from_bytes([1; 32]).public();
+/// let last_ten = HistoryFilter::new().tree(Id::of(b"root")).peer(peer).limit(10);
+/// assert_eq!(last_ten.select(vec![], vec![]), [], "of no syncs");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HistoryFilter {
@@ -70,6 +71,24 @@ impl HistoryFilter {
 }
 
 /// How far a pair of database and peer is.
+///
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync, SyncCursor, Who};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new())?, Instance::open(Memory::new())?);
+/// # let (serving, sync) = (Sync::new(&alice)?, Sync::new(&bob)?);
+/// # serving.register_transport("memory", network.builder().bind("alice"))?;
+/// # sync.register_transport("memory", network.builder().bind("bob"))?;
+/// # let place = serving.accept_connections()?.remove(0);
+/// # let grants = vec![(Who::Key(bob.device_key()), Permission::Write(100))];
+/// # let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants)?;
+/// # let tree = db.root_id();
+/// sync.sync_with_peer(&place, Some(&tree))?;
+/// let cursor: Option<SyncCursor> = sync.get_sync_cursor(&alice.device_key(), &tree)?;
+/// assert!(cursor.as_ref().is_some_and(|cursor| cursor.arrived_here.is_some()));
+/// assert_eq!(SyncCursor::read(&*bob.snapshot()?, &tree, &alice.device_key())?, cursor, "as the store has it");
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct SyncCursor {
@@ -102,6 +121,23 @@ impl SyncCursor {
 }
 
 /// How syncs with a peer went, over all databases that it is known for.
+///
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync, SyncMetadata, Who};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new())?, Instance::open(Memory::new())?);
+/// # let (serving, sync) = (Sync::new(&alice)?, Sync::new(&bob)?);
+/// # serving.register_transport("memory", network.builder().bind("alice"))?;
+/// # sync.register_transport("memory", network.builder().bind("bob"))?;
+/// # let place = serving.accept_connections()?.remove(0);
+/// # let grants = vec![(Who::Key(bob.device_key()), Permission::Write(100))];
+/// # let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants)?;
+/// # let tree = db.root_id();
+/// sync.sync_with_peer(&place, Some(&tree))?;
+/// let sums: SyncMetadata = sync.get_sync_metadata(&alice.device_key())?.expect("it is known");
+/// assert_eq!((sums.databases, sums.successful_syncs, sums.entries_received), (1, 1, 1));
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct SyncMetadata {

@@ -23,6 +23,15 @@ const STUCK_SILENCE: u64 = 10_000;
 /// assert_eq!(nothing_known.phase, SyncPhase::Off);
 /// assert_eq!(nothing_known.stuck, Some(Stuck::NoAddress));
 /// ```
+///
+/// ```
+/// # use pleach_blocking::{Error, Id, Instance, Memory};
+/// # use pleach_core::instance::SyncStatus;
+/// # let instance = Instance::open(Memory::new())?;
+/// let elsewhere = SyncStatus::of(&*instance.snapshot()?, &Id::of(b"another"), None)?;
+/// assert!(!elsewhere.has_local_data);
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SyncStatus {
@@ -51,6 +60,12 @@ pub struct SyncStatus {
 }
 
 /// What is happening about a pair of database and peer.
+///
+/// ```
+/// # use pleach_core::{instance::{SyncPhase, SyncStatus}, node::PairStatus};
+/// let status = SyncStatus::new(false, PairStatus::default());
+/// assert_eq!(status.phase, SyncPhase::Off, "nobody asked for it");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SyncPhase {
@@ -72,6 +87,12 @@ pub enum SyncPhase {
 }
 
 /// Why a sync does not get on.
+///
+/// ```
+/// # use pleach_core::instance::Stuck;
+/// let stuck = Stuck::Silent { millis: 12_000 };
+/// assert_eq!(stuck.to_string(), "the peer has said nothing for 12000 ms");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Stuck {

@@ -44,11 +44,13 @@ pub type AuthParams = AccessRequest;
 /// A peer with whom a database is to be kept the same.
 ///
 /// ```
-/// # use pleach_core::{Id, SecretKey, instance::SyncPeerInfo, wire::Address};
+/// # use pleach_core::{Id, SecretKey, entry::Permission, instance::{AccessRequest, Follow, SyncPeerInfo}, wire::Address};
 /// let peer = SecretKey::from_bytes([1; 32]).public();
 /// let place = Address::http("192.0.2.7:8080").with_key(peer);
 /// let info = SyncPeerInfo::new(peer, Id::of(b"root"), vec![place]).interval(60_000).display_name("desk");
 /// assert_eq!(info.interval, 60_000);
+/// let asking = info.auth(AccessRequest::new(Permission::Read)).follow(Follow::OnRequest);
+/// assert!(asking.auth.is_some());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]

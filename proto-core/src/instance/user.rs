@@ -41,6 +41,15 @@ const KEYS: &str = "user_keys";
 const TRACKED: &str = "tracked";
 
 /// A user.
+///
+/// ```
+/// # use pleach_core::{SecretKey, instance::UserInfo};
+/// let key = SecretKey::from_bytes([1; 32]).public();
+/// let info = UserInfo::new("alice", key, 1_760_000_000_000, false)?;
+/// assert!(info.followed && !info.protected);
+/// assert!(UserInfo::new("", key, 0, false).is_err(), "a user has a name");
+/// # Ok::<(), pleach_core::instance::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UserInfo {
@@ -67,6 +76,12 @@ impl UserInfo {
 }
 
 /// A key of a user.
+///
+/// ```
+/// # use pleach_core::{SecretKey, instance::UserKey};
+/// let key = UserKey::new(SecretKey::from_bytes([1; 32]).public(), "laptop");
+/// assert_eq!(key.name, "laptop");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UserKey {
@@ -167,6 +182,13 @@ impl SyncSettings {
 }
 
 /// A database that a user tracks.
+///
+/// ```
+/// # use pleach_core::{Id, SecretKey, instance::{SyncSettings, TrackedDatabase}};
+/// let key = SecretKey::from_bytes([1; 32]).public();
+/// let tracked = TrackedDatabase::new("alice", Id::of(b"root"), key, SyncSettings::enabled());
+/// assert_eq!((&*tracked.user, tracked.key), ("alice", key));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TrackedDatabase {

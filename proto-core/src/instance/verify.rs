@@ -56,6 +56,13 @@ pub fn join_checked(parts: impl IntoIterator<Item = Checked>) -> Checked {
 }
 
 /// Something wrong in a database.
+///
+/// ```
+/// # use pleach_core::{Id, instance::{Fault, Verification}};
+/// let fault = Fault { id: Id::of(b"an entry"), fault: "the signature does not fit".into() };
+/// let verification = Verification { entries: 7, faults: vec![fault] };
+/// assert!(!verification.is_ok());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The entry that it concerns.
@@ -65,6 +72,16 @@ pub struct Fault {
 }
 
 /// What [`verify`] found.
+///
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Memory, Verification};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// let verification: Verification = db.verify()?;
+/// assert!(verification.is_ok());
+/// assert_eq!(verification.entries, db.stats()?.entries);
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verification {
     /// Entries looked at that are intact.

@@ -262,6 +262,14 @@ pub enum Reply {
 }
 
 /// What was damaged in a tree that was made whole again. A sync with a peer brings it back.
+///
+/// ```
+/// # use pleach_blocking::{Damage, Database, DatabaseKey, Doc, Instance, Memory};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// assert_eq!(db.repair()?, Damage::default(), "nothing was damaged");
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Damage {
     /// Entries that do not read as what was stored; at most the first 256. One that has gone altogether is not named.
@@ -273,6 +281,23 @@ pub struct Damage {
 }
 
 /// What one sync moved, with all whom it went to. Frames are counted where they enter and leave the session, as encoded.
+///
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync, SyncReport, Who};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new())?, Instance::open(Memory::new())?);
+/// # let (serving, sync) = (Sync::new(&alice)?, Sync::new(&bob)?);
+/// # serving.register_transport("memory", network.builder().bind("alice"))?;
+/// # sync.register_transport("memory", network.builder().bind("bob"))?;
+/// # let place = serving.accept_connections()?.remove(0);
+/// # let grants = vec![(Who::Key(bob.device_key()), Permission::Write(100))];
+/// # let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants)?;
+/// # let tree = db.root_id();
+/// let reports: Vec<SyncReport> = sync.sync_with_peer(&place, Some(&tree))?;
+/// assert_eq!((reports[0].peer, reports[0].entries_received), (Some(alice.device_key()), 1));
+/// assert!(reports[0].moved());
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SyncReport {
@@ -357,6 +382,22 @@ impl SyncReport {
 }
 
 /// A tree that a peer offers.
+///
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync, TreeInfo, Who};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new())?, Instance::open(Memory::new())?);
+/// # let (serving, sync) = (Sync::new(&alice)?, Sync::new(&bob)?);
+/// # serving.register_transport("memory", network.builder().bind("alice"))?;
+/// # sync.register_transport("memory", network.builder().bind("bob"))?;
+/// # let place = serving.accept_connections()?.remove(0);
+/// # let grants = vec![(Who::Key(bob.device_key()), Permission::Write(100))];
+/// # let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants)?;
+/// # let tree = db.root_id();
+/// let offered: Vec<TreeInfo> = sync.discover_peer_trees(&place)?;
+/// assert_eq!((offered[0].id, offered[0].entries), (tree, 1));
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct TreeInfo {
@@ -371,6 +412,19 @@ pub struct TreeInfo {
 }
 
 /// What watchers are told.
+///
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, DocStore, Instance, Memory, Notification, Origin, Sync};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// let happens = Sync::new(&instance)?.watch()?;
+/// let txn = db.new_transaction()?;
+/// txn.get_store::<DocStore>("notes")?.set("title", "Pleaching")?;
+/// txn.commit()?;
+/// let Some(Notification::Wrote { tree, origin, .. }) = happens.next() else { panic!("it was written") };
+/// assert_eq!((tree, origin), (db.root_id(), Origin::Local));
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notification {
@@ -406,6 +460,17 @@ pub enum Notification {
 }
 
 /// Where new entries came from.
+///
+/// ```
+/// # use pleach_core::{SecretKey, node::Origin};
+/// let peer = SecretKey::from_bytes([1; 32]).public();
+/// let shown = |origin| match origin {
+///     Origin::Local => "written here".to_owned(),
+///     Origin::Remote(Some(peer)) => format!("from {peer}"),
+///     Origin::Remote(None) => "from somebody".to_owned(),
+/// };
+/// assert_eq!(shown(Origin::Remote(Some(peer))), format!("from {peer}"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// A commit or an append on this node.
@@ -415,6 +480,24 @@ pub enum Origin {
 }
 
 /// How far an exchange that this node opened has come.
+///
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Progress, Sync, Who};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new())?, Instance::open(Memory::new())?);
+/// # let (serving, sync) = (Sync::new(&alice)?, Sync::new(&bob)?);
+/// # serving.register_transport("memory", network.builder().bind("alice"))?;
+/// # sync.register_transport("memory", network.builder().bind("bob"))?;
+/// # let place = serving.accept_connections()?.remove(0);
+/// # let grants = vec![(Who::Key(bob.device_key()), Permission::Write(100))];
+/// # let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants)?;
+/// # let tree = db.root_id();
+/// let moves = sync.progress()?;
+/// sync.sync_with_peer(&place, Some(&tree))?;
+/// let moved: Progress = moves.next().expect("one exchange was opened");
+/// assert!(moved.tree == tree && moved.received <= moved.to_receive);
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Progress {
     /// The command that asked for it, unless the background did.

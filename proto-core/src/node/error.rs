@@ -16,6 +16,16 @@ use crate::{
 };
 
 /// Why a command failed.
+///
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, Error, Id, Instance, Memory, NodeError};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// let elsewhere = Id::of(b"another");
+/// let Err(Error::Node(error)) = Database::open(&instance, &elsewhere, DatabaseKey::Device) else { panic!("it is not here") };
+/// assert_eq!(error, NodeError::UnknownTree(elsewhere));
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeError {

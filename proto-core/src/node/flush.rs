@@ -8,6 +8,23 @@ use crate::{
 };
 
 /// What became of a pair of tree and peer that had something pending.
+///
+/// ```
+/// # use pleach_blocking::{Attempt, Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync, SyncPeerInfo, Who};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new())?, Instance::open(Memory::new())?);
+/// # let (serving, sync) = (Sync::new(&alice)?, Sync::new(&bob)?);
+/// # serving.register_transport("memory", network.builder().bind("alice"))?;
+/// # sync.register_transport("memory", network.builder().bind("bob"))?;
+/// # let place = serving.accept_connections()?.remove(0);
+/// # let grants = vec![(Who::Key(bob.device_key()), Permission::Write(100))];
+/// # let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants)?;
+/// # let tree = db.root_id();
+/// sync.register_sync_peer(SyncPeerInfo::new(alice.device_key(), tree, vec![place]))?;
+/// let attempts: Vec<Attempt> = sync.flush()?;
+/// assert!(attempts.iter().all(|attempt| attempt.tree == tree && attempt.outcome.is_ok()));
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// The tree.

@@ -51,6 +51,23 @@ pub enum SyncRole {
 
 /// A sync that there was. Of those that this node began all are recorded, failures too, but for waits that brought no news;
 /// of those that peers began, each that moved entries.
+///
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, HistoryFilter, Instance, Memory, MemoryNetwork, Permission, Sync, SyncHistoryEntry, SyncRole, Who};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new())?, Instance::open(Memory::new())?);
+/// # let (serving, sync) = (Sync::new(&alice)?, Sync::new(&bob)?);
+/// # serving.register_transport("memory", network.builder().bind("alice"))?;
+/// # sync.register_transport("memory", network.builder().bind("bob"))?;
+/// # let place = serving.accept_connections()?.remove(0);
+/// # let grants = vec![(Who::Key(bob.device_key()), Permission::Write(100))];
+/// # let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants)?;
+/// # let tree = db.root_id();
+/// sync.sync_with_peer(&place, Some(&tree))?;
+/// let history: Vec<SyncHistoryEntry> = sync.get_sync_history(&HistoryFilter::new().limit(1))?;
+/// assert_eq!((history[0].role, history[0].entries_received), (SyncRole::Opened, 1));
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SyncHistoryEntry {

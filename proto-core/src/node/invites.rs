@@ -41,6 +41,13 @@ pub struct InviteInfo {
 }
 
 /// A use of an invite.
+///
+/// ```
+/// # use pleach_core::{SecretKey, node::InviteUse};
+/// # let (bob, ann) = (SecretKey::from_bytes([1; 32]).public(), SecretKey::from_bytes([2; 32]).public());
+/// let used = InviteUse { key: bob, by: ann, at: 1_760_000_000_000 };
+/// assert_ne!(used.key, used.by);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InviteUse {
     /// Who was let in.

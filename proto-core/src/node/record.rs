@@ -45,6 +45,25 @@ pub struct PairRecord {
 }
 
 /// Why a sync failed.
+///
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, Id, Instance, Memory, MemoryNetwork, PairError, Permission, Sync, SyncPeerInfo, Who};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new())?, Instance::open(Memory::new())?);
+/// # let (serving, sync) = (Sync::new(&alice)?, Sync::new(&bob)?);
+/// # serving.register_transport("memory", network.builder().bind("alice"))?;
+/// # sync.register_transport("memory", network.builder().bind("bob"))?;
+/// # let place = serving.accept_connections()?.remove(0);
+/// # let grants = vec![(Who::Key(bob.device_key()), Permission::Write(100))];
+/// # let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants)?;
+/// # let tree = db.root_id();
+/// sync.register_sync_peer(SyncPeerInfo::new(alice.device_key(), Id::of(b"no such tree"), vec![place]))?;
+/// sync.flush()?;
+/// let status = sync.handle(&alice.device_key(), &Id::of(b"no such tree")).status()?;
+/// let error: PairError = status.last_error.expect("there is no such database");
+/// assert!(!error.reason.is_empty());
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PairError {
     /// When.

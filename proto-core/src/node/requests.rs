@@ -42,6 +42,7 @@ pub const REQUEST_EXPIRY: u64 = 30 * 24 * 60 * 60 * 1_000;
 /// let more = BootstrapRequest::new(Id::of(b"root"), key, Permission::Admin(0), "Bob", b"let me in", 7);
 /// assert_ne!(asked.id, more.id, "the id says what was asked for");
 /// assert_eq!(asked.status, RequestStatus::Pending);
+/// assert!(!asked.is_expired(7));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -68,6 +69,14 @@ pub struct BootstrapRequest {
 }
 
 /// What was decided about a request. Times are wall milliseconds of this node.
+///
+/// ```
+/// # use pleach_core::{Id, SecretKey, entry::Permission, node::{BootstrapRequest, REQUEST_EXPIRY, RequestStatus}};
+/// let key = SecretKey::from_bytes([1; 32]).public();
+/// let mut request = BootstrapRequest::new(Id::of(b"root"), key, Permission::Read, "Bob", b"", 7);
+/// assert!(!request.is_expired(7) && request.is_expired(8 + REQUEST_EXPIRY));
+/// request.status = RequestStatus::Rejected { by: key, at: 9 };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RequestStatus {
     /// Nothing yet.

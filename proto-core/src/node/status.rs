@@ -23,6 +23,23 @@ pub enum PeerStatus {
 }
 
 /// Whether there is a connection to a peer, by the exchanges under way.
+///
+/// ```
+/// # use pleach_blocking::{ConnectionState, Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync, Who};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new())?, Instance::open(Memory::new())?);
+/// # let (serving, sync) = (Sync::new(&alice)?, Sync::new(&bob)?);
+/// # serving.register_transport("memory", network.builder().bind("alice"))?;
+/// # sync.register_transport("memory", network.builder().bind("bob"))?;
+/// # let place = serving.accept_connections()?.remove(0);
+/// # let grants = vec![(Who::Key(bob.device_key()), Permission::Write(100))];
+/// # let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants)?;
+/// # let tree = db.root_id();
+/// sync.sync_with_peer(&place, Some(&tree))?;
+/// let info = sync.get_peer_info(&alice.device_key())?.expect("it was met");
+/// assert_ne!(info.connection, ConnectionState::Failed);
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConnectionState {
@@ -49,6 +66,23 @@ pub struct PeerState {
 }
 
 /// When a peer was met, in wall milliseconds of this node.
+///
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Seen, Sync, Who};
+/// # let network = MemoryNetwork::new();
+/// # let (alice, bob) = (Instance::open(Memory::new())?, Instance::open(Memory::new())?);
+/// # let (serving, sync) = (Sync::new(&alice)?, Sync::new(&bob)?);
+/// # serving.register_transport("memory", network.builder().bind("alice"))?;
+/// # sync.register_transport("memory", network.builder().bind("bob"))?;
+/// # let place = serving.accept_connections()?.remove(0);
+/// # let grants = vec![(Who::Key(bob.device_key()), Permission::Write(100))];
+/// # let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants)?;
+/// # let tree = db.root_id();
+/// sync.sync_with_peer(&place, Some(&tree))?;
+/// let seen: Option<Seen> = sync.get_peer_info(&alice.device_key())?.and_then(|info| info.seen);
+/// assert!(seen.is_some_and(|seen| seen.first <= seen.last && seen.times >= 1));
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Seen {
     /// The first time.
@@ -96,6 +130,13 @@ pub enum Activity {
 }
 
 /// How far an exchange is. Bytes are those of frames, as encoded.
+///
+/// ```
+/// # use pleach_core::node::Moved;
+/// let moved = Moved { entries_received: 30, entries_to_receive: 70, millis: 1_500, ..Moved::default() };
+/// let percent = 100 * moved.entries_received / (moved.entries_received + moved.entries_to_receive);
+/// assert_eq!(percent, 30);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Moved {
     /// Entries received and stored.

@@ -10,6 +10,16 @@ use crate::{
 };
 
 /// A place that keeps trees. Every call blocks until it is done.
+///
+/// ```
+/// # use pleach_core::storage::{StorageError, Store, Write};
+/// fn keeps(store: &dyn Store) -> Result<bool, StorageError> {
+///     store.write(&Write::Meta(vec![(b"colour".to_vec(), Some(b"green".to_vec()))].into()))?;
+///     Ok(store.snapshot()?.meta(b"colour")? == Some(b"green".to_vec()))
+/// }
+/// assert!(keeps(&pleach_blocking::Memory::new())?);
+/// # Ok::<(), StorageError>(())
+/// ```
 pub trait Store: Send + Sync {
     /// The state after the last write that returned.
     fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StorageError>;
@@ -30,6 +40,19 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
 /// An unchanging state of a store. `tree` names a tree that the store holds; of one that it does not hold, all
 /// answers are empty.
+///
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Memory, Permission, Who};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// let snapshot = db.snapshot()?;
+/// let tree = db.root_id();
+/// assert_eq!(snapshot.trees(None, 10)?, [tree]);
+/// let tips = snapshot.tips(&tree, None, 10)?;
+/// assert_eq!(snapshot.entry(&tree, &tips[0].id)?.map(|entry| entry.position()), Some(tips[0]));
+/// assert_eq!(snapshot.permission(&tree, &Who::Key(instance.device_key()))?, Some(Permission::Admin(0)));
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 pub trait Snapshot: Send + Sync {
     /// The trees held, ascending, at most `limit` after `after`.
     fn trees(&self, after: Option<Id>, limit: usize) -> Result<Vec<Id>, StorageError>;
@@ -169,6 +192,18 @@ pub struct Repaired {
 }
 
 /// The outcome of [`Write::Put`], entry by entry.
+///
+/// ```
+/// # use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Memory, Put};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
+/// let root = db.snapshot()?.entry(&db.root_id(), &db.root_id())?.expect("every database has a first entry");
+/// let put: Put = db.append(vec![root.verify().expect("it is signed")])?;
+/// assert_eq!((put.stored.len(), put.known), (0, 1));
+/// assert!(put.counts());
+/// assert_eq!(put.joined(Put::default(), &[], 1).known, 1, "two writes that one revocation took");
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Put {
     /// Entries that are new and now durable, in the order given; behind them those that [`Write::Repair`] had put
@@ -237,6 +272,13 @@ pub struct TreeSummary {
 }
 
 /// What decides between two writes at one path: the greater wins.
+///
+/// ```
+/// # use pleach_core::{Position, storage::Stamp};
+/// let older = Stamp { time: 1, position: Position::MIN };
+/// let newer = Stamp { time: 2, position: Position::MIN };
+/// assert!(newer > older);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stamp {
     /// The claimed time of the entry, wall milliseconds.
@@ -316,6 +358,12 @@ pub struct Audit {
 }
 
 /// Why a store could not do what it was asked.
+///
+/// ```
+/// # use pleach_core::storage::StorageError;
+/// let error = StorageError::Locked("notes.redb".into());
+/// assert!(error.to_string().starts_with("notes.redb is open in another process"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {

@@ -21,9 +21,15 @@ pub const MAX_ADDRESS: usize = 512;
 /// assert_eq!(place.to_string(), "http:192.0.2.7:8080");
 ///
 /// let key = SecretKey::from_bytes([7; 32]).public();
-/// let sure = place.with_key(key);
+/// let sure = place.clone().with_key(key);
 /// assert_eq!(sure.to_string(), format!("http:{key}@192.0.2.7:8080"));
-/// assert_eq!(sure.to_string().parse(), Ok(sure));
+/// assert_eq!(sure.to_string().parse(), Ok(sure.clone()));
+/// assert!(sure.is_same_place(&place));
+///
+/// assert_eq!(Address::https("desk.example").to_string(), "https:desk.example");
+/// assert_eq!(Address::quic("192.0.2.7:8081").to_string(), "quic:192.0.2.7:8081");
+/// assert_eq!(Address::new("serial", "/dev/ttyACM0").to_string(), "serial:/dev/ttyACM0");
+/// assert_eq!(Address::iroh("192.0.2.7:8082").transport_type, "iroh");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
@@ -82,6 +88,11 @@ impl Address {
 }
 
 /// Why a text is not an address.
+///
+/// ```
+/// # use pleach_core::wire::{Address, AddressError};
+/// assert_eq!("192.0.2.7".parse::<Address>(), Err(AddressError::NoTransport));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {

@@ -22,6 +22,10 @@ pub const MAX_INVITATION_TEXT: usize = 240;
 /// # use pleach_core::{Id, SecretKey, entry::Permission, wire::Invitation};
 /// let (admin, secret) = (SecretKey::from_bytes([1; 32]), SecretKey::from_bytes([2; 32]));
 /// let invitation = Invitation::sign(&admin, Id::of(b"root"), secret, Permission::Read, 1, 86_400_000)?;
+/// assert_eq!(invitation.invite().permission, Permission::Read);
+/// let bob = SecretKey::from_bytes([3; 32]).public();
+/// assert!(invitation.redeem(bob).check(&bob).is_ok());
+///
 /// let text = invitation.to_text();
 /// assert_eq!(Invitation::from_text(&text, Id::of(b"root")), Ok(Some(invitation)));
 /// assert!(Invitation::from_text(&text, Id::of(b"another root")).is_err());
@@ -34,6 +38,11 @@ pub struct Invitation {
 }
 
 /// A text is not that of an invite in a ticket for this database. It is not repeated here, since it may be a secret.
+///
+/// ```
+/// # use pleach_core::{Id, wire::{Invitation, InvitationTextError}};
+/// assert_eq!(Invitation::from_text("cut short", Id::of(b"root")), Err(InvitationTextError));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the ticket's invite is cut short, mistyped or made for another database: ask for the whole ticket again"

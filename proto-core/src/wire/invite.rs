@@ -42,6 +42,8 @@ const REDEMPTION: &str = "pleach 2026 invite redemption v1";
 /// assert_eq!(redemption.check(&bob), Ok(()));
 /// let eve = SecretKey::from_bytes([4; 32]).public();
 /// assert!(redemption.check(&eve).is_err(), "it is good for one key");
+/// assert!(!invite.is_expired(86_399_999) && invite.is_expired(86_400_000));
+/// assert_ne!(invite.id(), Invite { uses: 2, ..invite }.id(), "the id names all that is promised");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Invite {
@@ -64,6 +66,13 @@ pub struct Invite {
 }
 
 /// Why an invite or a redemption is worth nothing, whatever the tree says.
+///
+/// ```
+/// # use pleach_core::{Id, SecretKey, entry::Permission, wire::{Invitation, InviteError}};
+/// let (admin, secret) = (SecretKey::from_bytes([1; 32]), SecretKey::from_bytes([2; 32]));
+/// let for_nobody = Invitation::sign(&admin, Id::of(b"root"), secret, Permission::Read, 0, 86_400_000);
+/// assert_eq!(for_nobody, Err(InviteError::Uses(0)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InviteError {

@@ -26,7 +26,15 @@ pub const MAX_HINTS: usize = 16;
 /// let key = SecretKey::from_bytes([7; 32]).public();
 /// let place = Address::http("192.0.2.7:8080").with_key(key);
 /// let ticket = DatabaseTicket::new(Id::of(b"root"), [place])?;
-/// assert_eq!(ticket.to_string().parse(), Ok(ticket));
+/// assert_eq!((ticket.database(), ticket.addresses().len()), (Id::of(b"root"), 1));
+/// assert_eq!(ticket.to_string().parse(), Ok(ticket.clone()));
+///
+/// # use pleach_core::{entry::Permission, wire::Invitation};
+/// # let (admin, secret) = (SecretKey::from_bytes([1; 32]), SecretKey::from_bytes([2; 32]));
+/// # let invitation = Invitation::sign(&admin, Id::of(b"root"), secret, Permission::Read, 1, 86_400_000).unwrap();
+/// let secret = ticket.with_invite(invitation)?;
+/// assert!(secret.invite().is_some() && secret.to_string().contains("&in="));
+/// assert!(secret.without_invite().invite().is_none());
 /// # Ok::<(), pleach_core::wire::TicketError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +45,11 @@ pub struct DatabaseTicket {
 }
 
 /// Why a text is not a ticket, or a ticket cannot be made.
+///
+/// ```
+/// # use pleach_core::wire::{DatabaseTicket, TicketError};
+/// assert_eq!("https://example.com".parse::<DatabaseTicket>(), Err(TicketError::NotATicket));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TicketError {

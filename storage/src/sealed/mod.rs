@@ -29,6 +29,13 @@ use view::Opened;
 const PAGE: usize = 256;
 
 /// Why a store cannot be opened with a passphrase.
+///
+/// ```
+/// # use pleach_storage::{Memory, SealError, Sealed};
+/// let sealed = Sealed::open(Memory::new(), None, [1; 32])?;
+/// assert_eq!(sealed.change(Some("")), Err(SealError::Empty));
+/// # Ok::<(), SealError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SealError {
@@ -81,6 +88,16 @@ pub(crate) fn unlock(lock: &[u8], password: &str) -> Result<Sealer, SealError> {
 }
 
 /// Whether the secret keys of a store are under a passphrase.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use pleach_storage::{Memory, SealError, Sealed, passphrase_needed};
+/// let within = Arc::new(Memory::new());
+/// assert!(!passphrase_needed(&within)?);
+/// Sealed::open(Arc::clone(&within), None, [1; 32])?.change(Some("correct horse"))?;
+/// assert!(passphrase_needed(&within)?);
+/// # Ok::<(), SealError>(())
+/// ```
 pub fn passphrase_needed(store: &dyn Store) -> Result<bool, StorageError> {
     Ok(store.snapshot()?.meta(LOCK)?.is_some())
 }

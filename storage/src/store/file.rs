@@ -12,6 +12,14 @@ use crate::{store::Kept, tables::RedbTables};
 pub const DEFAULT_CACHE_BYTES: usize = 32 * 1024 * 1024;
 
 /// How a file is opened.
+///
+/// ```
+/// use pleach_storage::{Options, Redb};
+///
+/// let folder = tempfile::tempdir()?;
+/// let store = Redb::open_with(folder.path().join("store"), Options { cache_bytes: 4 * 1024 * 1024 })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Options {
     /// Bytes of the file kept in memory at most.
@@ -31,14 +39,15 @@ impl Default for Options {
 ///
 /// ```
 /// use pleach_core::storage::{Store, Write};
-/// use pleach_storage::Redb;
+/// use pleach_storage::{Options, Redb};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let path = folder.path().join("store");
 /// let store = Redb::open(&path)?;
 /// store.write(&Write::Meta(vec![(b"colour".to_vec(), Some(b"green".to_vec()))].into()))?;
 /// drop(store);
-/// assert_eq!(Redb::open(&path)?.snapshot()?.meta(b"colour")?, Some(b"green".to_vec()));
+/// let again = Redb::open_with(&path, Options { cache_bytes: 4 * 1024 * 1024 })?;
+/// assert_eq!(again.snapshot()?.meta(b"colour")?, Some(b"green".to_vec()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Redb(pub(crate) Kept<RedbTables>);

@@ -25,6 +25,7 @@ pub const MAX_WAITING: usize = 1_024;
 /// let changes = watchers.changes(tree, Wanted::Local);
 /// watchers.tell(&Notification::Wrote { tree, entries: vec![], origin });
 /// assert_eq!(park_on(changes.next()).map(|change| change.origin), Some(origin));
+/// assert_eq!(changes.try_next(), None, "nothing more so far");
 /// watchers.close();
 /// assert_eq!(park_on(changes.next()), None);
 /// ```
@@ -47,6 +48,16 @@ impl<T> Watch<T> {
 
 /// A callback that was registered. It is called until [`Callback::cancel`] or the end of the instance; dropping this
 /// does not end it.
+///
+/// ```
+/// # use pleach_core::Id;
+/// # use pleach_transports::host::{Callback, Wanted, Watchers};
+/// # let (watchers, tree) = (Watchers::default(), Id::of(b"root"));
+/// let callback: Callback = watchers.call(tree, Wanted::Remote, |change| println!("{} entries", change.entries.len()))?;
+/// callback.cancel();
+/// # watchers.close();
+/// # Ok::<(), pleach_core::instance::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Callback(Receiver<Change>);
 

@@ -76,9 +76,17 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// # use pleach_transports::{Context, Transport, http::HttpTransport};
 /// # let context = Context::new(SecretKey::from_bytes([1; 32]), Arc::new(|| 0), Arc::new(|bytes| bytes.fill(0)));
 /// # #[cfg(feature = "threads")] {
-/// let transport = HttpTransport::builder().bind("127.0.0.1:0").transport(context)?;
+/// let transport = HttpTransport::builder().bind("127.0.0.1:0").transport(context.clone())?;
 /// let listener = transport.listen()?;
 /// assert!(listener.address().to_string().starts_with("http:"));
+///
+/// // Over TLS, by the node's own key; what is dialled speaks JSON.
+/// let secure = HttpTransport::builder().bind("127.0.0.1:0").node_certificate().json().transport(context.clone())?;
+/// assert!(secure.listen()?.address().to_string().starts_with("https:"));
+///
+/// // Or by the certificate of an authority, here in files that are not there.
+/// let by_files = HttpTransport::builder().certificate("node.pem", "node.key").trust("authority.pem");
+/// assert!(by_files.transport(context).is_err());
 /// # }
 /// # Ok::<(), pleach_transports::TransportError>(())
 /// ```
@@ -207,6 +215,12 @@ impl Runtime {
 }
 
 /// The transport `http`.
+///
+/// ```
+/// # use pleach_transports::http::HttpTransport;
+/// let settings = HttpTransport::builder().bind("127.0.0.1:0");
+/// # drop(settings);
+/// ```
 pub struct HttpTransport {
     bind: Option<String>,
     form: Form,

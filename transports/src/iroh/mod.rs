@@ -53,6 +53,12 @@ const BUSY: VarInt = VarInt::from_u32(3);
 const NO_KEY: VarInt = VarInt::from_u32(4);
 
 /// The transport `iroh`.
+///
+/// ```
+/// # use pleach_transports::iroh::IrohTransport;
+/// let settings = IrohTransport::builder().bind("0.0.0.0:0").relays(["https://relay.example"]);
+/// # drop(settings);
+/// ```
 pub struct IrohTransport {
     home: Arc<Home>,
 }

@@ -51,7 +51,7 @@ const BUSY: VarInt = VarInt::from_u32(3);
 /// # use pleach_core::SecretKey;
 /// # use pleach_transports::{Context, Transport, quic::QuicTransport};
 /// # let context = Context::new(SecretKey::from_bytes([1; 32]), Arc::new(|| 0), Arc::new(|bytes| bytes.fill(0)));
-/// let transport = QuicTransport::builder().bind("127.0.0.1:0").transport(context)?;
+/// let transport = QuicTransport::builder().bind("127.0.0.1:0").dial_from("127.0.0.1:0").transport(context)?;
 /// let listener = transport.listen()?;
 /// assert!(listener.address().to_string().starts_with("quic:"));
 /// # Ok::<(), pleach_transports::TransportError>(())
@@ -91,6 +91,12 @@ impl Builder for QuicBuilder {
 }
 
 /// The transport `quic`.
+///
+/// ```
+/// # use pleach_transports::quic::QuicTransport;
+/// let settings = QuicTransport::builder().bind("127.0.0.1:0").dial_from("127.0.0.1:0");
+/// # drop(settings);
+/// ```
 pub struct QuicTransport {
     bind: Option<String>,
     context: Context,

@@ -42,6 +42,15 @@ use exchange::SerialExchange;
 use port::Port;
 
 /// Settings of a [`SerialTransport`].
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use pleach_core::SecretKey;
+/// # use pleach_transports::{Context, Transport, serial::{Devices, SerialTransport}};
+/// # let context = Context::new(SecretKey::from_bytes([1; 32]), Arc::new(|| 0), Arc::new(|bytes| bytes.fill(0)));
+/// let settings = SerialTransport::builder().bind("/dev/ttyACM0").frame(64 * 1024).lines(Arc::new(Devices));
+/// assert!(settings.transport(context).can_listen());
+/// ```
 #[derive(Clone)]
 pub struct SerialBuilder {
     lines: Arc<dyn Lines>,
@@ -50,6 +59,12 @@ pub struct SerialBuilder {
 }
 
 /// The transport `serial`.
+///
+/// ```
+/// # use pleach_transports::{Address, serial::SerialTransport};
+/// let (settings, place) = (SerialTransport::builder(), Address::new("serial", "/dev/ttyACM0"));
+/// # drop((settings, place));
+/// ```
 pub struct SerialTransport {
     settings: SerialBuilder,
     context: Context,

@@ -1,13 +1,14 @@
 //! Both runtimes offer the same: names, arguments and results, `async` aside. What they offer is read from what rustdoc
 //! knows of them. The page that lists it is held against that.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::OnceLock,
-};
+mod documented;
+mod examples;
+mod exports;
 
+use std::{collections::BTreeSet, path::PathBuf};
+
+use documented::{Crate, documented, list, text};
+use pleach_tests::pages::root;
 use serde_json::Value;
 
 /// What one runtime has and the other cannot: none of it is a name that programs use in both.
@@ -16,43 +17,7 @@ const DIFFERENT: [&str; 1] = [
     "Watch",
 ];
 
-/// What rustdoc writes of the runtimes, and of the core below them.
-fn documented() -> &'static [Crate; 3] {
-    static DOCUMENTED: OnceLock<[Crate; 3]> = OnceLock::new();
-    DOCUMENTED.get_or_init(document)
-}
-
-/// All features of the runtimes but iroh, whose crates an ordinary test run neither fetches nor builds.
-const FEATURES: &str = "http,quic,redb,serial,passphrase";
-
-fn document() -> [Crate; 3] {
-    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).parent().map(Path::to_path_buf).unwrap();
-    [("pleach-smol", FEATURES), ("pleach-blocking", FEATURES), ("pleach-core", "alloc")].map(
-        |(name, features)| {
-            let output = Command::new(env!("CARGO"))
-                .args(["doc", "--locked", "--no-deps", "--package", name, "--features", features])
-                .arg("--target-dir")
-                .arg(&target)
-                .current_dir(root())
-                .env("RUSTDOC", env!("CARGO_BIN_EXE_rustdoc_json"))
-                // So that nobody takes what is written here for the pages that people read.
-                .env("RUSTDOCFLAGS", "--cfg surface")
-                .output()
-                .expect("cargo runs");
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            let file = target.join("doc").join(name.replace('-', "_")).with_extension("json");
-            Crate(serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap())
-        },
-    )
-}
-
-struct Crate(Value);
-
 impl Crate {
-    fn item(&self, id: &Value) -> Option<&Value> {
-        self.0["index"].get(id.to_string())
-    }
-
     /// Every public call of every type in it, as `Type::call`.
     fn calls(&self) -> BTreeSet<String> {
         let mut calls = BTreeSet::new();
@@ -198,17 +163,9 @@ impl Crate {
     }
 }
 
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
 #[test]
 fn both_runtimes_offer_the_same() {
-    let [smol, blocking, _] = documented();
+    let [smol, blocking, ..] = documented();
     let (smol, blocking) = (smol.surface(), blocking.surface());
     let calls = smol.iter().filter(|line| line.contains('(')).count();
     assert!(calls > 60, "only {calls} calls were read");
@@ -223,11 +180,6 @@ fn both_runtimes_offer_the_same() {
         of_smol.is_empty() && of_blocking.is_empty(),
         "\nonly in pleach_smol:\n    {of_smol}\nonly in pleach_blocking:\n    {of_blocking}"
     );
-}
-
-/// The folder that holds the workspace.
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests stand one folder below the root")
 }
 
 /// A row of the page: what it names, and the tests.
@@ -259,7 +211,7 @@ fn files(test: &str) -> Vec<(PathBuf, &str)> {
 
 #[test]
 fn the_page_of_the_surface_lists_what_there_is_and_nothing_else() {
-    let [smol, _, core] = documented();
+    let [smol, _, core, ..] = documented();
     let own = ["Instance", "WeakInstance", "Database", "Transaction", "Sync", "SyncHandle", "User"];
     let offered: BTreeSet<String> = smol.calls();
     let of_runtimes = |call: &&String| own.iter().any(|name| call.split("::").next() == Some(name));
