@@ -16,7 +16,7 @@ use crate::{
         Outcome as SessionOutcome, Output,
     },
     storage::Put,
-    wire::{EntriesWriter, Frame},
+    wire::{EntriesWriter, Frame, ProofTarget},
 };
 
 /// Bytes of the buffer in which a session writes a control frame: the ids of as many entries as one message carries,
@@ -48,6 +48,10 @@ pub(super) struct Talk {
     /// The first frame of a request, until the session asks for it.
     first: Option<Vec<u8>>,
     may_upload: bool,
+    /// What further keys are proven for in front of each message of this side's.
+    proves: Option<ProofTarget>,
+    /// A message of this side's is under way.
+    begun: bool,
     /// Something has moved since watchers were told.
     moved: bool,
     /// What watchers were told to expect.
@@ -114,15 +118,32 @@ pub(super) enum Ended {
 pub(super) type Ingest = Vec<VerifiedEntry>;
 
 impl Talk {
-    pub(super) fn initiator(id: ExchangeId, config: Config, may_upload: bool) -> Self {
-        Self::new(id, config.tree, HostSession::initiator(config), Pipeline::new(true), may_upload)
+    pub(super) fn initiator(
+        id: ExchangeId,
+        config: Config,
+        may_upload: bool,
+        proves: Option<ProofTarget>,
+    ) -> Self {
+        let session = HostSession::initiator(config);
+        Self { proves, may_upload, ..Self::new(id, config.tree, session, Pipeline::new(true)) }
     }
 
-    pub(super) fn responder(id: ExchangeId, config: Config) -> Self {
-        Self::new(id, config.tree, HostSession::responder(config), Pipeline::new(false), true)
+    pub(super) fn responder(id: ExchangeId, config: Config, proves: Option<ProofTarget>) -> Self {
+        let session = HostSession::responder(config);
+        Self { proves, ..Self::new(id, config.tree, session, Pipeline::new(false)) }
     }
 
-    fn new(id: ExchangeId, tree: Id, session: HostSession, pipeline: Pipeline, may_upload: bool) -> Self {
+    /// A further key of the peer may read the tree.
+    pub(super) const fn allow_upload(&mut self) {
+        self.may_upload = true;
+    }
+
+    /// Whether the peer may have what it lacks.
+    pub(super) const fn may_upload(&self) -> bool {
+        self.may_upload
+    }
+
+    fn new(id: ExchangeId, tree: Id, session: HostSession, pipeline: Pipeline) -> Self {
         Self {
             id,
             tree,
@@ -135,7 +156,9 @@ impl Talk {
             pipeline,
             wants_frame: false,
             first: None,
-            may_upload,
+            may_upload: true,
+            proves: None,
+            begun: false,
             moved: false,
             expected: Expected::default(),
             counts: Counts::default(),
@@ -159,7 +182,10 @@ impl Talk {
                     self.send(Sending::Control, frame, out);
                 }
                 Output::Load(load) => self.start_load(load, out)?,
-                Output::Finish => out.exchange(self.id, Op::Finish),
+                Output::Finish => {
+                    self.begun = false;
+                    out.exchange(self.id, Op::Finish);
+                }
                 Output::Receive => {
                     self.incoming = Vec::new();
                     self.wants_frame = true;
@@ -229,6 +255,11 @@ impl Talk {
 
     fn send(&mut self, what: Sending, frame: Arc<[u8]>, out: &mut Outbox) {
         self.counts.bytes_sent = self.counts.bytes_sent.saturating_add(frame.len() as u64);
+        if !core::mem::replace(&mut self.begun, true)
+            && let Some(target) = self.proves
+        {
+            out.prove(self.id, target);
+        }
         self.sending.push_back(what);
         out.exchange(self.id, Op::Send(frame));
     }
