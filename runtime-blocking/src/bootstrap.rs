@@ -10,7 +10,8 @@ use pleach_core::{
 
 use crate::{Database, Sync};
 
-/// Asking for access. The key that asks is the node's own, which every exchange proves.
+/// Asking for access. The key that asks is the node's own, which every exchange proves. What another key may do that is
+/// proven with it ([`Sync::proving`]) is not asked for.
 impl Sync {
     /// Fetches a database from a peer, or brings it up to date; asks for access if the peer does not offer it, or if this
     /// node may do less there than the request says. To call it again is to ask whether somebody has decided. An invite
@@ -21,10 +22,7 @@ impl Sync {
         database: &Id,
         request: &AccessRequest,
     ) -> Result<Bootstrap, Error> {
-        let first = {
-            let instance = self.instance()?;
-            request.asks_first(&*instance.snapshot()?, database, &instance.device_key())?
-        };
+        let first = request.invite.is_some() && !self.is_met(request, database)?;
         let asked = if first { Some(self.ask_for(address, database, request)?) } else { None };
         let synced = match self.sync_one(address, *database) {
             Ok(report) => Some(report),
@@ -85,9 +83,15 @@ impl Sync {
         database: &Id,
         request: &AccessRequest,
     ) -> Result<Option<SyncReport>, Error> {
-        let instance = self.instance()?;
-        let met = request.is_met(&*instance.snapshot()?, database, &instance.device_key())?;
+        let met = self.is_met(request, database)?;
         Ok(report.filter(|_| met))
+    }
+
+    /// Whether this node, or a key that is proven with it, may do all that a request asks for.
+    fn is_met(&self, request: &AccessRequest, database: &Id) -> Result<bool, Error> {
+        let instance = self.instance()?;
+        let keys: Vec<_> = [instance.device_key()].into_iter().chain(self.public_keys()).collect();
+        Ok(request.is_met(&*instance.snapshot()?, database, &keys)?)
     }
 }
 

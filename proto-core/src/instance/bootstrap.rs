@@ -79,12 +79,6 @@ impl AccessRequest {
         Self { invite: self.invite.or_else(|| ticket.invite().cloned()), ..self }
     }
 
-    /// Whether it is best to ask before anything is fetched: there is an invite, and a key may do less than is asked for,
-    /// as far as is known here.
-    pub fn asks_first(&self, snapshot: &dyn Snapshot, tree: &Id, key: &PublicKey) -> Result<bool, Error> {
-        Ok(self.invite.is_some() && !self.is_met(snapshot, tree, key)?)
-    }
-
     /// Lets the peer keep its answer back for so many milliseconds while nobody has decided, so that the outcome is known
     /// as soon as somebody has. A peer holds it for 25 seconds at most, and may answer at once.
     #[must_use]
@@ -108,10 +102,12 @@ impl AccessRequest {
         Command::Ask { address: address.clone(), tree: *tree, petition: self.petition() }
     }
 
-    /// Whether a key may do all that is asked for already, as far as is known here.
-    pub fn is_met(&self, snapshot: &dyn Snapshot, tree: &Id, key: &PublicKey) -> Result<bool, Error> {
-        let own = snapshot.permission(tree, &Who::Key(*key))?;
-        let held = own.max(snapshot.permission(tree, &Who::Everyone)?);
+    /// Whether one of these keys may do all that is asked for already, as far as is known here.
+    pub fn is_met(&self, snapshot: &dyn Snapshot, tree: &Id, keys: &[PublicKey]) -> Result<bool, Error> {
+        let mut held = snapshot.permission(tree, &Who::Everyone)?;
+        for key in keys {
+            held = held.max(snapshot.permission(tree, &Who::Key(*key))?);
+        }
         Ok(held >= Some(self.permission))
     }
 }
