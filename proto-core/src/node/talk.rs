@@ -48,15 +48,20 @@ pub(super) struct Talk {
     /// The first frame of a request, until the session asks for it.
     first: Option<Vec<u8>>,
     may_upload: bool,
-    /// What further keys are proven for in front of each message of this side's.
-    proves: Option<ProofTarget>,
-    /// A message of this side's is under way.
-    begun: bool,
+    proving: Proving,
     /// Something has moved since watchers were told.
     moved: bool,
     /// What watchers were told to expect.
     expected: Expected,
     pub(super) counts: Counts,
+}
+
+/// What further keys are proven for in front of each message of this side's.
+#[derive(Clone, Copy, Debug, Default)]
+struct Proving {
+    target: Option<ProofTarget>,
+    /// A message is under way: what is proven in it stands in front.
+    begun: bool,
 }
 
 /// What moved.
@@ -125,12 +130,14 @@ impl Talk {
         proves: Option<ProofTarget>,
     ) -> Self {
         let session = HostSession::initiator(config);
-        Self { proves, may_upload, ..Self::new(id, config.tree, session, Pipeline::new(true)) }
+        let proving = Proving { target: proves, begun: false };
+        Self { may_upload, proving, ..Self::new(id, config.tree, session, Pipeline::new(true)) }
     }
 
     pub(super) fn responder(id: ExchangeId, config: Config, proves: Option<ProofTarget>) -> Self {
         let session = HostSession::responder(config);
-        Self { proves, ..Self::new(id, config.tree, session, Pipeline::new(false)) }
+        let proving = Proving { target: proves, begun: false };
+        Self { proving, ..Self::new(id, config.tree, session, Pipeline::new(false)) }
     }
 
     /// A further key of the peer may read the tree.
@@ -157,8 +164,7 @@ impl Talk {
             wants_frame: false,
             first: None,
             may_upload: true,
-            proves: None,
-            begun: false,
+            proving: Proving::default(),
             moved: false,
             expected: Expected::default(),
             counts: Counts::default(),
@@ -183,7 +189,7 @@ impl Talk {
                 }
                 Output::Load(load) => self.start_load(load, out)?,
                 Output::Finish => {
-                    self.begun = false;
+                    self.proving.begun = false;
                     out.exchange(self.id, Op::Finish);
                 }
                 Output::Receive => {
@@ -255,8 +261,8 @@ impl Talk {
 
     fn send(&mut self, what: Sending, frame: Arc<[u8]>, out: &mut Outbox) {
         self.counts.bytes_sent = self.counts.bytes_sent.saturating_add(frame.len() as u64);
-        if !core::mem::replace(&mut self.begun, true)
-            && let Some(target) = self.proves
+        if !core::mem::replace(&mut self.proving.begun, true)
+            && let Some(target) = self.proving.target
         {
             out.prove(self.id, target);
         }
