@@ -117,7 +117,7 @@ pub(crate) enum Command {
         db: String,
     },
     /// Answer peers until interrupted
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Print a ticket with which others can join a database
     Ticket {
         /// Id or name

@@ -22,10 +22,10 @@ use crate::{
     path,
     storage::{Epoch, Measure, Token},
     wire::{
-        Address, Ask, AskOutcome, Asked, Bound, CAPABILITIES, DatabaseTicket, End, EntriesWriter, Floor,
-        Frame, Hello, Invitation, Invite, Kind, Mode, NodeAnswer, PeerLimits, Prefix, RangeItem, Redemption,
-        Refusal, Reply, RequestHead, RequestTarget, ResponseHead, Rule, Salt, Tips, TreesRequest, VERSION,
-        Versions, json,
+        Address, Ask, AskOutcome, Asked, Binding, Bound, CAPABILITIES, DatabaseTicket, End, EntriesWriter,
+        Floor, Frame, Hello, Invitation, Invite, Kind, Mode, NodeAnswer, PeerLimits, Prefix, ProofTarget,
+        RangeItem, Redemption, Refusal, Reply, RequestHead, RequestTarget, ResponseHead, Rule, Salt, Side,
+        Tips, TreesRequest, VERSION, Versions, json,
         serial::{Decoder, Heard, Link, ON_LINE, Tag, encode},
         write,
     },
@@ -125,6 +125,7 @@ pub fn frame(bytes: &[u8]) {
             used.map(|used| room[used..].copy_from_slice(metadata)).map(|()| room.len())
         }
         Frame::Asked(head) => write(Kind::Asked, head, NOTHING, &mut room),
+        Frame::Keys(proofs) => write(Kind::Keys, &(), proofs.iter(), &mut room),
         Frame::Gone(items) => write(Kind::Gone, &(), items.iter(), &mut room),
         Frame::Advance(bytes) => {
             entry(bytes);
@@ -375,6 +376,9 @@ fn frame_seeds(root: &Entry, child: &Entry) -> Vec<(&'static str, &'static str, 
     let invite = Invite::sign(&key, root.id(), key.public(), Permission::Write(100), 1, 1 << 40);
     let redeemed = Ask { invite: Some(Redemption::sign(invite, &key, key.public())), ..ask.clone() };
     let asked = Asked { version: VERSION, outcome: AskOutcome::Approved(Permission::Write(300)) };
+    let target =
+        ProofTarget { side: Side::Initiator, by: key.public(), to: key.public(), tree: Some(root.id()) };
+    let proof = target.prove(&key, &Binding::from_bytes([4; 32]));
     let ids = [root.id(), child.id()];
     let mut buffer = vec![0; 4_096];
     let mut writer = EntriesWriter::new(&mut buffer);
@@ -396,6 +400,7 @@ fn frame_seeds(root: &Entry, child: &Entry) -> Vec<(&'static str, &'static str, 
         frame("ask", &|room| write(Kind::Ask, &ask, *b"please", room)),
         frame("redeem", &|room| write(Kind::Ask, &redeemed, *b"please", room)),
         frame("asked", &|room| write(Kind::Asked, &asked, NOTHING, room)),
+        frame("keys", &|room| write(Kind::Keys, &(), [proof], room)),
     ];
     frames.push(("entries", "frame", entries));
     let of =

@@ -7,10 +7,12 @@ use pleach_core::{
     node::{self, BootstrapRequest, Command, Reply},
     wire::{Address, DatabaseTicket},
 };
+use pleach_transports::host::Purpose;
 
 use crate::{Database, Sync};
 
-/// Asking for access. The key that asks is the node's own, which every exchange proves.
+/// Asking for access. The key that asks is the node's own, which every exchange proves. What another key may do that is
+/// proven with it ([`Sync::proving`]) is not asked for.
 ///
 /// ```
 /// use pleach_blocking::{AccessRequest, Bootstrap, Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync};
@@ -61,7 +63,9 @@ impl Sync {
     }
 
     fn join(&self, places: Vec<Address>, database: &Id, request: AccessRequest) -> Result<Bootstrap, Error> {
-        let mut joining = Joining::new(*database, self.get_device_pubkey()?, request, places)?;
+        let _lent = self.lend(Purpose::Database(*database))?;
+        let keys = [self.get_device_pubkey()?].into_iter().chain(self.public_keys()).collect();
+        let mut joining = Joining::new(*database, keys, request, places)?;
         let mut step = joining.begin(&*self.instance()?.snapshot()?)?;
         loop {
             let command = match step {

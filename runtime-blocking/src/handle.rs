@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use pleach_transports::host::Purpose;
+
 use crate::{Sync, Watch};
 use pleach_core::{
     Id, PublicKey,
@@ -78,8 +80,11 @@ impl SyncHandle {
     pub fn status(&self) -> Result<SyncStatus, Error> {
         match self.sync.ask(Command::Status { tree: self.tree, peer: self.peer })? {
             Reply::Pair(pair) => {
-                let snapshot = self.sync.instance()?.snapshot()?;
-                Ok(SyncStatus::of(&*snapshot, &self.tree, pair.map(|pair| *pair))?)
+                let (instance, book) = (self.sync.instance()?, self.sync.book()?);
+                let usable = instance.keyring()?.keys(&Purpose::Database(self.tree));
+                let logged_out = book.logged_out(&self.tree, &usable);
+                let pair = pair.map(|pair| *pair);
+                Ok(SyncStatus::of(&*instance.snapshot()?, &self.tree, pair, logged_out)?)
             }
             reply => Err(Error::unexpected(&reply)),
         }

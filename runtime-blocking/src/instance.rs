@@ -16,7 +16,7 @@ use pleach_core::{
 };
 use pleach_transports::{
     Context,
-    host::{Ending, SystemClock, Turn, Turns, Watchers, lend, system_entropy},
+    host::{Ending, Keyring, SystemClock, Turn, Turns, Watchers, lend, system_entropy},
     park_on, park_until,
 };
 
@@ -190,6 +190,11 @@ impl Instance {
     pub(crate) fn live(&self) -> Result<Live, Error> {
         let live = self.0.live.read().unwrap_or_else(PoisonError::into_inner);
         live.clone().ok_or(Error::CLOSED)
+    }
+
+    /// The further keys that its exchanges may prove.
+    pub(crate) fn keyring(&self) -> Result<Keyring, Error> {
+        Ok(self.live()?.driver.board().keyring().clone())
     }
 
     /// The node's secret key, which signs for [`crate::DatabaseKey::Device`].

@@ -11,7 +11,7 @@ use pleach_core::{
     storage::{Put, Snapshot},
 };
 
-use pleach_transports::host::{Callback, Wanted, Watch};
+use pleach_transports::host::{Callback, Keyring, Lent, Purpose, Wanted, Watch};
 
 use crate::{Instance, Transaction};
 
@@ -59,6 +59,8 @@ pub struct Database {
     instance: Instance,
     id: Id,
     key: SecretKey,
+    /// Exchanges about the database prove the key while a handle is there.
+    _lent: Option<Arc<Lent>>,
 }
 
 impl Database {
@@ -81,18 +83,26 @@ impl Database {
         let key = key.into().resolve(instance.secret_key());
         let create = Command::Create { creator: key.public(), settings, grants };
         match instance.ask(create).await? {
-            Reply::Created(id) => Ok(Self { instance: instance.clone(), id, key }),
+            Reply::Created(id) => Self::held(instance, id, key),
             reply => Err(Error::unexpected(&reply)),
         }
     }
 
-    /// Opens a database that is held here.
+    /// Opens a database that is held here. As long as the handle or a clone of it is there, exchanges with peers about
+    /// the database prove the key as well as the node's: a peer serves it if either may read it.
     pub fn open(instance: &Instance, id: &Id, key: impl Into<DatabaseKey>) -> Result<Self, Error> {
         if instance.snapshot()?.summary(id)?.is_none() {
             return Err(NodeError::UnknownTree(*id).into());
         }
-        let key = key.into().resolve(instance.secret_key());
-        Ok(Self { instance: instance.clone(), id: *id, key })
+        Self::held(instance, *id, key.into().resolve(instance.secret_key()))
+    }
+
+    /// The node's own key is proven anyway.
+    fn held(instance: &Instance, id: Id, key: SecretKey) -> Result<Self, Error> {
+        let further = key.public() != instance.device_key();
+        let lend = |keyring: Keyring| Arc::new(keyring.lend(Purpose::Database(id), [key.clone()]));
+        let lent = further.then(|| instance.keyring().map(lend)).transpose()?;
+        Ok(Self { instance: instance.clone(), id, key, _lent: lent })
     }
 
     /// The database's id: that of its first entry.

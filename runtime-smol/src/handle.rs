@@ -8,7 +8,7 @@ use pleach_core::{
     node::{Command, Progress, Reply},
     wire::Address,
 };
-use pleach_transports::host::Watch;
+use pleach_transports::host::{Purpose, Watch};
 
 use crate::Sync;
 
@@ -84,8 +84,11 @@ impl SyncHandle {
     pub async fn status(&self) -> Result<SyncStatus, Error> {
         match self.sync.ask(Command::Status { tree: self.tree, peer: self.peer }).await? {
             Reply::Pair(pair) => {
-                let snapshot = self.sync.instance()?.snapshot()?;
-                Ok(SyncStatus::of(&*snapshot, &self.tree, pair.map(|pair| *pair))?)
+                let (instance, book) = (self.sync.instance()?, self.sync.book()?);
+                let usable = instance.keyring()?.keys(&Purpose::Database(self.tree));
+                let logged_out = book.logged_out(&self.tree, &usable);
+                let pair = pair.map(|pair| *pair);
+                Ok(SyncStatus::of(&*instance.snapshot()?, &self.tree, pair, logged_out)?)
             }
             reply => Err(Error::unexpected(&reply)),
         }

@@ -21,8 +21,8 @@ use pleach_core::{
 use pleach_transports::{
     Context,
     host::{
-        Ending, Report, Switchboard, SystemClock, Threads, Turn, Turns, Verifier, Watchers, Writer, lend,
-        system_entropy,
+        Ending, Keyring, Report, Switchboard, SystemClock, Threads, Turn, Turns, Verifier, Watchers, Writer,
+        lend, system_entropy,
     },
 };
 
@@ -259,6 +259,12 @@ impl Instance {
 
     pub(crate) fn watchers(&self) -> &Watchers {
         &self.0.watchers
+    }
+
+    /// The further keys that its exchanges may prove.
+    #[expect(clippy::unnecessary_wraps, reason = "as where the board is let go at the end")]
+    pub(crate) fn keyring(&self) -> Result<Keyring, Error> {
+        Ok(self.0.board.keyring().clone())
     }
 
     pub(crate) fn board(&self) -> &Switchboard {

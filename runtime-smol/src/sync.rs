@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use pleach_core::{
-    Id, PublicKey,
+    Id, PublicKey, SecretKey,
     document::Draft,
     instance::{AccessRequest, DatabaseKey, Error, PeerBook, sync_tree},
     node::{Command, Notification, Progress, Reply, SyncReport, TreeInfo},
     wire::{Address, DatabaseTicket},
 };
+use pleach_storage::open_users;
 use pleach_transports::{
     Builder,
-    host::{Watch, reachable},
+    host::{Keyring, Lent, Purpose, Watch, reachable},
 };
 
 use crate::{Database, Instance, WeakInstance};
@@ -59,6 +60,8 @@ use crate::{Database, Instance, WeakInstance};
 pub struct Sync {
     instance: WeakInstance,
     remembers: bool,
+    /// What is proven beside the node's key.
+    keys: Arc<[SecretKey]>,
 }
 
 /// How a sync with each of several peers went.
@@ -66,7 +69,7 @@ pub type PeerOutcomes = Vec<(PublicKey, Result<SyncReport, Error>)>;
 
 impl Sync {
     pub(crate) fn of(instance: &Instance) -> Self {
-        Self { instance: instance.downgrade(), remembers: true }
+        Self { instance: instance.downgrade(), remembers: true, keys: [].into() }
     }
 
     /// Makes or takes up `_sync`, and tells the node what it says about peers.
@@ -75,6 +78,10 @@ impl Sync {
         let book = PeerBook::read(instance.snapshot()?, &tree, instance.device_key())?;
         for command in book.start()? {
             instance.ask(command).await?;
+        }
+        let (keyring, snapshot) = (instance.keyring()?, instance.snapshot()?);
+        for user in open_users(&snapshot, &tree)? {
+            keyring.log_in(user.info(), user.tracked_keys(&snapshot, &tree)?);
         }
         instance.sync_enabled(tree);
         Ok(())
@@ -376,6 +383,32 @@ impl Sync {
         Self { remembers: false, ..self.clone() }
     }
 
+    /// A handle whose exchanges prove this key as well as the node's, and those that this one proves: a peer lets read
+    /// whatever any of them may. No more than 16 are proven, those that were named last first. It is for the time of each
+    /// call; what the background does proves the keys of users who track the database ([`crate::User::track_database`])
+    /// and those with which it is open ([`Database::open`]).
+    ///
+    /// The peer learns the keys.
+    #[must_use]
+    pub fn proving(&self, key: impl Into<DatabaseKey>) -> Self {
+        let mut keys = self.keys.to_vec();
+        if let DatabaseKey::Secret(key) = key.into() {
+            keys.insert(0, key);
+        }
+        Self { keys: keys.into(), ..self.clone() }
+    }
+
+    /// The further keys that its exchanges prove.
+    pub(crate) fn public_keys(&self) -> impl Iterator<Item = PublicKey> {
+        self.keys.iter().map(SecretKey::public)
+    }
+
+    /// Lends the keys for a purpose while a call lasts.
+    pub(crate) fn lend(&self, purpose: Purpose) -> Result<Option<Lent>, Error> {
+        let lend = |keyring: Keyring| keyring.lend(purpose, self.keys.iter().cloned());
+        (!self.keys.is_empty()).then(|| self.instance()?.keyring().map(lend)).transpose()
+    }
+
     /// Makes a database the same here and at a peer, fetching it if it is not held; without one, every database that
     /// the peer offers. A refusal is an error.
     pub async fn sync_with_peer(
@@ -439,13 +472,15 @@ impl Sync {
 
     /// What we may read at a peer.
     pub async fn discover_peer_trees(&self, address: &Address) -> Result<Vec<TreeInfo>, Error> {
+        let _lent = self.lend(Purpose::Lists(address.clone()))?;
         match self.ask(Command::Discover(address.clone())).await? {
             Reply::Trees(trees) => Ok(trees),
             reply => Err(Error::unexpected(&reply)),
         }
     }
 
-    async fn sync_one(&self, address: &Address, tree: Id) -> Result<SyncReport, Error> {
+    pub(crate) async fn sync_one(&self, address: &Address, tree: Id) -> Result<SyncReport, Error> {
+        let _lent = self.lend(Purpose::Database(tree))?;
         self.synced(self.ask(Command::Sync { address: address.clone(), tree }).await?).await
     }
 
@@ -453,6 +488,7 @@ impl Sync {
         if addresses.is_empty() {
             return Err(none);
         }
+        let _lent = self.lend(Purpose::Database(tree))?;
         self.synced(self.ask(Command::SyncAny { addresses, tree }).await?).await
     }
 

@@ -9,10 +9,11 @@ use pleach_core::{
     instance::{
         AccessRequest, Bootstrap, DatabaseKey, Error, SyncSettings, TrackedDatabase, UserInfo, UserKey, user,
     },
-    node::Command,
+    node::{Command, NodeError},
     wire::DatabaseTicket,
 };
 use pleach_storage::{NewUser, OpenUser, forget_user};
+use pleach_transports::host::LoggedIn;
 
 use crate::{Database, Instance, Sync};
 
@@ -53,13 +54,29 @@ impl Instance {
         Ok(new.user().info().id)
     }
 
-    /// Logs a user in.
+    /// Logs a user in. While a handle is there, exchanges with peers prove the keys with which they track databases.
     pub async fn login_user(&self, name: &str, password: Option<&str>) -> Result<User, Error> {
         let tree = Sync::with_tree(self).await?.sync_tree()?.root_id();
         let (name, password, snapshot) = (name.to_owned(), password.map(ToOwned::to_owned), self.snapshot()?);
         let log_in = move || OpenUser::log_in(&snapshot, &tree, &name, password.as_deref());
         let user = self.aside(log_in).await??;
-        Ok(User { instance: self.clone(), user: Arc::new(user) })
+        let tracked = user.tracked_keys(&self.snapshot()?, &tree)?;
+        let databases: Vec<Id> = tracked.iter().map(|(database, _)| *database).collect();
+        let logged_in = self.keyring()?.log_in(user.info(), tracked);
+        self.try_again(&databases).await?;
+        Ok(User { instance: self.clone(), open: Arc::new(user), _logged_in: Arc::new(logged_in) })
+    }
+
+    /// Peers that have refused these databases may find that a key is there now.
+    async fn try_again(&self, databases: &[Id]) -> Result<(), Error> {
+        let Some(sync) = self.sync() else { return Ok(()) };
+        for info in sync.book()?.pairs().iter().filter(|info| databases.contains(&info.tree_id)) {
+            match sync.ask(Command::Nudge { tree: info.tree_id, peer: info.peer_pubkey }).await {
+                Ok(_) | Err(Error::Node(NodeError::NotTracked(..))) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// All users, ascending by name.
@@ -77,6 +94,7 @@ impl Instance {
         let info = user::user(&tree.snapshot()?, &tree.root_id(), name)?;
         let keys = user::user_keys(tree.snapshot()?, &tree.root_id(), &info.id)?;
         sync.edit(|book| book.forget_user(name)).await?;
+        self.keyring()?.forget(&info.id);
         sync.change(|draft| user::drop_user(draft, &info, &keys)).await?;
         self.ask(Command::Meta(forget_user(&info, &keys))).await.map(drop)
     }
@@ -121,33 +139,35 @@ impl Instance {
 #[derive(Clone, Debug)]
 pub struct User {
     instance: Instance,
-    user: Arc<OpenUser>,
+    open: Arc<OpenUser>,
+    /// Exchanges prove the keys with which they track databases.
+    _logged_in: Arc<LoggedIn>,
 }
 
 impl User {
     /// The name by which they log in.
     pub fn name(&self) -> &str {
-        &self.user.info().name
+        &self.open.info().name
     }
 
     /// The key that they were created with.
     pub fn default_key(&self) -> PublicKey {
-        self.user.info().id
+        self.open.info().id
     }
 
     /// Their keys, the first one first.
     pub fn list_keys(&self) -> Result<Vec<UserKey>, Error> {
-        let tree = self.sync().sync_tree_root_id()?;
-        self.user.keys(self.instance.snapshot()?, &tree)
+        let tree = self.plain_sync().sync_tree_root_id()?;
+        self.open.keys(self.instance.snapshot()?, &tree)
     }
 
     /// One more key, with a name for people, which may be empty.
     pub async fn add_key(&self, name: &str) -> Result<PublicKey, Error> {
         let context = self.instance.context()?;
-        let (key, secret) = self.user.new_key(name, context.random())?;
+        let (key, secret) = self.open.new_key(name, context.random())?;
         self.instance.ask(Command::Meta(secret)).await?;
         let keep = |draft: &_| user::keep_user_key(draft, &self.default_key(), &key, context.wall());
-        self.sync().change(keep).await?;
+        self.plain_sync().change(keep).await?;
         Ok(key.public)
     }
 
@@ -156,7 +176,7 @@ impl User {
         if !self.list_keys()?.iter().any(|known| known.public == *key) {
             return Err(self.no_key(key));
         }
-        Ok(self.user.secret(&*self.instance.snapshot()?, key)?.into())
+        Ok(self.open.secret(&*self.instance.snapshot()?, key)?.into())
     }
 
     fn no_key(&self, wanted: &dyn ToString) -> Error {
@@ -188,7 +208,8 @@ impl User {
     }
 
     /// Says with which key they open a database and how they want it to be kept the same with the peers that are known for
-    /// it, in place of what they said before. What several users say of one database is combined: see
+    /// it, in place of what they said before. While they are logged in, and always if they have no password, exchanges about
+    /// it prove the key as well as the node's. What several users say of one database is combined: see
     /// [`SyncSettings::combined`]. The database need not be here yet.
     pub async fn track_database(
         &self,
@@ -196,29 +217,53 @@ impl User {
         key: &PublicKey,
         settings: SyncSettings,
     ) -> Result<(), Error> {
-        self.key(key)?;
+        let DatabaseKey::Secret(secret) = self.key(key)? else { return Err(self.no_key(key)) };
         let tracked = TrackedDatabase::new(self.name(), *database, *key, settings);
-        self.sync().edit(|book| book.track(tracked)).await
+        let keyring = self.instance.keyring()?;
+        // The background may begin at once.
+        let before = keyring.track(&self.default_key(), *database, Some(secret));
+        let edited = self.plain_sync().edit(|book| book.track(tracked)).await;
+        if edited.is_err() {
+            keyring.track(&self.default_key(), *database, before);
+        }
+        edited
     }
 
     /// Takes that back. Other users' wishes stay.
     pub async fn untrack_database(&self, database: &Id) -> Result<(), Error> {
-        self.sync().edit(|book| book.untrack(self.name(), database)).await
+        self.plain_sync().edit(|book| book.untrack(self.name(), database)).await?;
+        self.instance.keyring()?.track(&self.default_key(), *database, None);
+        Ok(())
     }
 
     /// What they track, ascending by database.
     pub fn tracked_databases(&self) -> Result<Vec<TrackedDatabase>, Error> {
-        Ok(self.sync().book()?.tracked_by(self.name()).cloned().collect())
+        Ok(self.plain_sync().book()?.tracked_by(self.name()).cloned().collect())
     }
 
     /// A text by which a database that they have a key for is shared; see [`Sync::create_ticket`].
     pub fn share(&self, database: &Id) -> Result<DatabaseTicket, Error> {
         self.find_key(database)?;
-        self.sync().create_ticket(database)
+        self.plain_sync().create_ticket(database)
+    }
+
+    /// Sync in their name: its calls prove their keys as well as the node's, so that a peer lets this node read what any of
+    /// them may. The peer learns the keys. See [`Sync::proving`].
+    pub fn sync(&self) -> Result<Sync, Error> {
+        // Those that are named last are the first to be proven.
+        self.list_keys()?
+            .iter()
+            .rev()
+            .try_fold(self.plain_sync(), |sync, key| Ok(sync.proving(self.key(&key.public)?)))
+    }
+
+    fn plain_sync(&self) -> Sync {
+        Sync::of(&self.instance)
     }
 
     /// Asks for access to the database of a ticket, in their name if the request gives none, and fetches it when this node
-    /// is let in. The node asks for its own key, which every exchange proves.
+    /// is let in. The node asks for its own key, which every exchange proves; where one of theirs may do as much already, it
+    /// need not ask.
     ///
     /// ```
     /// # smol::block_on(async {
@@ -245,10 +290,6 @@ impl User {
         ticket: &DatabaseTicket,
         request: &AccessRequest,
     ) -> Result<Bootstrap, Error> {
-        self.sync().bootstrap_with_ticket(ticket, &request.clone().name_or(self.name())).await
-    }
-
-    fn sync(&self) -> Sync {
-        Sync::of(&self.instance)
+        self.sync()?.bootstrap_with_ticket(ticket, &request.clone().name_or(self.name())).await
     }
 }

@@ -96,7 +96,7 @@ fn the_examples_of_the_page_on_http_work_as_they_stand() {
             write(&open, &format!("key{n}"), "value").await;
         }
         let tree = open.root_id();
-        let [who, trees, fetch, make_key, sign, check] = examples().try_into().expect("six examples");
+        let [who, trees, fetch, make_key, sign, show, check] = examples().try_into().expect("seven examples");
         let run = |script: &str| run(script, folder, &node, &tree);
 
         let key = world.instance.device_key();
@@ -126,6 +126,19 @@ fn the_examples_of_the_page_on_http_work_as_they_stand() {
         seen.sort();
         assert_eq!(seen, ["closed", "open"], "a signed request sees what its key may read");
         run(&check);
+
+        // The key of the example is made by it: what was granted to it shows the second time.
+        run(&show);
+        let alice = fs::read_to_string(folder.join("alice.key")).unwrap().parse().unwrap();
+        world.create("shown", &[(Who::Key(alice), Permission::Read)]).await;
+        let kept =
+            show.lines().filter(|line| !line.contains("alice.pem -pubout") && !line.contains("genpkey"));
+        let kept = kept.collect::<Vec<_>>().join("\n");
+        let mut seen = names(&run(&kept));
+        seen.sort();
+        assert_eq!(seen, ["closed", "open", "shown"], "a further key that is proven reads too");
+        run(&check);
+
         fs::write(
             folder.join("answer.json"),
             fs::read_to_string(folder.join("answer.json")).unwrap().replace("open", "opem"),

@@ -46,4 +46,4 @@ pub use sealed::{SealError, Sealed, passphrase_needed};
 pub use store::Memory;
 #[cfg(feature = "redb")]
 pub use store::{DEFAULT_CACHE_BYTES, Options, Redb};
-pub use user::{NewUser, OpenUser, forget_user};
+pub use user::{NewUser, OpenUser, forget_user, open_users};

@@ -10,7 +10,7 @@ use pleach_core::{
     document::Draft,
     instance::{
         Error, UserInfo, UserKey,
-        user::{keep_user, keep_user_key, user, user_key_place, user_keys, user_lock_place},
+        user::{keep_user, keep_user_key, tracked, user, user_key_place, user_keys, user_lock_place, users},
     },
     storage::{MetaChange, MetaChanges, Snapshot, StorageError},
 };
@@ -145,6 +145,17 @@ impl OpenUser {
         if secret.public() == *key { Ok(secret) } else { Err(damaged().into()) }
     }
 
+    /// The keys with which they track databases.
+    pub fn tracked_keys(
+        &self,
+        snapshot: &Arc<dyn Snapshot>,
+        sync_tree: &Id,
+    ) -> Result<Vec<(Id, SecretKey)>, Error> {
+        let all = tracked(Arc::clone(snapshot), sync_tree)?;
+        let own = all.into_iter().filter(|tracked| tracked.user == self.info.name);
+        own.map(|tracked| Ok((tracked.database, self.secret(&**snapshot, &tracked.key)?))).collect()
+    }
+
     /// One more key: what the metadata keep of it, which is to be durable before the key is written into `_sync`.
     pub fn new_key(&self, name: &str, seed: [u8; 32]) -> Result<(UserKey, MetaChanges), Error> {
         let mut entropy = pleach_core::Entropy::new(seed);
@@ -163,6 +174,12 @@ impl OpenUser {
         };
         Ok((place, Some(kept)))
     }
+}
+
+/// Users whose keys are under no password: whoever opens the store may use them. One whose key is damaged is left out.
+pub fn open_users(snapshot: &Arc<dyn Snapshot>, sync_tree: &Id) -> Result<Vec<OpenUser>, Error> {
+    let open = users(snapshot, sync_tree)?.into_iter().filter(|user| !user.protected);
+    Ok(open.filter_map(|user| OpenUser::log_in(snapshot, sync_tree, &user.name, None).ok()).collect())
 }
 
 /// What the metadata forget of a user with these keys.

@@ -5,6 +5,7 @@ mod authority;
 mod clocks;
 mod decoding;
 mod flooding;
+mod keys;
 mod list;
 mod peer;
 mod privacy;

@@ -11,7 +11,7 @@ use pleach_core::{
     },
 };
 use pleach_transports::{
-    Address, Transport, TransportError,
+    Address, Prover, Transport, TransportError,
     conformance::{Driven, Served},
 };
 
@@ -98,6 +98,19 @@ impl Peer {
     pub(crate) fn say(&self, to: &Address, request: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, TransportError> {
         let mut exchange = Driven::open(&*self.0, to)?;
         // Whoever refuses may go before it has heard all.
+        let _ = exchange.say(request);
+        exchange.hear().map(Option::unwrap_or_default)
+    }
+
+    /// The answer to a request behind proofs of further keys.
+    pub(crate) fn say_proving(
+        &self,
+        to: &Address,
+        prover: &Prover,
+        request: &[Vec<u8>],
+    ) -> Result<Vec<Vec<u8>>, TransportError> {
+        let mut exchange = Driven::open(&*self.0, to)?;
+        exchange.prove(prover)?;
         let _ = exchange.say(request);
         exchange.hear().map(Option::unwrap_or_default)
     }

@@ -25,9 +25,10 @@ use pleach_core::{
         NodeError, Notification, Op, Reply, SnapshotId, SyncReport, perform,
     },
     storage::{Snapshot, StorageError, Store},
-    wire::Address,
+    wire::{Address, Binding},
 };
 use pleach_storage::Memory;
+use pleach_transports::host::{Keyring, Purpose};
 
 /// When every world begins, in wall milliseconds.
 const BEGIN: u64 = 1_700_000_000_000;
@@ -79,6 +80,8 @@ struct Host {
     key: SecretKey,
     limits: Limits,
     store: Arc<dyn Store>,
+    /// Further keys that its exchanges prove.
+    keyring: Keyring,
     snapshots: BTreeMap<SnapshotId, Arc<dyn Snapshot>>,
     ends: BTreeMap<ExchangeId, End>,
     replies: BTreeMap<CommandId, Result<Reply, NodeError>>,
@@ -156,6 +159,7 @@ impl World {
             key,
             limits,
             store,
+            keyring: Keyring::default(),
             snapshots: BTreeMap::new(),
             ends: BTreeMap::new(),
             replies: BTreeMap::new(),
@@ -226,6 +230,16 @@ impl World {
     /// A host's secret key.
     pub fn secret(&self, host: HostId) -> SecretKey {
         self.hosts[host.0].key.clone()
+    }
+
+    /// The further keys that a host's exchanges prove.
+    pub fn keyring(&self, host: HostId) -> &Keyring {
+        &self.hosts[host.0].keyring
+    }
+
+    /// What the next exchange that anybody opens is bound to.
+    pub fn next_binding(&self) -> Binding {
+        binding(self.next_wire + 1)
     }
 
     /// Where a host is found.
@@ -488,7 +502,18 @@ impl World {
         let Some(end) = self.hosts[host].ends.get_mut(&id) else { return false };
         let Some(wire) = self.wires.get_mut(&number) else { return false };
         let (mine, other) = (end.side, 1 - end.side);
+        if let Some(&Op::Prove(target)) = end.ops.front() {
+            // Whoever asks for lists asks a host.
+            let asked =
+                Address::new("world", &wire.ends[wire.ends.len() - 1].0.to_string()).with_key(target.to);
+            let purpose = target.tree.map_or(Purpose::Lists(asked), Purpose::Database);
+            let proofs = self.hosts[host].keyring.prover(purpose, target).frame(&binding(number));
+            wire.inbox[other].extend(proofs.map(Part::Frame));
+            self.hosts[host].ends.get_mut(&id).map(|end| end.ops.pop_front());
+            return true;
+        }
         let event = match end.ops.front() {
+            Some(Op::Bind) => ExchangeEvent::Bound(Some(binding(number))),
             Some(Op::Send(frame)) => {
                 let mut frame = frame.to_vec();
                 self.frames += 1;
@@ -534,6 +559,13 @@ impl World {
             }
         }
     }
+}
+
+/// What a wire is bound to.
+fn binding(wire: u64) -> Binding {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&wire.to_le_bytes());
+    Binding::from_bytes(bytes)
 }
 
 /// What tests ask for again and again.

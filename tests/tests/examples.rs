@@ -22,8 +22,11 @@ const SHOWN: [(&str, &str); 2] =
 /// Languages that nothing runs: pictures, bytes, and what other programs are told.
 const DATA: [&str; 3] = ["text", "ini", "toml"];
 
+/// What is wrong with a block.
+type Check = fn(&Block) -> Vec<String>;
+
 /// Why no test runs a block for a shell, and what is checked instead.
-const REASONS: [(&str, fn(&Block) -> Vec<String>); 4] = [
+const REASONS: [(&str, Check); 4] = [
     // What must pass before a change lands does it itself.
     ("ci", not_in_ci),
     // A build of its own, or minutes to hours: what it names exists.

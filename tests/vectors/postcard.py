@@ -164,14 +164,15 @@ class Sequence:
 class Items:
     """One after the other up to the end, without a count."""
 
-    def __init__(self, of, most=2**20, fault="TooMany"):
-        self.of, self.most, self.fault = of, most, fault
+    def __init__(self, of, most=2**20, fault="TooMany", least=0):
+        self.of, self.most, self.fault, self.least = of, most, fault, least
 
     def read(self, data):
         items = []
         while not data.done():
             items.append(self.of.read(data))
         need(len(items) <= self.most, self.fault)
+        need(len(items) >= self.least, "Body")
         return items
 
     def write(self, value):
@@ -303,6 +304,7 @@ INVITE = Struct(version=U8, tree=THE_ID, key=THE_KEY, permission=PERMISSION, use
 REDEMPTION = Struct(invite=INVITE, proof=THE_SIGNATURE)
 ASK = Struct(versions=VERSIONS, tree=THE_ID, permission=PERMISSION, name=Text(64), invite=Option(REDEMPTION), hold=U32)
 ASKED = Struct(version=U8, outcome=Enum(("Received", None), ("Approved", PERMISSION), ("Rejected", None)))
+KEY_PROOF = Struct(key=THE_KEY, signature=THE_SIGNATURE)
 TREES_REPLY = Struct(version=U8, more=Bool())
 TREE_LINE = Struct(tree=THE_ID, name=Text(128), count=U64, changed=U64)
 MAX_ENTRY, MAX_FRAME = 262_144, 2**20
@@ -323,6 +325,7 @@ KINDS = [
     ("advance", Rest(1, MAX_ENTRY, "Body")),
     ("gone", Items(THE_ID, 256)),
     ("asked", ASKED),
+    ("keys", Items(KEY_PROOF, 16, least=1)),
 ]
 
 

@@ -46,6 +46,14 @@ def check_node(vector):
     signed(vector["key"], message, vector["signature"])
 
 
+def check_proof(vector):
+    binding = lines("pleach/1/http/binding", vector["time"], vector["nonce"]).hex()
+    need(binding == vector["binding"], "binding")
+    message = lines(f"pleach/1/key/{vector['side']}", vector["key"], vector["by"], vector["to"], vector["tree"] or "-",
+                    binding)
+    signed(vector["key"], message, vector["signature"])
+
+
 def check_packet(tag, packet):
     """What stands between two zeros, as kind, number and payload."""
     raw = bytes.fromhex(packet["bytes"])
@@ -84,6 +92,7 @@ def check_serial(vector):
     digest = derive("pleach 2026 serial v1 session", hello + answer)
     need(digest.hex() == vector["digest"], "digest")
     signed(responder["key"], derive("pleach 2026 serial v1 responder", digest), vector["answered"])
+    need(derive("pleach 2026 serial v1 binding", digest).hex() == vector["binding"], "binding")
     signed(initiator["key"], derive("pleach 2026 serial v1 initiator", digest), vector["proved"])
     for packet in vector["packets"]:
         check_packet(bytes(4) if packet["kind"] < 3 else digest[:4], packet)

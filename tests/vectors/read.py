@@ -11,7 +11,7 @@ import traceback
 from access import History
 from entries import read_entry, whole_entry
 from postcard import Fault, need, read_frame, write_frame
-from proofs import check_request, check_serial, check_node, check_response
+from proofs import check_request, check_serial, check_node, check_proof, check_response
 from sessions import check_session
 from tickets import check_redemption, check_ticket
 
@@ -80,7 +80,8 @@ def check_permissions(vector):
 
 
 def check_signed(vector):
-    work = {"request": check_request, "response": check_response, "node": check_node, "serial": check_serial}
+    work = {"request": check_request, "response": check_response, "node": check_node, "proof": check_proof,
+            "serial": check_serial}
     if "fault" in vector:
         return expect(vector["fault"], work[vector["what"]], vector)
     work[vector["what"]](vector)

@@ -8,7 +8,7 @@ mod cables;
 
 use std::{
     future::poll_fn,
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::Poll,
     thread,
     time::{Duration, Instant},
@@ -17,12 +17,13 @@ use std::{
 use pleach_core::{
     PublicKey, SecretKey,
     limits::{MAX_FRAME, MAX_MESSAGE},
+    wire::Binding,
 };
 
 #[cfg(feature = "serial")]
 pub use cables::Cables;
 
-use crate::{Address, Exchange, Listener, Received, Transport, TransportError, park_until};
+use crate::{Address, Exchange, Listener, Prover, Received, Transport, TransportError, park_until};
 
 /// After this long something hangs.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -59,6 +60,7 @@ pub fn check(subject: &Subject) {
     the_largest_message_arrives_both_ways(subject);
     what_is_too_large_is_refused_where_it_is_sent(subject);
     many_exchanges_go_on_at_once(subject);
+    both_ends_are_bound_to_their_exchange_and_to_no_other(subject);
     both_sides_prove_their_keys(subject);
     another_key_than_the_address_names_is_refused(subject);
     the_own_key_at_the_other_end_is_refused(subject);
@@ -101,6 +103,16 @@ impl Driven {
     /// The key that the peer has proven.
     pub fn peer(&self) -> Option<PublicKey> {
         self.0.peer()
+    }
+
+    /// What the message being received is bound to.
+    pub fn binding(&self) -> Option<Binding> {
+        self.0.binding()
+    }
+
+    /// Proves further keys in front of the next message.
+    pub fn prove(&mut self, prover: &Prover) -> Result<(), TransportError> {
+        self.0.prove(prover).map_or(Ok(()), |frame| self.send(&frame))
     }
 
     /// Sends a frame.
@@ -286,6 +298,41 @@ fn many_exchanges_go_on_at_once(subject: &Subject) {
         .collect();
     for exchange in running {
         exchange.join().expect("none of them fails");
+    }
+}
+
+fn both_ends_are_bound_to_their_exchange_and_to_no_other(subject: &Subject) {
+    let listener = (subject.bound)(1, None).listen().unwrap();
+    let server = Served::new(listener, |mut exchange| {
+        while exchange.hear()?.is_some() {
+            let bound = exchange.binding();
+            exchange.send(bound.as_ref().map_or(&[0], |bound| bound.as_bytes().as_slice()))?;
+            exchange.finish()?;
+        }
+        Ok(())
+    });
+    let client = (subject.unbound)(2);
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let mut exchange = Driven::open(&*client, &server.address).unwrap();
+        let told = Arc::new(Mutex::new(None));
+        let prover = {
+            let told = Arc::clone(&told);
+            Prover::new(move |binding| {
+                *told.lock().unwrap() = Some(*binding);
+                Some(vec![7])
+            })
+        };
+        exchange.prove(&prover).unwrap();
+        exchange.say(&[vec![1]]).unwrap();
+        let Received::Frame(theirs) = exchange.receive().unwrap() else { panic!("an answer has a frame") };
+        let own = exchange.binding();
+        // A transport need not bind anything, but then on neither side.
+        let bytes = own.map_or(vec![0], |own| own.as_bytes().to_vec());
+        assert_eq!((theirs, *told.lock().unwrap()), (bytes, own), "both ends are bound to the same");
+        assert_eq!(exchange.receive(), Ok(Received::End));
+        assert!(own.is_none_or(|own| !seen.contains(&own)), "no two exchanges are bound to the same");
+        seen.extend(own);
     }
 }
 

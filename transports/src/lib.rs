@@ -52,6 +52,7 @@ mod pipe;
     feature = "iroh"
 ))]
 mod place;
+mod prover;
 mod pump;
 #[cfg(feature = "quic")]
 pub mod quic;
@@ -71,5 +72,6 @@ pub use context::{Clock, Context, Random};
 pub use error::TransportError;
 pub use park::{park_on, park_until};
 pub use pleach_core::wire::Address;
+pub use prover::Prover;
 pub use pump::{Op, Outcome, pump};
 pub use transport::{Builder, Built, Exchange, Listener, Received, Transport};

@@ -7,7 +7,7 @@ use std::{
     task::{Context as Task, Poll, ready},
 };
 
-use pleach_core::{PublicKey, budget::Source};
+use pleach_core::{PublicKey, budget::Source, wire::Binding};
 
 use crate::{
     Address, Builder, Built, Context, Exchange, Listener, Received, Transport, TransportError,
@@ -198,6 +198,7 @@ impl Transport for MemoryTransport {
         Ok(Box::new(MemoryExchange {
             network: self.network.clone(),
             dial: Some((address.clone(), own)),
+            binding: Binding::from_bytes(self.context.random()),
             peer: None,
             lane: None,
             initiator: true,
@@ -271,6 +272,8 @@ struct MemoryExchange {
     network: MemoryNetwork,
     /// Where to, and the key that dials, until it is open.
     dial: Option<(Address, PublicKey)>,
+    /// Drawn by whoever dials: nobody else is on this network.
+    binding: Binding,
     peer: Option<PublicKey>,
     lane: Option<(Sender<Item>, Receiver<Item>)>,
     /// This side's message so far.
@@ -313,6 +316,7 @@ impl MemoryExchange {
         let accepted = Self {
             network: self.network.clone(),
             dial: None,
+            binding: self.binding,
             peer: Some(own),
             lane: Some((responses, asked)),
             initiator: false,
@@ -356,6 +360,10 @@ impl Exchange for MemoryExchange {
     fn source(&self) -> Source {
         // Within one process a key is as good as an address.
         self.peer.map_or(Source::default(), |peer| Source::of(peer.as_bytes()))
+    }
+
+    fn binding(&self) -> Option<Binding> {
+        Some(self.binding)
     }
 
     fn poll_open(&mut self, _task: &mut Task<'_>) -> Poll<Result<(), TransportError>> {

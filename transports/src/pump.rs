@@ -10,9 +10,9 @@ use std::{
 };
 
 use async_channel::Receiver;
-use pleach_core::PublicKey;
+use pleach_core::{PublicKey, wire::Binding};
 
-use crate::{Address, Exchange, Received, Transport, TransportError};
+use crate::{Address, Exchange, Prover, Received, Transport, TransportError};
 
 /// Operations that wait in a pump while one is under way. A node queues a few frames and a finish at a time.
 const MAX_WAITING: usize = 64;
@@ -30,6 +30,10 @@ pub enum Op {
     Receive,
     /// Tells the transport that the peer is no stranger. Has no outcome.
     Vouch,
+    /// Proves further keys in front of this side's next message. Has no outcome unless it fails.
+    Prove(Prover),
+    /// Says what the message being received is bound to.
+    Bind,
     /// Lets go of the exchange at once, whatever is under way. Has no outcome.
     Close,
 }
@@ -42,6 +46,8 @@ impl fmt::Debug for Op {
             Self::Finish => f.write_str("Finish"),
             Self::Receive => f.write_str("Receive"),
             Self::Vouch => f.write_str("Vouch"),
+            Self::Prove(_) => f.write_str("Prove"),
+            Self::Bind => f.write_str("Bind"),
             Self::Close => f.write_str("Close"),
         }
     }
@@ -61,6 +67,8 @@ pub enum Outcome {
     Finished,
     /// [`Op::Receive`]: a frame.
     Received(Vec<u8>),
+    /// [`Op::Bind`]: this, if the transport binds messages.
+    Bound(Option<Binding>),
     /// [`Op::Receive`]: the peer's message is over.
     End,
     /// [`Op::Receive`]: the peer will send nothing more. The last outcome.
@@ -103,12 +111,15 @@ pub async fn pump(exchange: Option<Box<dyn Exchange>>, ops: Receiver<Op>, mut re
             }
             continue;
         }
+        let is_quiet = matches!(op, Op::Prove(_));
         let Some(outcome) = unless_closed(end.carry_out(op), &ops, &mut waiting).await else {
             return;
         };
         let outcome = outcome.unwrap_or_else(Outcome::Failed);
         let last = matches!(outcome, Outcome::Failed(_) | Outcome::Closed);
-        report(outcome);
+        if last || !is_quiet {
+            report(outcome);
+        }
         if last {
             return;
         }
@@ -141,11 +152,17 @@ impl End {
                 poll_fn(|task| exchange.poll_open(task)).await?;
                 Ok(Outcome::Opened { peer: exchange.peer() })
             }
-            Op::Send(_) if self.cut.is_some() => Ok(Outcome::Sent),
+            Op::Send(_) | Op::Prove(_) if self.cut.is_some() => Ok(Outcome::Sent),
             Op::Send(frame) => {
                 let sent = poll_fn(|task| exchange.poll_send(task, &frame)).await;
                 self.unless_cut(sent).map(|()| Outcome::Sent)
             }
+            Op::Prove(prover) => {
+                let Some(frame) = exchange.prove(&prover) else { return Ok(Outcome::Sent) };
+                let sent = poll_fn(|task| exchange.poll_send(task, &frame)).await;
+                self.unless_cut(sent).map(|()| Outcome::Sent)
+            }
+            Op::Bind => Ok(Outcome::Bound(exchange.binding())),
             Op::Finish if self.cut.is_some() => Ok(Outcome::Finished),
             Op::Finish => {
                 let finished = poll_fn(|task| exchange.poll_finish(task)).await;

@@ -5,7 +5,7 @@ use std::{
     task::{Context as Task, Poll, ready},
 };
 
-use pleach_core::{PublicKey, budget::Source, limits::MAX_FRAME, node::STRANGER_FRAME};
+use pleach_core::{PublicKey, budget::Source, limits::MAX_FRAME, node::STRANGER_FRAME, wire::Binding};
 
 use crate::{
     Exchange, Received, TransportError,
@@ -13,6 +13,10 @@ use crate::{
     framing::{self, Decoder, PREFIX, Part},
     gate::{Answering, Visitor},
 };
+
+/// The label of what a TLS session exports for one of its streams (RFC 8446 section 7.5), whose number is the context:
+/// what proofs of further keys are bound to.
+pub(crate) const KEYS_LABEL: &[u8] = b"EXPORTER pleach stream v1 keys";
 
 /// Bytes read at once.
 const READ: usize = 64 * 1024;
@@ -41,6 +45,8 @@ pub(crate) trait Hosting: Send {
 /// A stream that was opened or accepted, and whose peer has proven a key.
 pub(crate) struct Stream<S, R> {
     pub(crate) peer: PublicKey,
+    /// What proofs of further keys on it are bound to.
+    pub(crate) binding: Option<Binding>,
     pub(crate) sending: S,
     pub(crate) receiving: R,
 }
@@ -193,6 +199,13 @@ impl<S: Sending, R: Receiving, D: Send> Exchange for StreamExchange<S, R, D> {
             host.vouch(peer);
             self.is_vouched = true;
             self.decoder.trust();
+        }
+    }
+
+    fn binding(&self) -> Option<Binding> {
+        match &self.state {
+            State::Open(stream) => stream.binding,
+            State::Dialling(_) | State::Over => None,
         }
     }
 

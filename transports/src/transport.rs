@@ -2,9 +2,9 @@
 
 use std::task::{Context as Task, Poll};
 
-use pleach_core::{PublicKey, budget::Source, node::Arrival};
+use pleach_core::{PublicKey, budget::Source, node::Arrival, wire::Binding};
 
-use crate::{Address, Context, TransportError};
+use crate::{Address, Context, Prover, TransportError};
 
 /// A way to reach other nodes and to be reached.
 ///
@@ -137,6 +137,20 @@ pub trait Exchange: Send {
     /// How requests are handed over.
     fn arrival(&self) -> Arrival {
         Arrival::Streamed
+    }
+
+    /// What this exchange is bound to, where both ends know something that no other exchange has: for the responder, the
+    /// message being received and the answer to it; for the initiator, the message being received. Further keys are
+    /// proven for that alone, and over a transport that has no such thing not at all.
+    fn binding(&self) -> Option<Binding> {
+        None
+    }
+
+    /// Proves further keys in front of this side's next message, which has not begun. The frame that is to be sent for
+    /// that, if any: a transport that does not know yet what the message will be bound to keeps the prover, and puts the
+    /// frame in its place later.
+    fn prove(&mut self, prover: &Prover) -> Option<Vec<u8>> {
+        prover.frame(&self.binding()?)
     }
 
     /// Reaches the peer and proves its key; ready at once on an accepted exchange.

@@ -8,29 +8,29 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, Args, Serialize, Deserialize)]
 pub(crate) struct Bounds {
     /// Let in at most this many connections at each address [default: 512]
-    #[arg(long, value_name = "N")]
-    max_connections: Option<usize>,
+    #[arg(long = "max-connections", value_name = "N")]
+    connections: Option<usize>,
     /// Let in at most this many of them from one source that nobody knows [default: 64]
-    #[arg(long, value_name = "N")]
-    max_connections_of_source: Option<usize>,
+    #[arg(long = "max-connections-of-source", value_name = "N")]
+    connections_of_source: Option<usize>,
     /// Have at most this many exchanges open that peers began, half of which may wait for news [default: 256]
-    #[arg(long, value_name = "N")]
-    max_exchanges: Option<usize>,
+    #[arg(long = "max-exchanges", value_name = "N")]
+    exchanges: Option<usize>,
     /// Wait for news of at most this many pairs of database and peer [default: 64]
-    #[arg(long, value_name = "N")]
-    max_waits: Option<usize>,
+    #[arg(long = "max-waits", value_name = "N")]
+    waits: Option<usize>,
     /// Hold at most this many MiB of entries between arrival and disk [default: 32]
-    #[arg(long, value_name = "MIB")]
-    max_arriving: Option<usize>,
+    #[arg(long = "max-arriving", value_name = "MIB")]
+    arriving: Option<usize>,
     /// Keep records of at most this many syncs [default: 512]
-    #[arg(long, value_name = "N")]
-    max_history: Option<usize>,
+    #[arg(long = "max-history", value_name = "N")]
+    history: Option<usize>,
     /// Keep at most this many access requests that wait for a decision [default: 1024]
-    #[arg(long, value_name = "N")]
-    max_requests: Option<usize>,
+    #[arg(long = "max-requests", value_name = "N")]
+    requests: Option<usize>,
     /// Remember at most this many peers that came and are not in the book [default: 256]
-    #[arg(long, value_name = "N")]
-    max_guests: Option<usize>,
+    #[arg(long = "max-guests", value_name = "N")]
+    guests: Option<usize>,
 }
 
 impl Bounds {
@@ -40,14 +40,14 @@ impl Bounds {
             Some(given) => call(limits, given),
             None => limits,
         };
-        let limits = set(Limits::new(), self.max_connections, Limits::connections);
-        let limits = set(limits, self.max_connections_of_source, Limits::connections_of_source);
-        let limits = set(limits, self.max_exchanges, Limits::exchanges);
-        let limits = set(limits, self.max_waits, Limits::waits);
-        let bytes = self.max_arriving.map(|mib| mib.saturating_mul(1 << 20));
+        let limits = set(Limits::new(), self.connections, Limits::connections);
+        let limits = set(limits, self.connections_of_source, Limits::connections_of_source);
+        let limits = set(limits, self.exchanges, Limits::exchanges);
+        let limits = set(limits, self.waits, Limits::waits);
+        let bytes = self.arriving.map(|mib| mib.saturating_mul(1 << 20));
         let limits = set(limits, bytes, Limits::held_bytes);
-        let limits = set(limits, self.max_history, Limits::history);
-        let limits = set(limits, self.max_requests, Limits::requests);
-        set(limits, self.max_guests, Limits::acquaintances)
+        let limits = set(limits, self.history, Limits::history);
+        let limits = set(limits, self.requests, Limits::requests);
+        set(limits, self.guests, Limits::acquaintances)
     }
 }

@@ -136,10 +136,12 @@ impl AccessRequest {
         Command::Ask { addresses, tree: *tree, petition: self.petition() }
     }
 
-    /// Whether a key may do all that is asked for already, as far as is known here.
-    pub fn is_met(&self, snapshot: &dyn Snapshot, tree: &Id, key: &PublicKey) -> Result<bool, Error> {
-        let own = snapshot.permission(tree, &Who::Key(*key))?;
-        let held = own.max(snapshot.permission(tree, &Who::Everyone)?);
+    /// Whether one of these keys may do all that is asked for already, as far as is known here.
+    pub fn is_met(&self, snapshot: &dyn Snapshot, tree: &Id, keys: &[PublicKey]) -> Result<bool, Error> {
+        let mut held = snapshot.permission(tree, &Who::Everyone)?;
+        for key in keys {
+            held = held.max(snapshot.permission(tree, &Who::Key(*key))?);
+        }
         Ok(held >= Some(self.permission))
     }
 }

@@ -15,13 +15,14 @@ use crate::{
 /// ```
 /// # use pleach_core::{Id, SecretKey, entry::Permission, instance::{AccessRequest, Error, Joining}};
 /// let (tree, key) = (Id::of(b"t"), SecretKey::from_bytes([1; 32]).public());
-/// let nowhere = Joining::new(tree, key, AccessRequest::new(Permission::Read), Vec::new());
+/// let nowhere = Joining::new(tree, vec![key], AccessRequest::new(Permission::Read), Vec::new());
 /// assert_eq!(nowhere.err(), Some(Error::NoAddress(tree)));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Joining {
     tree: Id,
-    key: PublicKey,
+    /// The node's, and those that its exchanges prove.
+    keys: Vec<PublicKey>,
     request: AccessRequest,
     /// Where to look, best first; never empty.
     places: Vec<Address>,
@@ -53,17 +54,17 @@ pub enum JoinStep {
 }
 
 impl Joining {
-    /// For a node's key. No place at all is an error.
+    /// For a node's key and those that its exchanges prove. No place at all is an error.
     pub fn new(
         tree: Id,
-        key: PublicKey,
+        keys: Vec<PublicKey>,
         request: AccessRequest,
         places: Vec<Address>,
     ) -> Result<Self, Error> {
         if places.is_empty() {
             return Err(Error::NoAddress(tree));
         }
-        Ok(Self { tree, key, request, places, step: Step::Syncing, asked: None, synced: None })
+        Ok(Self { tree, keys, request, places, step: Step::Syncing, asked: None, synced: None })
     }
 
     /// What to begin with.
@@ -81,10 +82,10 @@ impl Joining {
     }
 
     fn is_met(&self, snapshot: &dyn Snapshot) -> Result<bool, Error> {
-        self.request.is_met(snapshot, &self.tree, &self.key)
+        self.request.is_met(snapshot, &self.tree, &self.keys)
     }
 
-    /// The same; `is_met` if this node may do all that is asked for by now.
+    /// The same; `is_met` if one of the keys may do all that is asked for by now.
     fn follow(&mut self, reply: Result<Reply, Error>, is_met: bool) -> Result<JoinStep, Error> {
         match (self.step, reply) {
             (Step::AskingFirst | Step::Asking, Ok(Reply::Asked(outcome, place))) => {
@@ -178,15 +179,15 @@ mod tests {
     fn joining() -> Joining {
         let key = SecretKey::from_bytes([1; 32]).public();
         let request = AccessRequest::new(Permission::Write(1));
-        Joining::new(tree(), key, request, (0..3).map(place).collect()).unwrap()
+        Joining::new(tree(), Vec::from([key]), request, (0..3).map(place).collect()).unwrap()
     }
 
     fn refused() -> Result<Reply, Error> {
         Err(NodeError::NotOffered(tree()).into())
     }
 
-    fn synced(n: u8) -> Result<Reply, Error> {
-        Ok(Reply::Synced(SyncReport { address: Some(place(n)), ..SyncReport::nothing(tree()) }))
+    fn synced(n: u8) -> Reply {
+        Reply::Synced(SyncReport { address: Some(place(n)), ..SyncReport::nothing(tree()) })
     }
 
     /// Where the step asks, and whether it asks for access.
@@ -205,14 +206,14 @@ mod tests {
         assert_eq!(asks(asked), (true, [0, 1, 2].map(place).into()));
         let approved = joining.follow(Ok(Reply::Asked(APPROVED, place(2))), false).unwrap();
         assert_eq!(asks(approved), (false, [2, 0, 1].map(place).into()));
-        let over = joining.follow(synced(0), true).unwrap();
+        let over = joining.follow(Ok(synced(0)), true).unwrap();
         assert!(matches!(over, JoinStep::Over(Bootstrap::Joined(_))));
     }
 
     #[test]
     fn who_may_read_and_wants_to_write_asks_whom_it_has_synced_with() {
         let mut joining = joining();
-        let asked = joining.follow(synced(1), false).unwrap();
+        let asked = joining.follow(Ok(synced(1)), false).unwrap();
         assert_eq!(asks(asked), (true, [1, 0, 2].map(place).into()));
         let over = joining.follow(Ok(Reply::Asked(AskOutcome::Received, place(1))), false).unwrap();
         assert!(matches!(over, JoinStep::Over(Bootstrap::Pending(Some(_)))));

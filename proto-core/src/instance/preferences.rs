@@ -3,7 +3,7 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 
 use crate::{
-    Id,
+    Id, PublicKey,
     instance::{
         Edit, Error, PeerBook, SyncPeerInfo, SyncSettings, TrackedDatabase, UserInfo, peer_edit::Change,
     },
@@ -70,6 +70,15 @@ impl PeerBook {
             edit = edit.with(Change::NoTracked(*database, name.into()));
         }
         self.changed(&databases, edit)
+    }
+
+    /// A user under whose password there is a key that may be the one which may read a database: they track it with a key
+    /// that is not among those that can be used.
+    pub fn logged_out(&self, database: &Id, usable: &[PublicKey]) -> Option<&str> {
+        let locked = |name: &str| self.users.iter().any(|user| user.protected && user.name == name);
+        let mut tracked = self.tracked.iter().filter(|tracked| tracked.database == *database);
+        let missing = tracked.find(|tracked| !usable.contains(&tracked.key) && locked(&tracked.user))?;
+        Some(&missing.user)
     }
 
     /// What a user tracks, ascending by database.

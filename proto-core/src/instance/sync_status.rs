@@ -108,6 +108,13 @@ pub enum Stuck {
     /// The peer does not let this node do it, and was not asked for access.
     #[error("the peer refuses: ask an administrator for access")]
     Refused,
+    /// The peer refuses what this node may do by itself, and a user who tracks the database with a key under a password is
+    /// not logged in.
+    #[error("the peer refuses this node, and the key of {user} is not there to be proven: log in")]
+    LoggedOut {
+        /// The user's name.
+        user: String,
+    },
     /// Access was asked for, and nobody has decided.
     #[error("nobody has decided about the access request: ask an administrator")]
     Undecided,
@@ -155,9 +162,20 @@ impl SyncStatus {
         }
     }
 
-    /// The same, with what a snapshot holds.
-    pub fn of(snapshot: &dyn Snapshot, tree: &Id, pair: Option<PairStatus>) -> Result<Self, StorageError> {
-        Ok(Self::new(snapshot.summary(tree)?.is_some(), pair.unwrap_or_default()))
+    /// The same, with what a snapshot holds, and a user who is logged out and whose key may be the one that is missing.
+    pub fn of(
+        snapshot: &dyn Snapshot,
+        tree: &Id,
+        pair: Option<PairStatus>,
+        logged_out: Option<&str>,
+    ) -> Result<Self, StorageError> {
+        let pair = pair.unwrap_or_default();
+        let user = logged_out.filter(|_| pair.refused);
+        let mut status = Self::new(snapshot.summary(tree)?.is_some(), pair);
+        if let (Some(user), Some(_)) = (user, &status.stuck) {
+            status.stuck = Some(Stuck::LoggedOut { user: user.into() });
+        }
+        Ok(status)
     }
 }
 

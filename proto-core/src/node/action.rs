@@ -8,7 +8,7 @@ use crate::{
     entry::{Entry, EntryError, VerifiedEntry},
     node::{Command, CommandId, NodeError, Notification, Read, ReadReply, Reply},
     storage::{StorageError, Write, Written},
-    wire::Address,
+    wire::{Address, Binding, ProofTarget},
 };
 
 /// Ties an action to the event that answers it. Never used twice.
@@ -91,6 +91,12 @@ pub enum Op {
     /// The peer of this accepted exchange may read by a grant of its own: the transport lets it have its share, which
     /// strangers do not get. Not answered.
     Vouch,
+    /// Prove further keys in front of this side's next message: send, as its first frame, a proof for each key that this
+    /// node may use for what the target names, at most [`crate::wire::MAX_PROOFS`] of them. Nothing is sent if there are
+    /// none. Not answered.
+    Prove(ProofTarget),
+    /// Say what the message that is being received is bound to. Answered by [`ExchangeEvent::Bound`].
+    Bind,
     /// Let go of the exchange, whatever is under way. Not answered, and nothing comes after it.
     Close,
 }
@@ -152,6 +158,8 @@ pub enum ExchangeEvent {
     Finished,
     /// A frame came.
     Received(Vec<u8>),
+    /// What the message that is being received is bound to; nothing if the transport binds none.
+    Bound(Option<Binding>),
     /// The other side's message is over.
     End,
     /// The other side is done with the exchange.

@@ -1,7 +1,8 @@
 //! What a peer that is a stranger may use, and who gives way when places are full.
 //!
-//! A peer is *proven* while its key, which its transport proved, has lately read a tree by a grant that names it. Everybody
-//! else is a *stranger*, keys that nobody granted anything included: a key costs nothing. Strangers are charged by the
+//! A peer is *proven* while its key, which its transport proved, has lately read a tree by a grant that names it, or names a
+//! further key that it showed. What a further key lets in is counted for that key, since node keys cost nothing. Everybody
+//! else is a *stranger*, keys that nobody granted anything included. Strangers are charged by the
 //! [`Source`] that they come from. Proven peers are not charged, and strangers cannot take the places that are left to them.
 
 use alloc::collections::BTreeMap;
@@ -23,8 +24,12 @@ pub const MAX_STRANGERS: usize = MAX_ACCEPTED / 4;
 /// Exchanges of strangers from one source: as many as a household's devices plausibly have at once.
 pub const MAX_OF_SOURCE: usize = 16;
 
-/// Exchanges of one proven key: one for each of many trees, and still a third of the places that strangers cannot have.
+/// Exchanges of one proven key, and of all nodes that are proven by one further key: one for each of many trees, and still
+/// a third of the places that strangers cannot have.
 pub const MAX_OF_KEY: usize = MAX_ACCEPTED / 4;
+
+/// Node keys that one further key makes proven ones: the devices of a person. Others that bring it are served as strangers.
+pub const MAX_NODES_OF_KEY: usize = 16;
 
 const _: () = assert!(MAX_OF_SOURCE <= MAX_STRANGERS && MAX_STRANGERS + 2 * MAX_OF_KEY <= MAX_ACCEPTED);
 
@@ -106,8 +111,19 @@ pub(super) struct Budgets {
     requests: Fund,
     bytes: Fund,
     checks: Fund,
-    /// Proven keys: by which tree, and when last.
-    proven: BTreeMap<PublicKey, (Id, u64)>,
+    /// Proven node keys.
+    proven: BTreeMap<PublicKey, Grounds>,
+}
+
+/// Why a node key is proven.
+#[derive(Clone, Copy, Debug)]
+struct Grounds {
+    /// The tree that it has read.
+    tree: Id,
+    /// The key that the grant names: this one, or a further one.
+    by: PublicKey,
+    /// When last.
+    at: u64,
 }
 
 impl Budgets {
@@ -128,25 +144,39 @@ impl Budgets {
     /// What a peer with this key is.
     pub(super) fn standing(&self, key: Option<&PublicKey>, now: u64) -> Standing {
         match key.and_then(|key| self.proven.get(key)) {
-            Some((_, at)) if now.saturating_sub(*at) < PROVEN_FOR => Standing::Proven,
+            Some(grounds) if now.saturating_sub(grounds.at) < PROVEN_FOR => Standing::Proven,
             _ => Standing::Stranger,
         }
     }
 
-    /// This key may read the tree by a grant of its own.
-    pub(super) fn prove(&mut self, key: PublicKey, tree: Id, now: u64) {
+    /// The key whose places a proven peer takes.
+    pub(super) fn payer(&self, key: &PublicKey) -> PublicKey {
+        self.proven.get(key).map_or(*key, |grounds| grounds.by)
+    }
+
+    /// A node with this key may read the tree by a grant to `by`, its own or a further key. Whether it is proven from now on:
+    /// not if that key has made so many others proven that there is no place.
+    pub(super) fn prove(&mut self, key: PublicKey, tree: Id, by: PublicKey, now: u64) -> bool {
+        if by != key && self.proven.get(&key).is_none_or(|grounds| grounds.by != by) {
+            let recent = |grounds: &&Grounds| now.saturating_sub(grounds.at) < PROVEN_FOR;
+            let others = self.proven.iter().filter(|(other, grounds)| grounds.by == by && **other != by);
+            if others.filter(|(_, grounds)| recent(grounds)).count() >= MAX_NODES_OF_KEY {
+                return false;
+            }
+        }
         if self.proven.len() >= MAX_PROVEN && !self.proven.contains_key(&key) {
-            let oldest = self.proven.iter().min_by_key(|(_, (_, at))| *at).map(|(key, _)| *key);
+            let oldest = self.proven.iter().min_by_key(|(_, grounds)| grounds.at).map(|(key, _)| *key);
             if let Some(oldest) = oldest {
                 self.proven.remove(&oldest);
             }
         }
-        self.proven.insert(key, (tree, now));
+        self.proven.insert(key, Grounds { tree, by, at: now });
+        true
     }
 
     /// This key may not read the tree, or not any more.
     pub(super) fn doubt(&mut self, key: &PublicKey, tree: &Id) {
-        if self.proven.get(key).is_some_and(|(by, _)| by == tree) {
+        if self.proven.get(key).is_some_and(|grounds| grounds.tree == *tree) {
             self.proven.remove(key);
         }
     }
@@ -306,7 +336,7 @@ mod tests {
     #[test]
     fn a_key_is_proven_by_a_tree_until_that_says_no_or_a_day_has_passed() {
         let mut budgets = Budgets::new();
-        budgets.prove(key(1), tree(1), 5);
+        budgets.prove(key(1), tree(1), key(1), 5);
         let standing = |budgets: &Budgets, now| budgets.standing(Some(&key(1)), now);
         assert_eq!(standing(&budgets, 5 + PROVEN_FOR - 1), Standing::Proven);
         assert_eq!(standing(&budgets, 5 + PROVEN_FOR), Standing::Stranger);
@@ -318,10 +348,23 @@ mod tests {
     }
 
     #[test]
+    fn a_further_key_makes_so_many_nodes_proven_and_pays_for_all_of_them() {
+        let mut budgets = Budgets::new();
+        let (alice, others) = (key(1), MAX_NODES_OF_KEY as u64);
+        assert!((100..100 + others).all(|number| budgets.prove(key(number), tree(1), alice, 5)));
+        assert!(!budgets.prove(key(99), tree(1), alice, 6), "node keys cost nothing");
+        assert_eq!(budgets.standing(Some(&key(99)), 6), Standing::Stranger);
+        assert!(budgets.prove(key(100), tree(1), alice, 7), "one that is proven stays so");
+        assert!(budgets.prove(key(99), tree(1), key(99), 7), "a grant of its own is another matter");
+        assert_eq!((budgets.payer(&key(100)), budgets.payer(&key(99))), (alice, key(99)));
+        assert!(budgets.prove(key(98), tree(1), alice, 5 + PROVEN_FOR), "the others have not come for a day");
+    }
+
+    #[test]
     fn the_table_of_proven_keys_is_bounded_and_forgets_the_one_proven_longest_ago() {
         let mut budgets = Budgets::new();
         for number in 0..MAX_PROVEN as u64 + 10 {
-            budgets.prove(key(number), tree(1), number);
+            budgets.prove(key(number), tree(1), key(number), number);
         }
         assert_eq!(budgets.proven.len(), MAX_PROVEN);
         assert_eq!(budgets.standing(Some(&key(9)), 5_000), Standing::Stranger);
@@ -353,7 +396,7 @@ mod tests {
     #[test]
     fn a_bad_signature_costs_the_budget_and_the_standing() {
         let mut budgets = Budgets::new();
-        budgets.prove(key(1), tree(1), 0);
+        budgets.prove(key(1), tree(1), key(1), 0);
         budgets.disgrace(Some(&key(1)), source(1), 0);
         assert_eq!(budgets.standing(Some(&key(1)), 0), Standing::Stranger);
         assert!(budgets.frame(source(1), 10, true, 0).is_err());

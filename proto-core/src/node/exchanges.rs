@@ -12,7 +12,7 @@ use crate::{
     budget::Source,
     entry::{Entry, EntryError, VerifiedEntry},
     node::{
-        ExchangeEvent, ExchangeId, Limits, NodeError, Op, ReadReply,
+        Admission, ExchangeEvent, ExchangeId, Limits, NodeError, Op, ReadReply,
         budgets::{Budgets, Standing},
         deciding::Asking,
         ended::Ended,
@@ -68,6 +68,8 @@ pub(super) struct Exchanges {
 struct Exchange {
     role: Role,
     source: Source,
+    /// The key whose places it takes: the node's, or a further one by which that is proven.
+    payer: Option<PublicKey>,
     /// What the peer is; those whom this node dialled are no strangers.
     standing: Standing,
     /// Its part of [`Exchanges::held`].
@@ -171,6 +173,7 @@ impl Exchanges {
         let mut exchange = Exchange {
             role,
             source: Source::default(),
+            payer: None,
             standing: Standing::Proven,
             held: 0,
             operations: 0,
@@ -213,11 +216,18 @@ impl Exchanges {
         now: Now,
         out: &mut Outbox,
     ) {
+        match &reply {
+            Ok(ReadReply::Admit { admission: Admission::Granted, by, .. }) => {
+                out.is_welcome = self.welcome(id, *by, now);
+            }
+            Ok(ReadReply::Forged) => self.disgrace(id, now),
+            _ => {}
+        }
         self.with(id, now, out, |exchange, out| match &mut exchange.role {
             Role::Initiator(initiator) => initiator.read(reply, out),
             Role::Responder(responder) => responder.read(reply, out),
         });
-        self.judge(id, now);
+        self.judge(id);
         self.bound_holds(id, now, out);
     }
 
@@ -230,10 +240,8 @@ impl Exchanges {
         now: Now,
         out: &mut Outbox,
     ) {
-        if let (Err(_), Some(exchange)) = (&result, self.all.get(&id))
-            && let Role::Responder(responder) = &exchange.role
-        {
-            self.budgets.disgrace(responder.proven().as_ref(), exchange.source, now.monotonic);
+        if result.is_err() {
+            self.disgrace(id, now);
         }
         self.with(id, now, out, |exchange, out| match &mut exchange.role {
             Role::Initiator(initiator) => initiator.verified(frame, result),

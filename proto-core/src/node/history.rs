@@ -417,7 +417,7 @@ mod tests {
         let entry = SyncHistoryEntry::of_failure(Id::of(b"t"), None, &failure, 9);
         let mut gone = Vec::new();
         for _ in 0..4 {
-            let (_, changes) = history.opened(entry.clone());
+            let (_, changes) = history.opened(alloc::vec![entry.clone()]);
             gone.extend(changes.into_iter().skip(1).map(|(place, _)| place));
         }
         let expected: Vec<_> = (7..191).map(|number| place(OPENED, number)).collect();

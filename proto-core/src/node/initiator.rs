@@ -5,9 +5,10 @@ use alloc::{boxed::Box, format, string::ToString, vec, vec::Vec};
 use crate::{
     Id, PublicKey, Shown,
     entry::{EntryError, VerifiedEntry},
+    limits::MAX_MESSAGE,
     node::{
-        CommandId, Counts, ExchangeEvent, ExchangeId, NodeError, Notification, Op, Progress, Read, ReadReply,
-        TreeInfo,
+        CommandId, Counts, ExchangeEvent, ExchangeId, FurtherKeys, NodeError, Notification, Op, Progress,
+        Read, ReadReply, TreeInfo,
         ended::Ended,
         exchanges::{Next, bounded},
         fetches::Standing,
@@ -20,14 +21,24 @@ use crate::{
     },
     session::{Blame, Config, Fault, Known, Outcome},
     storage::{Put, StorageError, Write},
-    wire::{Address, Ask, AskOutcome, Frame, Kind, Refusal, Salt, TreesRequest, Versions, write},
+    wire::{
+        Address, Ask, AskOutcome, Capabilities, Frame, Kind, Refusal, Salt, TreesRequest, Versions, write,
+    },
 };
+
+mod showing;
+
+use showing::{FALSE_PROOF, PeerKeys};
 
 /// Bytes of a request for trees at most.
 const TREES_REQUEST: usize = 64;
 
 /// Bytes of an access request at most, but for its metadata.
 const ASK_HEAD: usize = 512;
+
+/// Bytes in a message to or from a peer: proofs of further keys may stand in front of it.
+#[expect(clippy::cast_possible_truncation, reason = "it lies far below 2^32")]
+const MESSAGE: u32 = (MAX_MESSAGE - 4_096) as u32;
 
 /// Trees that one discovery collects at most.
 const MAX_TREES: usize = 65_536;
@@ -83,6 +94,8 @@ pub(super) struct Initiator {
     /// The peer has said something, by which it has proven its key over any transport.
     answered: bool,
     phase: Phase,
+    /// Further keys of the peer that are to be looked at.
+    keys: PeerKeys,
     /// What the metadata says about the tree and this peer.
     known: Option<Known>,
     /// Nothing of the tree was held when it began.
@@ -133,6 +146,7 @@ impl Initiator {
             peer: None,
             answered: false,
             phase: Phase::Opening,
+            keys: PeerKeys::NotAsked,
             known: None,
             from_nothing: false,
             since,
@@ -273,6 +287,7 @@ impl Initiator {
                 self.fail(NodeError::Transport("the peer closed the connection: try again".into()))
             }
             ExchangeEvent::Received(frame) => match &mut self.phase {
+                Phase::Talking(_) if self.keys.are_welcome(&frame) => self.shown(&frame, out),
                 Phase::Talking(talk) => {
                     let result = talk.received(frame, out);
                     self.conclude(result, out)
@@ -283,6 +298,7 @@ impl Initiator {
             },
             ExchangeEvent::End => match &mut self.phase {
                 Phase::Talking(talk) => {
+                    self.keys.ask_again();
                     let result = talk.ended(out);
                     self.conclude(result, out)
                 }
@@ -303,6 +319,7 @@ impl Initiator {
                 }
                 _ => Next::On,
             },
+            ExchangeEvent::Bound(binding) => self.bound(binding, out),
             ExchangeEvent::Finished => Next::On,
         }
     }
@@ -314,7 +331,7 @@ impl Initiator {
         self.peer = peer;
         match &self.purpose {
             Purpose::Sync { tree, .. } | Purpose::Track { tree, .. } | Purpose::Stay { tree, .. } => {
-                let read = Read::Admit { tree: *tree, proven: peer, tips: None };
+                let read = Read::Admit { tree: *tree, proven: peer, shown: FurtherKeys::Nothing, tips: None };
                 out.read_once(Waiting::Exchange(self.id), read);
                 self.phase = Phase::Admitting;
             }
@@ -343,12 +360,19 @@ impl Initiator {
         // What is not held yet is fetched; who may not read it gets nothing of it, but may give.
         let may_upload = admission != Admission::Denied;
         let mut config = Config::host(tree, salt);
+        config.limits.message = MESSAGE;
+        if !may_upload {
+            // A further key of the peer may be one that may.
+            self.keys = PeerKeys::Awaited;
+            config.capabilities = config.capabilities.with(Capabilities::ASKS_KEYS);
+        }
         config.pipeline = MAX_FRAMES;
         config.known = known;
         config.hold = if self.stays() { HOLD } else { 0 };
         self.known = known;
         self.from_nothing = admission == Admission::Unknown;
-        let mut talk = Talk::initiator(self.id, config, may_upload);
+        let proves = self.proves(Some(tree));
+        let mut talk = Talk::initiator(self.id, config, may_upload, proves);
         let result = talk.drive(out);
         self.phase = Phase::Talking(Box::new(talk));
         self.conclude(result, out)
@@ -366,6 +390,14 @@ impl Initiator {
         match (&mut self.phase, reply) {
             (Phase::Admitting, ReadReply::Admit { admission, known, .. }) => {
                 self.admitted(admission, known, out)
+            }
+            (Phase::Talking(_), ReadReply::Forged) => self.misbehaved(FALSE_PROOF),
+            (Phase::Talking(talk), ReadReply::Admit { admission, .. }) => {
+                if admission.may_read() {
+                    talk.allow_upload();
+                }
+                out.exchange(self.id, Op::Receive);
+                Next::On
             }
             (Phase::Talking(talk), reply) => {
                 let result = talk.answer(reply, out);
@@ -482,6 +514,10 @@ impl Initiator {
         let mut room = [0; TREES_REQUEST];
         let request = TreesRequest { versions: Versions::OURS, after };
         let length = write(Kind::Trees, &request, core::iter::empty::<()>(), &mut room).unwrap_or(0);
+        // Whoever only wants to know who is there shows no key.
+        if let (Purpose::Discover { .. }, Some(target)) = (&self.purpose, self.proves(None)) {
+            out.prove(self.id, target);
+        }
         self.send(room.get(..length).unwrap_or_default(), out);
     }
 

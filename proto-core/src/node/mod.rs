@@ -17,6 +17,7 @@
 //! | `create`, `compose` | how a tree is made, how commits become entries |
 //! | `writes`, `outcome` | the writes of one tree: one in flight, the others in line; what came of them |
 //! | `exchanges` | all exchanges; `accepting`: who is let in; `initiator`, `responder`: one of either kind; `ended`: who is told |
+//! | `further` | further keys that a peer proves beside its node key |
 //! | `budgets` | what a peer that is a stranger may use, and who gives way |
 //! | `limits` | [`Limits`]: what the owner of the node bounds, and within which range |
 //! | `talk`, `pipeline` | a session at work: its buffers, its snapshot, its frames |
@@ -44,6 +45,7 @@ mod error;
 mod exchanges;
 mod fetches;
 mod flush;
+mod further;
 mod giving;
 mod history;
 mod initiator;
@@ -73,9 +75,9 @@ mod writes;
 
 pub use action::{Action, Arrival, Event, ExchangeEvent, ExchangeId, Number, Op, SnapshotId};
 pub use budgets::{
-    CHECKS, CHECKS_A_SECOND, FRAME_OVERHEAD, MAX_ACCEPTED, MAX_HELD, MAX_HELD_BY_STRANGERS, MAX_OF_KEY,
-    MAX_OF_SOURCE, MAX_PROVEN, MAX_SOURCES, MAX_STRANGERS, PROVEN_FOR, REQUESTS, REQUESTS_A_SECOND,
-    STRANGER_BYTES, STRANGER_BYTES_A_SECOND, STRANGER_FRAME, STRANGERS_AT_ONCE,
+    CHECKS, CHECKS_A_SECOND, FRAME_OVERHEAD, MAX_ACCEPTED, MAX_HELD, MAX_HELD_BY_STRANGERS, MAX_NODES_OF_KEY,
+    MAX_OF_KEY, MAX_OF_SOURCE, MAX_PROVEN, MAX_SOURCES, MAX_STRANGERS, PROVEN_FOR, REQUESTS,
+    REQUESTS_A_SECOND, STRANGER_BYTES, STRANGER_BYTES_A_SECOND, STRANGER_FRAME, STRANGERS_AT_ONCE,
 };
 pub use command::{
     Command, CommandId, Commit, Damage, Notification, Origin, Petition, Progress, Reply, SyncReport,
@@ -88,6 +90,7 @@ pub use engine::Node;
 pub use error::NodeError;
 pub use exchanges::{MAX_OPENED, MAX_STAYS};
 pub use flush::Attempt;
+pub use further::FurtherKeys;
 pub use history::{
     HistoryMarks, MAX_HISTORY, SyncHistoryEntry, SyncRole, forget_history, history, history_marks,
 };

@@ -13,6 +13,7 @@ use crate::{
         talk::Counts,
     },
     storage::Write,
+    wire::ProofTarget,
 };
 
 /// Where an answer belongs.
@@ -63,6 +64,8 @@ pub(super) struct Outbox {
     met: BTreeSet<PublicKey>,
     /// Whether the exchange whose turn it is may have more frames between arrival and disk than one.
     pub(super) has_room: bool,
+    /// Whether the peer whose turn it is, and who may read by a grant, gets what strangers do not.
+    pub(super) is_welcome: bool,
     served: VecDeque<Served>,
     /// A buffer that is lent to nobody: most exchanges are over in a moment, and making it clears all of it.
     spare: Vec<u8>,
@@ -104,6 +107,17 @@ impl Outbox {
     /// Tells an exchange's transport that its peer is no stranger.
     pub(super) fn vouch(&mut self, id: ExchangeId) {
         self.actions.push_back(Action::Exchange(id, Op::Vouch));
+    }
+
+    /// Lets an exchange's transport prove further keys in front of its next message.
+    pub(super) fn prove(&mut self, id: ExchangeId, target: ProofTarget) {
+        self.actions.push_back(Action::Exchange(id, Op::Prove(target)));
+    }
+
+    /// Signatures beside those of entries are to be checked.
+    pub(super) fn check(&mut self, exchange: ExchangeId, signatures: usize) {
+        let asked = self.asked.entry(exchange).or_default();
+        asked.checks = asked.checks.saturating_add(signatures as u64);
     }
 
     /// What was asked of an exchange's transport since the last call.

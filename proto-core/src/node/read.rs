@@ -13,7 +13,7 @@ use crate::{
     entry::{Entry, Permission, Who},
     limits::MAX_BATCH_ENTRIES,
     node::{
-        BootstrapRequest, Difference, NodeError, RequestStatus,
+        BootstrapRequest, Difference, FurtherKeys, NodeError, RequestStatus,
         difference::difference,
         known,
         redeeming::{self, Redeeming, Worth},
@@ -53,10 +53,12 @@ pub enum Read {
     Admit {
         /// The tree.
         tree: Id,
-        /// The key that the peer has proven, if any.
+        /// The node key that the peer has proven, if any.
         proven: Option<PublicKey>,
+        /// Its further keys.
+        shown: FurtherKeys,
         /// The tips that it named, if it wants to hear of others only.
-        tips: Option<Tips>,
+        tips: Option<Box<Tips>>,
     },
     /// A session's question.
     Session {
@@ -114,8 +116,10 @@ pub enum Read {
     },
     /// The trees that a peer may read.
     Trees {
-        /// The key that the peer has proven, if any.
+        /// The node key that the peer has proven, if any.
         proven: Option<PublicKey>,
+        /// Its further keys.
+        shown: FurtherKeys,
         /// Continue behind this tree.
         after: Option<Id>,
     },
@@ -131,11 +135,15 @@ pub enum ReadReply {
     Admit {
         /// Whether the peer may read the tree.
         admission: Admission,
+        /// The key whose grant says so, if one does: the node key, or else a further one.
+        by: Option<PublicKey>,
         /// What was last known of the peer.
         known: Option<Known>,
         /// Whether the tips of the tree are those that the peer named.
         same: bool,
     },
+    /// To [`Read::Admit`] and [`Read::Trees`], whatever is held: a further key is shown with a false proof.
+    Forged,
     /// To [`Read::Session`].
     Session(OwnedAnswer),
     /// To [`Read::Load`].
@@ -180,7 +188,7 @@ pub enum Admission {
     Denied,
     /// It is held, and everybody may read it, this peer too.
     Public,
-    /// It is held, and the peer may read it by a grant that names its key: it may more than everybody.
+    /// It is held, and the peer may read it by a grant that names a key of its: it may more than everybody.
     Granted,
 }
 
@@ -209,11 +217,13 @@ pub fn perform(snapshot: &Arc<dyn Snapshot>, read: &Read) -> Result<ReadReply, S
                 context => Ok(ReadReply::Commit(context)),
             }
         }
-        Read::Admit { tree, proven, tips } => Ok(ReadReply::Admit {
-            known: known(snapshot, tree, proven.as_ref())?,
-            admission: admit(snapshot, tree, proven.as_ref())?,
-            same: tips.as_ref().map_or(Ok(false), |tips| has_tips(snapshot, tree, tips))?,
-        }),
+        Read::Admit { tree, proven, shown, tips } => {
+            let Some(keys) = keys_of(*proven, shown) else { return Ok(ReadReply::Forged) };
+            let (admission, by) = admit(snapshot, tree, &keys)?;
+            let known = known(snapshot, tree, proven.as_ref())?;
+            let same = tips.as_ref().map_or(Ok(false), |tips| has_tips(snapshot, tree, tips))?;
+            Ok(ReadReply::Admit { admission, by, known, same })
+        }
         Read::Session { tree, query } => answer(&**snapshot, tree, query).map(ReadReply::Session),
         Read::Load { tree, ranges, bytes, since: None } => load(snapshot, tree, ranges, *bytes),
         Read::Load { tree, ranges, bytes, since: Some(since) } => {
@@ -242,7 +252,10 @@ pub fn perform(snapshot: &Arc<dyn Snapshot>, read: &Read) -> Result<ReadReply, S
             let change = requests::decide(snapshot, request, *status)?;
             Ok(ReadReply::Decide(change.map(Into::into)))
         }
-        Read::Trees { proven, after } => trees(snapshot, proven.as_ref(), *after),
+        Read::Trees { proven, shown, after } => match keys_of(*proven, shown) {
+            Some(keys) => trees(snapshot, &keys, *after),
+            None => Ok(ReadReply::Forged),
+        },
     }
 }
 
@@ -308,27 +321,34 @@ fn writable_first(
     Ok(first)
 }
 
+/// All keys of a peer, the node key first; nothing if one is shown with a false proof.
+fn keys_of(node: Option<PublicKey>, shown: &FurtherKeys) -> Option<Vec<PublicKey>> {
+    Some(node.into_iter().chain(shown.keys()?.iter().copied()).collect())
+}
+
+/// What the best of these keys may do, and which that is. As much is looked up whatever is found.
 fn admit(
     snapshot: &Arc<dyn Snapshot>,
     tree: &Id,
-    proven: Option<&PublicKey>,
-) -> Result<Admission, StorageError> {
+    keys: &[PublicKey],
+) -> Result<(Admission, Option<PublicKey>), StorageError> {
     let held = snapshot.summary(tree)?.is_some();
     let everyone = snapshot.permission(tree, &Who::Everyone)?;
-    let own = match proven {
-        Some(key) => snapshot.permission(tree, &Who::Key(*key))?,
-        None => None,
-    };
-    Ok(match (held, everyone, own) {
-        (false, ..) => Admission::Unknown,
+    let mut by = None;
+    for key in keys {
+        let own = snapshot.permission(tree, &Who::Key(*key))?;
+        // A key that everybody may be has no more than everybody has.
+        by = by.or(own.filter(|own| Some(*own) != everyone).map(|_| *key));
+    }
+    Ok(match (held, everyone, by) {
+        (false, ..) => (Admission::Unknown, None),
         #[cfg(feature = "planted-faults")]
         (true, None, None) if crate::planted::is_awake(crate::planted::Planted::StrangersRead) => {
-            Admission::Granted
+            (Admission::Granted, None)
         }
-        (true, None, None) => Admission::Denied,
-        // A key that everybody may be has no more than everybody has.
-        (true, Some(everyone), own) if own.is_none_or(|own| own == everyone) => Admission::Public,
-        (true, ..) => Admission::Granted,
+        (true, None, None) => (Admission::Denied, None),
+        (true, Some(_), None) => (Admission::Public, None),
+        (true, _, by) => (Admission::Granted, by),
     })
 }
 
@@ -415,7 +435,7 @@ fn load_arrivals(
 
 fn trees(
     snapshot: &Arc<dyn Snapshot>,
-    proven: Option<&PublicKey>,
+    keys: &[PublicKey],
     after: Option<Id>,
 ) -> Result<ReadReply, StorageError> {
     let mut lines = Vec::new();
@@ -425,7 +445,7 @@ fn trees(
         let last = page.len() < TREES_PAGE;
         for tree in page {
             after = Some(tree);
-            if !admit(snapshot, &tree, proven)?.may_read() {
+            if !admit(snapshot, &tree, keys)?.0.may_read() {
                 continue;
             }
             if lines.len() == TREES_PAGE {

@@ -21,12 +21,17 @@ use crate::{
     },
     session::{Config, Fault},
     storage::{Put, StorageError},
-    wire::{Frame, Kind, Refusal, Rule, Salt, Tips, TreeLine, TreesReply, VERSION, Versions, write},
+    wire::{
+        Frame, KeyProof, Kind, Refusal, Rule, Salt, Tips, TreeLine, TreesReply, VERSION, Versions, write,
+    },
 };
 
 mod asking;
 mod charged;
+mod showing;
 mod waiting;
+
+use showing::Keys;
 
 /// Bytes of a refusal at most.
 const REFUSAL: usize = 256;
@@ -53,6 +58,8 @@ pub(super) struct Responder {
     /// The key is blocked: it is answered as if nothing were here.
     blocked: bool,
     own: PublicKey,
+    /// Further keys, for the request under way.
+    keys: Keys,
     /// What the store said about the peer and a tree, until the node has drawn its conclusions.
     told: Option<(Id, Admission)>,
     phase: Phase,
@@ -62,6 +69,10 @@ pub(super) struct Responder {
 enum Phase {
     /// No request is under way.
     Resting,
+    /// A request began with proofs of further keys: until the transport has said what these should be bound to.
+    Showing(Vec<KeyProof>),
+    /// The request itself is to come.
+    Introduced,
     /// The first frame waits until the store has said whether the peer may read the tree.
     Admitting {
         tree: Id,
@@ -112,7 +123,8 @@ impl Responder {
         out: &mut Outbox,
     ) -> Self {
         out.exchange(id, Op::Receive);
-        Self { id, proven, arrival, signed, blocked, own, told: None, phase: Phase::Resting }
+        let keys = Keys::default();
+        Self { id, proven, arrival, signed, blocked, own, keys, told: None, phase: Phase::Resting }
     }
 
     pub(super) const fn proven(&self) -> Option<PublicKey> {
@@ -145,7 +157,8 @@ impl Responder {
 
     pub(super) fn event(&mut self, event: ExchangeEvent, out: &mut Outbox) -> Next {
         match (event, &mut self.phase) {
-            (ExchangeEvent::Received(frame), Phase::Resting) => self.request(frame, out),
+            (ExchangeEvent::Received(frame), Phase::Resting | Phase::Introduced) => self.request(frame, out),
+            (ExchangeEvent::Bound(binding), Phase::Showing(_)) => self.bound(binding, out),
             (ExchangeEvent::Received(frame), Phase::Talking(talk)) => {
                 let result = talk.received(frame, out);
                 self.conclude(result, out)
@@ -168,7 +181,7 @@ impl Responder {
             }
             (ExchangeEvent::Finished, Phase::Finishing(Then::Rest))
             | (ExchangeEvent::End, Phase::Draining) => {
-                self.phase = Phase::Resting;
+                (self.phase, self.keys) = (Phase::Resting, Keys::default());
                 out.exchange(self.id, Op::Receive);
                 Next::On
             }
@@ -178,7 +191,7 @@ impl Responder {
                 Next::On
             }
             // An empty request is the end as well, and what follows a request of one frame is none of it.
-            (ExchangeEvent::End, Phase::Resting)
+            (ExchangeEvent::End, Phase::Resting | Phase::Introduced)
             | (ExchangeEvent::Received(_), Phase::Draining)
             | (ExchangeEvent::Finished, Phase::Finishing(Then::Close))
             | (ExchangeEvent::Closed | ExchangeEvent::Failed(_), _) => Next::Close,
@@ -190,6 +203,7 @@ impl Responder {
     fn request(&mut self, bytes: Vec<u8>, out: &mut Outbox) -> Next {
         match Frame::read(&bytes) {
             Ok(Frame::Sync(hello, _)) => {
+                self.hear_of_keys(&hello);
                 let (tree, hold) = (hello.tree, hello.hold.min(MAX_HOLD));
                 // Who is nobody keeps no place.
                 let tips = (hold > 0 && self.proven.is_some()).then_some((hello.tips, hold));
@@ -200,7 +214,8 @@ impl Responder {
                 self.admit(tree, bytes, None, out);
             }
             Ok(Frame::Trees(request)) if request.versions.agree(Versions::OURS).is_some() => {
-                let read = Read::Trees { proven: self.proven, after: request.after };
+                let shown = self.showing(None);
+                let read = Read::Trees { proven: self.proven, shown, after: request.after };
                 out.read_once(Waiting::Exchange(self.id), read);
                 self.phase = Phase::Listing;
             }
@@ -208,7 +223,11 @@ impl Responder {
                 let fault = Fault::Incompatible { theirs: request.versions, ours: Versions::OURS };
                 self.refuse(&fault.reply(), out);
             }
-            Ok(Frame::Ask(ask, metadata)) => self.ask(&ask, metadata, out),
+            Ok(Frame::Keys(proofs)) if !self.keys.are_claimed() => {
+                return self.show(proofs.iter().collect(), out);
+            }
+            // Access is asked for by the node key.
+            Ok(Frame::Ask(ask, metadata)) if !self.keys.are_claimed() => self.ask(&ask, metadata, out),
             Ok(_) => self.refuse(&Fault::OutOfPlace.reply(), out),
             Err(error) => self.refuse(&Fault::Frame(error).reply(), out),
         }
@@ -216,8 +235,9 @@ impl Responder {
     }
 
     fn admit(&mut self, tree: Id, frame: Vec<u8>, hold: Option<(Tips, u32)>, out: &mut Outbox) {
-        let (tips, hold) = hold.map_or((None, 0), |(tips, hold)| (Some(tips), hold));
-        let read = Read::Admit { tree: self.seen_as(tree), proven: self.proven, tips };
+        let (tips, hold) = hold.map_or((None, 0), |(tips, hold)| (Some(Box::new(tips)), hold));
+        let shown = self.showing(Some(tree));
+        let read = Read::Admit { tree: self.seen_as(tree), proven: self.proven, shown, tips };
         out.read_once(Waiting::Exchange(self.id), read);
         self.phase = Phase::Admitting { tree, frame, hold };
     }
@@ -252,7 +272,13 @@ impl Responder {
             }
         };
         match (&mut self.phase, reply) {
+            // Whoever cannot prove what it says learns nothing.
+            (Phase::Admitting { .. } | Phase::Listing, ReadReply::Forged) => {
+                self.refuse(&Refusal::Unknown, out);
+                Next::On
+            }
             (Phase::Admitting { tree, frame, hold }, ReadReply::Admit { admission, same, .. }) => {
+                self.keys.shown = core::mem::take(&mut self.keys.shown).checked();
                 let (tree, frame, hold) = (*tree, core::mem::take(frame), *hold);
                 if matches!(admission, Admission::Granted | Admission::Public) && same && hold > 0 {
                     self.told = Some((tree, admission));
@@ -283,7 +309,7 @@ impl Responder {
 
     fn admitted(&mut self, admission: Admission, tree: Id, frame: Vec<u8>, out: &mut Outbox) -> Next {
         self.told = Some((tree, admission));
-        if admission == Admission::Granted && self.proven.is_some() {
+        if admission == Admission::Granted && out.is_welcome {
             // Before anything else is received.
             out.vouch(self.id);
         }
@@ -313,7 +339,7 @@ impl Responder {
             // What else it sends is looked at by the transport before the node can say that it may.
             config.limits.frame = STRANGER_LIMIT;
         }
-        let mut talk = Talk::responder(self.id, config);
+        let mut talk = Talk::responder(self.id, config, self.proves(tree));
         // The session asks for the frame that is here already.
         let result = talk.begin(frame, out);
         self.phase = Phase::Talking(Box::new(talk));

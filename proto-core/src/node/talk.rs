@@ -17,7 +17,7 @@ use crate::{
         Outcome as SessionOutcome, Output,
     },
     storage::Put,
-    wire::{EntriesWriter, Frame},
+    wire::{EntriesWriter, Frame, ProofTarget},
 };
 
 /// Bytes of the buffer in which a session writes a control frame: the ids of as many entries as one message carries,
@@ -49,11 +49,20 @@ pub(super) struct Talk {
     /// The first frame of a request, until the session asks for it.
     first: Option<Vec<u8>>,
     may_upload: bool,
+    proving: Proving,
     /// Something has moved since watchers were told.
     moved: bool,
     /// What watchers were told to expect.
     expected: Expected,
     pub(super) counts: Counts,
+}
+
+/// What further keys are proven for in front of each message of this side's.
+#[derive(Clone, Copy, Debug, Default)]
+struct Proving {
+    target: Option<ProofTarget>,
+    /// A message is under way: what is proven in it stands in front.
+    begun: bool,
 }
 
 /// What moved. Bytes are those of frames, as encoded.
@@ -147,15 +156,34 @@ pub(super) enum Ended {
 pub(super) type Ingest = Vec<VerifiedEntry>;
 
 impl Talk {
-    pub(super) fn initiator(id: ExchangeId, config: Config, may_upload: bool) -> Self {
-        Self::new(id, config.tree, HostSession::initiator(config), Pipeline::new(true), may_upload)
+    pub(super) fn initiator(
+        id: ExchangeId,
+        config: Config,
+        may_upload: bool,
+        proves: Option<ProofTarget>,
+    ) -> Self {
+        let session = HostSession::initiator(config);
+        let proving = Proving { target: proves, begun: false };
+        Self { may_upload, proving, ..Self::new(id, config.tree, session, Pipeline::new(true)) }
     }
 
-    pub(super) fn responder(id: ExchangeId, config: Config) -> Self {
-        Self::new(id, config.tree, HostSession::responder(config), Pipeline::new(false), true)
+    pub(super) fn responder(id: ExchangeId, config: Config, proves: Option<ProofTarget>) -> Self {
+        let session = HostSession::responder(config);
+        let proving = Proving { target: proves, begun: false };
+        Self { proving, ..Self::new(id, config.tree, session, Pipeline::new(false)) }
     }
 
-    fn new(id: ExchangeId, tree: Id, session: HostSession, pipeline: Pipeline, may_upload: bool) -> Self {
+    /// A further key of the peer may read the tree.
+    pub(super) const fn allow_upload(&mut self) {
+        self.may_upload = true;
+    }
+
+    /// Whether the peer may have what it lacks.
+    pub(super) const fn may_upload(&self) -> bool {
+        self.may_upload
+    }
+
+    fn new(id: ExchangeId, tree: Id, session: HostSession, pipeline: Pipeline) -> Self {
         Self {
             id,
             tree,
@@ -168,7 +196,8 @@ impl Talk {
             pipeline,
             wants_frame: false,
             first: None,
-            may_upload,
+            may_upload: true,
+            proving: Proving::default(),
             moved: false,
             expected: Expected::default(),
             counts: Counts::default(),
@@ -192,7 +221,10 @@ impl Talk {
                     self.send(Sending::Control, frame, out);
                 }
                 Output::Load(load) => self.start_load(load, out)?,
-                Output::Finish => out.exchange(self.id, Op::Finish),
+                Output::Finish => {
+                    self.proving.begun = false;
+                    out.exchange(self.id, Op::Finish);
+                }
                 Output::Receive => {
                     self.incoming = Vec::new();
                     self.wants_frame = true;
@@ -265,6 +297,11 @@ impl Talk {
 
     fn send(&mut self, what: Sending, frame: Arc<[u8]>, out: &mut Outbox) {
         self.counts.bytes_sent = self.counts.bytes_sent.saturating_add(frame.len() as u64);
+        if !core::mem::replace(&mut self.proving.begun, true)
+            && let Some(target) = self.proving.target
+        {
+            out.prove(self.id, target);
+        }
         self.sending.push_back(what);
         out.exchange(self.id, Op::Send(frame));
     }

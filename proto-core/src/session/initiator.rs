@@ -11,7 +11,7 @@
 use crate::{
     Id, Position, Range,
     storage::Measure,
-    wire::{CAPABILITIES, Floor, Frame, Hello, Items, Kind, Refusal, Tips, Versions, write},
+    wire::{Floor, Frame, Hello, Items, Kind, Refusal, Tips, Versions, write},
 };
 
 use super::{
@@ -101,7 +101,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
         let start = if begins { Position::MIN } else { self.table.start };
         let hello = Hello {
             versions: Versions::OURS,
-            capabilities: CAPABILITIES,
+            capabilities: self.config.capabilities,
             limits: self.config.limits,
             tree: self.config.tree,
             salt: self.salt(),

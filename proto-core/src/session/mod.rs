@@ -76,7 +76,7 @@ use machine::Role;
 
 use crate::{
     Id, Position,
-    wire::{PeerLimits, Salt},
+    wire::{CAPABILITIES, Capabilities, PeerLimits, Salt},
 };
 
 /// What a session is about, and what it may cost.
@@ -90,6 +90,8 @@ pub struct Config {
     pub known: Option<Known>,
     /// Milliseconds for which the answer to the first request may be kept back; an initiator's only.
     pub hold: u32,
+    /// What this side can do.
+    pub capabilities: Capabilities,
     /// What this side can take.
     pub limits: PeerLimits,
     /// Frames of entries that may be on their way into the store at once, at least 1.
@@ -111,6 +113,7 @@ impl Config {
             salt,
             known: None,
             hold: 0,
+            capabilities: CAPABILITIES,
             limits: PeerLimits::HOST,
             pipeline: 8,
             rounds: 65_536,

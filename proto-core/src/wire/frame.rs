@@ -7,8 +7,8 @@ use crate::{
     canonical::{self, DecodeError},
     limits::{MAX_ENTRY, MAX_FRAME},
     wire::{
-        Ask, Asked, End, Entries, Have, Hello, Items, MAX_REQUEST_METADATA, MAX_RING, MAX_WANTS, RangeItem,
-        Refusal, Reply, TREES_PAGE, TreeLine, TreesReply, TreesRequest,
+        Ask, Asked, End, Entries, Have, Hello, Items, KeyProof, MAX_PROOFS, MAX_REQUEST_METADATA, MAX_RING,
+        MAX_WANTS, RangeItem, Refusal, Reply, TREES_PAGE, TreeLine, TreesReply, TreesRequest, proof::PROOF,
     },
 };
 
@@ -44,6 +44,8 @@ pub enum Kind {
     Gone = 12,
     /// The response to [`Kind::Ask`].
     Asked = 13,
+    /// Proofs of further keys, in front of a request or of a sync response.
+    Keys = 14,
 }
 
 impl Kind {
@@ -64,6 +66,7 @@ impl Kind {
             11 => Self::Advance,
             12 => Self::Gone,
             13 => Self::Asked,
+            14 => Self::Keys,
             _ => return None,
         })
     }
@@ -86,7 +89,7 @@ pub enum FrameError {
     #[error("a frame has at most {MAX_FRAME} bytes, this one {0}: split the message over several")]
     TooLarge(usize),
     /// A kind that this program does not know.
-    #[error("frame kind {0} is unknown here (known: 0 to 13): update this program")]
+    #[error("frame kind {0} is unknown here (known: 0 to 14): update this program")]
     UnknownKind(u8),
     /// The body is not the canonical encoding of its kind.
     #[error("the frame's body is cut short, malformed or not canonical")]
@@ -133,6 +136,8 @@ pub enum Frame<'a> {
     Gone(Items<'a, Id>),
     /// What became of a request for access.
     Asked(Asked),
+    /// Proofs of further keys: at least one, at most [`MAX_PROOFS`].
+    Keys(Items<'a, KeyProof>),
 }
 
 impl<'a> Frame<'a> {
@@ -174,6 +179,12 @@ impl<'a> Frame<'a> {
             Kind::Advance => Self::Advance(body),
             Kind::Gone => Self::Gone(at_most(MAX_WANTS, Items::read(body)?)?),
             Kind::Asked => Self::Asked(canonical::from_bytes(body)?),
+            // Each proof has the same length and no second encoding.
+            Kind::Keys if body.is_empty() || !body.len().is_multiple_of(PROOF) => {
+                return Err(FrameError::Body);
+            }
+            Kind::Keys if body.len() > MAX_PROOFS * PROOF => return Err(FrameError::TooMany),
+            Kind::Keys => Self::Keys(Items::trusted(body)),
         })
     }
 }

@@ -58,6 +58,15 @@ impl Capabilities {
     pub const WALKS: Self = Self(4);
     /// Bit 3: keeps an answer back for as long as there is no news, if asked to.
     pub const HOLDS: Self = Self(8);
+    /// Bit 4: in a request, wants to know whether a further key of the responder's may read the tree; see
+    /// [`super::KeyProof`].
+    pub const ASKS_KEYS: Self = Self(16);
+
+    /// These and others.
+    #[must_use]
+    pub const fn with(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
 
     /// Whether all of these are among them.
     pub const fn has(self, these: Self) -> bool {

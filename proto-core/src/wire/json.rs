@@ -14,8 +14,8 @@ use serde::{
 };
 
 use super::{
-    Ask, Asked, End, Frame, FrameError, Have, Hello, Items, Kind, RangeItem, Refusal, Reply, TreeLine,
-    TreesReply, TreesRequest,
+    Ask, Asked, End, Frame, FrameError, Have, Hello, Items, KeyProof, Kind, RangeItem, Refusal, Reply,
+    TreeLine, TreesReply, TreesRequest,
 };
 use crate::{Id, canonical, limits::MAX_FRAME};
 
@@ -52,6 +52,7 @@ enum Shown {
     Advance(Base64),
     Gone(Listing<Id>),
     Asked(Asked),
+    Keys(Listing<KeyProof>),
 }
 
 /// Items by their canonical bytes, which are far smaller than the items in memory: a stranger's text costs no more
@@ -168,6 +169,7 @@ impl Shown {
             Frame::Advance(entry) => Self::Advance(Base64(entry.into())),
             Frame::Gone(ids) => Self::Gone(Listing::of(&ids)),
             Frame::Asked(asked) => Self::Asked(asked),
+            Frame::Keys(proofs) => Self::Keys(Listing::of(&proofs)),
         })
     }
 
@@ -188,6 +190,7 @@ impl Shown {
             Self::Advance(entry) => encode(Kind::Advance, &(), &entry.0),
             Self::Gone(ids) => encode(Kind::Gone, &(), &ids.bytes),
             Self::Asked(asked) => encode(Kind::Asked, asked, &[]),
+            Self::Keys(proofs) => encode(Kind::Keys, &(), &proofs.bytes),
         };
         Frame::read(&frame)?;
         Ok(frame)
@@ -364,6 +367,7 @@ mod tests {
             hold: 0,
         };
         let asked = Asked { version: 1, outcome: AskOutcome::Approved(Permission::Read) };
+        let proof = KeyProof { key: redemption().invite.key, signature: redemption().proof };
         let entries = [&b"one"[..], b"another"].map(|bytes| Base64(bytes.into()));
         Vec::from([
             encode(Kind::Sync, &hello, &Listing::of(&ranges).bytes),
@@ -380,13 +384,14 @@ mod tests {
             encode(Kind::Advance, &(), b"an entry"),
             encode(Kind::Gone, &(), &Listing::of([id]).bytes),
             encode(Kind::Asked, &asked, &[]),
+            encode(Kind::Keys, &(), &Listing::of([proof]).bytes),
         ])
     }
 
     #[test]
     fn every_kind_goes_through_json_and_back() {
         let numbers: Vec<u8> = frames().iter().map(|frame| frame[0]).collect();
-        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
         for frame in &frames() {
             let text = to_text(frame).unwrap();
             assert_eq!(&from_text(&text).unwrap(), frame, "{text}");

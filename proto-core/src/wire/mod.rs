@@ -15,6 +15,8 @@
 //! ask response    Asked                                       or   Refusal
 //! ```
 //!
+//! Proofs of further keys may stand in front of a sync, have or trees request, and of a sync response: one frame `Keys`.
+//!
 //! | file | holds |
 //! |---|---|
 //! | `frame` | [`Frame`], [`Kind`]: reading a frame in place, writing one |
@@ -22,6 +24,7 @@
 //! | `range` | [`RangeItem`]: what a side says of one range |
 //! | `entries` | [`Entries`], [`EntriesWriter`]: the frames that carry entries |
 //! | `partial` | [`Have`]: what a partial holder says of itself |
+//! | `proof` | [`KeyProof`]: a key beside the node's, proven for one exchange |
 //! | [`serial`] | frames over a plain line of bytes |
 //! | `signed` | what is signed where the transport proves no keys |
 //! | `address`, `ticket` | where peers are, and how people pass that on |
@@ -44,6 +47,7 @@ mod items;
 #[cfg(feature = "alloc")]
 pub mod json;
 mod partial;
+mod proof;
 mod range;
 pub mod serial;
 mod signed;
@@ -68,6 +72,7 @@ pub use invite::{
 };
 pub use items::{Items, ItemsIter};
 pub use partial::{Have, MAX_BASE, MAX_RING};
+pub use proof::{Binding, KeyProof, MAX_PROOFS, ProofTarget, Side};
 pub use range::{Bound, Floor, IdPrefix, LIST, Mode, Prefix, RangeItem};
 pub use signed::{
     FRESHNESS, NodeAnswer, Nonce, RequestDigest, RequestHead, RequestHeadError, RequestTarget, ResponseHead,

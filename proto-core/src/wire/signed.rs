@@ -16,6 +16,7 @@ use blake3::Hasher;
 use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::{Deserialize, Serialize};
 
+use super::Binding;
 use crate::{KeyError, PublicKey, SecretKey, Signature};
 
 /// Bytes that make a request unique, drawn at random by its sender.
@@ -32,6 +33,7 @@ const REQUEST: &str = "pleach/1/http/request";
 const HEAD: &str = "pleach/1/http/response/head";
 const END: &str = "pleach/1/http/response/end";
 const NODE: &str = "pleach/1/http/node";
+const BINDING: &str = "pleach/1/http/binding";
 
 /// Why something signed is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,7 +79,7 @@ impl Write for Text {
 }
 
 /// The hash of lines.
-fn digest(lines: fmt::Arguments<'_>) -> [u8; 32] {
+pub(super) fn digest(lines: fmt::Arguments<'_>) -> [u8; 32] {
     let mut text = Text(Hasher::new());
     // Neither this writer nor what is shown here fails.
     let _ = text.write_fmt(lines);
@@ -85,7 +87,7 @@ fn digest(lines: fmt::Arguments<'_>) -> [u8; 32] {
 }
 
 /// Bytes as hexadecimal digits.
-struct Hex<'a>(&'a [u8]);
+pub(super) struct Hex<'a>(pub(super) &'a [u8]);
 
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -176,6 +178,16 @@ impl RequestHead {
         let digest = self.digest(target);
         self.key.verify(&digest.0, &self.signature)?;
         Ok(digest)
+    }
+
+    /// What proofs of further keys in the request and its response are bound to.
+    pub fn binding(&self) -> Binding {
+        Self::binds(self.time, &self.nonce)
+    }
+
+    /// What they are bound to in a request that will be signed with this time and nonce.
+    pub fn binds(time: u64, nonce: &Nonce) -> Binding {
+        Binding::from_bytes(digest(format_args!("{BINDING}\n{time}\n{}\n", Hex(nonce))))
     }
 
     /// The name of the request that this is the head of.

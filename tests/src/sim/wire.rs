@@ -79,7 +79,8 @@ impl Sim {
     pub(super) fn op(&mut self, index: usize, id: ExchangeId, op: Op) {
         match op {
             Op::Open(address) => self.dial(index, id, &address),
-            Op::Vouch => {}
+            // Hosts of a run have no users: there is nothing to prove.
+            Op::Vouch | Op::Prove(_) => {}
             Op::Close => {
                 if let Some(end) = self.hosts[index].ends.remove(&id) {
                     let lost = self.strikes(Fault::CloseLost, 1_000);
@@ -282,6 +283,8 @@ impl Sim {
                         }
                     }
                 }
+                // Nothing that was proven here would be bound to the wire.
+                Op::Bind => (ExchangeEvent::Bound(None), at),
                 _ => continue,
             };
             if let Some(end) = self.hosts[index].ends.get_mut(&id) {

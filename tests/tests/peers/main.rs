@@ -71,7 +71,7 @@ fn status(world: &mut World, host: HostId, peer: HostId, tree: Id) -> SyncStatus
         assert!(world.step());
     };
     let Ok(Reply::Pair(pair)) = reply else { panic!("not a status: {reply:?}") };
-    SyncStatus::of(&*world.snapshot(host), &tree, pair.map(|pair| *pair)).unwrap()
+    SyncStatus::of(&*world.snapshot(host), &tree, pair.map(|pair| *pair), None).unwrap()
 }
 
 fn states(world: &mut World, host: HostId) -> Vec<PeerState> {

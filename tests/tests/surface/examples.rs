@@ -16,7 +16,7 @@ fn code(docs: &str) -> String {
 fn offered() -> Vec<Exported<'static>> {
     let [smol, blocking, ..] = documented();
     let mut seen = BTreeSet::new();
-    let all = [smol, blocking].into_iter().flat_map(|runtime| runtime.exported());
+    let all = [smol, blocking].into_iter().flat_map(super::documented::Crate::exported);
     all.filter(|one| seen.insert((one.home.name(), text(&one.item["name"]), one.item["id"].to_string())))
         .collect()
 }

@@ -3,7 +3,7 @@
 use pleach_core::{
     Id, SecretKey,
     entry::Permission,
-    wire::{Frame, FrameError, Invite, Redemption, json as text},
+    wire::{Binding, Frame, FrameError, Invite, ProofTarget, Redemption, Side, json as text},
 };
 use pleach_storage::conformance::Maker;
 use serde_json::{Value, json};
@@ -75,6 +75,12 @@ fn good() -> Vec<(&'static str, Value)> {
         (SecretKey::from_bytes([1; 32]), SecretKey::from_bytes([2; 32]), SecretKey::from_bytes([3; 32]));
     let invite = Invite::sign(&admin, maker.tree(), secret.public(), Permission::Write(100), 1_024, 1 << 40);
     let invite = serde_json::to_value(Redemption::sign(invite, &secret, redeemer.public())).expect("JSON");
+    let proof = |seed: u8| {
+        let (by, to) = (admin.public(), secret.public());
+        let target = ProofTarget { side: Side::Initiator, by, to, tree: Some(maker.tree()) };
+        let proof = target.prove(&SecretKey::from_bytes([seed; 32]), &Binding::from_bytes([9; 32]));
+        serde_json::to_value(proof).expect("JSON")
+    };
     let line = |n: u8, name: &str| json!({ "tree": id(n), "name": name, "count": n, "changed": 1_700_000_000_000_u64 });
     let have = json!({
         "versions": { "oldest": 1, "newest": 1 }, "capabilities": 2, "limits": limits, "tree": id(0), "entry": 1_024,
@@ -163,6 +169,8 @@ fn good() -> Vec<(&'static str, Value)> {
             json!({ "asked": { "version": 1, "outcome": { "Approved": { "Write": 128 } } } }),
         ),
         ("asked: rejected", json!({ "asked": { "version": 1, "outcome": "Rejected" } })),
+        ("keys: one", json!({ "keys": [proof(3)] })),
+        ("keys: two", json!({ "keys": [proof(3), proof(4)] })),
         ("have: nothing", {
             let nothing = with(have.clone(), &[("base", json!([])), ("relieve", json!(false))]);
             json!({ "have": { "head": nothing, "ids": [] } })
@@ -186,10 +194,13 @@ fn bad() -> Vec<(String, Vec<u8>, usize)> {
     let of = |name: &str| bytes_of(&good.iter().find(|(known, _)| *known == name).expect("a good one").1);
     let end = of("end: of a request");
     let with = |bytes: &[u8], more: &[u8]| [bytes, more].concat();
-    let token = of("sync: a token in place of ranges");
+    let (token, proofs) = (of("sync: a token in place of ranges"), of("keys: two"));
     let list: Vec<(&str, Vec<u8>, usize)> = vec![
         ("no byte", vec![], 0),
-        ("a kind that there is not", vec![14], 0),
+        ("a kind that there is not", vec![15], 0),
+        ("proofs of no key", vec![14], 0),
+        ("a proof cut short", proofs[..proofs.len() - 1].to_vec(), 0),
+        ("17 proofs", vec![14], 17 * 96),
         ("a kind of 255", vec![255], 0),
         ("more bytes than a frame has", vec![2], 1 << 20),
         ("a byte behind an end", with(&end, &[0]), 0),

@@ -179,6 +179,9 @@ fn in_the_rest() -> Vec<Change> {
         ("signed", "a request at another time", "a signed request", |it| add(&mut it["sender"]["time"], 1)),
         ("signed", "another name of a request", "an unsigned request", |it| flip(&mut it["digest"], 0)),
         ("signed", "a bit of a response's body", "a response", |it| flip(&mut it["body"], 3)),
+        ("signed", "a further key for another node", "a further key", |it| {
+            it["to"] = it["by"].clone();
+        }),
         ("signed", "another version", "who a node is", |it| it["versions"] = json!([1, 2])),
         ("signed", "a byte of a packet", "a session on a line", |it| flip(&mut it["packets"][3]["bytes"], 9)),
         ("signed", "a proof on a line", "a session on a line", |it| in_base64(&mut it["proved"])),

@@ -1,9 +1,10 @@
 //! What is signed where a transport proves no keys: HTTP requests and responses, and the greeting on a serial line.
 
 use pleach_core::{
-    SecretKey,
+    Id, SecretKey,
     wire::{
-        NodeAnswer, RequestHead, RequestTarget, ResponseHead, Transcript, body_hash,
+        Binding, KeyProof, NodeAnswer, ProofTarget, RequestHead, RequestTarget, ResponseHead, Side,
+        Transcript, body_hash,
         serial::{Decoder, Heard, Link, ON_LINE, PacketKind, Tag},
     },
 };
@@ -125,6 +126,45 @@ fn nodes() -> Vec<Value> {
     vec![vector("who a node is", NONCE), vector("who a node is, to another nonce", [0; 16])]
 }
 
+/// Proofs of a further key, bound to an HTTP request.
+fn proofs() -> Vec<Value> {
+    let binding = RequestHead::binds(TIME, &NONCE);
+    let tree = Some(Id::from_bytes([4; 32]));
+    let target = ProofTarget { side: Side::Initiator, by: key(1).public(), to: key(2).public(), tree };
+    let vector = |name: &str, target: ProofTarget, binding: Binding, proof: &KeyProof| {
+        let mut vector = json!({
+            "name": name, "what": "proof",
+            "side": if target.side == Side::Initiator { "initiator" } else { "responder" },
+            "key": proof.key.to_string(), "by": target.by.to_string(), "to": target.to.to_string(),
+            "tree": target.tree.map(|tree| tree.to_string()), "time": TIME, "nonce": hex(&NONCE),
+            "binding": hex(binding.as_bytes()), "signature": proof.signature.to_string(),
+        });
+        if target.check(proof, &binding).is_err() {
+            vector["fault"] = json!("Signature");
+        }
+        vector
+    };
+    let proof = target.prove(&key(3), &binding);
+    let (lists, answer) = (
+        ProofTarget { tree: None, ..target },
+        ProofTarget { side: Side::Responder, by: target.to, to: target.by, ..target },
+    );
+    let elsewhere = ProofTarget { to: key(5).public(), ..target };
+    vec![
+        vector("a further key", target, binding, &proof),
+        vector("a further key, asking for lists", lists, binding, &lists.prove(&key(3), &binding)),
+        vector("a further key of a responder", answer, binding, &answer.prove(&key(3), &binding)),
+        vector("a further key that was proven to another node", elsewhere, binding, &proof),
+        vector("a further key that was proven for a tree, asking for lists", lists, binding, &proof),
+        vector(
+            "a further key that another signed for",
+            target,
+            binding,
+            &KeyProof { key: key(6).public(), ..proof },
+        ),
+    ]
+}
+
 /// The packet that these bytes of a line are.
 fn packet(bytes: &[u8], tag: Tag) -> Value {
     let mut decoder = Decoder::default();
@@ -189,11 +229,11 @@ fn serial() -> Vec<Value> {
     vec![json!({
         "name": "a session on a line", "what": "serial", "hello": hex(&greeting), "answer": hex(own),
         "initiator": side(4_096, &[5; 16], 1), "responder": side(1 << 20, nonce, 2),
-        "digest": hex(&digest), "answered": signed(signature), "proved": signed(&bytes(&proved)),
+        "digest": hex(&digest), "binding": hex(initiator.binding().expect("an open session").as_bytes()), "answered": signed(signature), "proved": signed(&bytes(&proved)),
         "packets": packets,
     })]
 }
 
 pub(super) fn vectors() -> Vec<Value> {
-    [requests(), responses(), nodes(), serial()].concat()
+    [requests(), responses(), nodes(), proofs(), serial()].concat()
 }

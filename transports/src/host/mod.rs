@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `switchboard` | [`Switchboard`]: which exchange runs over which transport |
+//! | `keyring` | [`Keyring`]: further keys that the node may prove |
 //! | `threads` | [`Threads`]: named, kept, and waited for at the end; [`Ending`] |
 //! | `turns` | [`Turns`]: reading something and writing what follows from it, one at a time |
 //! | `workers` | [`Verifier`], [`Writer`]: the threads that check signatures and write |
@@ -10,6 +11,7 @@
 //! | `reach` | [`reachable`]: where others find a server that listens everywhere |
 //! | `system` | [`SystemClock`], [`system_entropy`], and [`lend`], which makes a transport's [`Context`](crate::Context) |
 
+mod keyring;
 mod reach;
 mod switchboard;
 mod system;
@@ -18,6 +20,7 @@ mod turns;
 mod watchers;
 mod workers;
 
+pub use keyring::{Keyring, Lent, LoggedIn, Purpose};
 pub use reach::reachable;
 pub use switchboard::{Report, Spawn, Switchboard, Task};
 pub use system::{SystemClock, lend, system_entropy};

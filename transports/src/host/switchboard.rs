@@ -9,8 +9,12 @@ use std::{
 };
 
 use async_channel::{Receiver, Sender};
-use pleach_core::node::{self, Event, ExchangeEvent, ExchangeId};
+use pleach_core::{
+    Id,
+    node::{self, Event, ExchangeEvent, ExchangeId},
+};
 
+use super::{Keyring, Purpose};
 use crate::{Address, Exchange, Listener, Op, Outcome, Transport, TransportError, pump};
 
 /// Something to poll to its end.
@@ -52,14 +56,22 @@ pub type Report = Arc<dyn Fn(Event) + Send + Sync>;
 pub struct Switchboard {
     spawn: Arc<dyn Spawn>,
     report: Report,
+    keyring: Keyring,
     state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
 struct State {
     transports: BTreeMap<String, Named>,
-    exchanges: BTreeMap<ExchangeId, Sender<Op>>,
+    exchanges: BTreeMap<ExchangeId, Running>,
     accepted: u64,
+}
+
+/// An exchange that has a pump.
+struct Running {
+    ops: Sender<Op>,
+    /// What was dialled, unless it was accepted.
+    address: Option<Address>,
 }
 
 struct Named {
@@ -76,7 +88,12 @@ struct Door {
 impl Switchboard {
     /// A board without transports.
     pub fn new(spawn: Arc<dyn Spawn>, report: Report) -> Self {
-        Self { spawn, report, state: Arc::default() }
+        Self { spawn, report, keyring: Keyring::default(), state: Arc::default() }
+    }
+
+    /// The further keys that its exchanges may prove.
+    pub const fn keyring(&self) -> &Keyring {
+        &self.keyring
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -143,8 +160,8 @@ impl Switchboard {
     /// Lets go of everything: doors, transports, exchanges.
     pub fn close(&self) {
         let State { transports, exchanges, .. } = std::mem::take(&mut *self.lock());
-        for ops in exchanges.values() {
-            let _ = ops.try_send(Op::Close);
+        for running in exchanges.values() {
+            let _ = running.ops.try_send(Op::Close);
         }
         drop(transports);
     }
@@ -157,18 +174,32 @@ impl Switchboard {
             node::Op::Finish => Op::Finish,
             node::Op::Receive => Op::Receive,
             node::Op::Vouch => Op::Vouch,
+            node::Op::Bind => Op::Bind,
+            node::Op::Prove(target) => match self.purpose(id, target.tree) {
+                Some(purpose) => Op::Prove(self.keyring.prover(purpose, target)),
+                None => return,
+            },
             node::Op::Close => {
-                if let Some(ops) = self.lock().exchanges.remove(&id) {
-                    let _ = ops.try_send(Op::Close);
+                if let Some(running) = self.lock().exchanges.remove(&id) {
+                    let _ = running.ops.try_send(Op::Close);
                 }
                 return;
             }
             _ => return self.fail(id, "an operation that this version of the transports does not know"),
         };
         // An exchange that is over has reported so; what was ordered meanwhile has no outcome.
-        if let Some(ops) = self.lock().exchanges.get(&id) {
-            let _ = ops.try_send(op);
+        if let Some(running) = self.lock().exchanges.get(&id) {
+            let _ = running.ops.try_send(op);
         }
+    }
+
+    /// What keys are proven for on an exchange; nothing if there are none for that.
+    fn purpose(&self, id: ExchangeId, tree: Option<Id>) -> Option<Purpose> {
+        let purpose = match tree {
+            Some(tree) => Purpose::Database(tree),
+            None => Purpose::Lists(self.lock().exchanges.get(&id)?.address.clone()?),
+        };
+        (!self.keyring.keys(&purpose).is_empty()).then_some(purpose)
     }
 
     fn open(&self, id: ExchangeId, address: Address) {
@@ -196,10 +227,14 @@ impl Switchboard {
     fn run(&self, id: ExchangeId, exchange: Option<Box<dyn Exchange>>, first: Option<Op>) {
         // As many as the node has ordered and not heard of, which it bounds.
         let (ops, orders) = async_channel::unbounded();
+        let address = match &first {
+            Some(Op::Open(_, address)) => Some(address.clone()),
+            _ => None,
+        };
         if let Some(first) = first {
             let _ = ops.try_send(first);
         }
-        self.lock().exchanges.insert(id, ops);
+        self.lock().exchanges.insert(id, Running { ops, address });
         let board = self.clone();
         let pumped = async move {
             let report = |outcome| board.tell(id, outcome);
@@ -217,6 +252,7 @@ impl Switchboard {
             Outcome::Sent => ExchangeEvent::Sent,
             Outcome::Finished => ExchangeEvent::Finished,
             Outcome::Received(frame) => ExchangeEvent::Received(frame),
+            Outcome::Bound(binding) => ExchangeEvent::Bound(binding),
             Outcome::End => ExchangeEvent::End,
             Outcome::Closed => ExchangeEvent::Closed,
             Outcome::Failed(error) => ExchangeEvent::Failed(error.to_string()),

@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use hyper::body::Bytes;
 use pleach_core::{
     PublicKey,
-    wire::{Nonce, RequestDigest, RequestHead, RequestTarget, SignedError, body_hash},
+    wire::{Binding, Nonce, RequestDigest, RequestHead, RequestTarget, SignedError, body_hash},
 };
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
     limits,
 };
 use crate::{
-    Address, Context, Exchange, Received, TransportError,
+    Address, Context, Exchange, Prover, Received, TransportError,
     budget::Budget,
     framing::{self, Decoder, Part},
     pipe::Receiver,
@@ -105,11 +105,21 @@ impl Short {
     }
 }
 
+/// What is to be sent, whatever it will be signed with.
+#[derive(Clone, Default)]
+struct Message {
+    /// The frames, as postcard.
+    body: Bytes,
+    /// What proves further keys in front of them.
+    prover: Option<Prover>,
+}
+
 /// A request that was sent, and what has come of its response.
 struct Called {
-    form: Form,
-    body: Bytes,
+    /// The message, without what proves further keys.
+    message: Message,
     nonce: Nonce,
+    binding: Binding,
     digest: RequestDigest,
     again: bool,
     events: Receiver<Event>,
@@ -128,9 +138,17 @@ enum Progress {
 enum State {
     New,
     Asking { nonce: Nonce, events: Receiver<Event>, answer: Short },
-    Open { body: Vec<u8>, budget: Budget },
+    Open(Box<Written>),
     Called(Box<Called>),
     Over,
+}
+
+/// A message in the making.
+#[derive(Default)]
+struct Written {
+    body: Vec<u8>,
+    budget: Budget,
+    prover: Option<Prover>,
 }
 
 /// An exchange that was dialled.
@@ -213,12 +231,34 @@ impl HttpInitiator {
         self.state = State::Asking { nonce, events, answer: Short::default() };
     }
 
-    /// Signs and sends a body.
-    fn call(&self, node: &Node, form: Form, body: Bytes, again: bool) -> Called {
+    /// A message as it is sent, behind what proves further keys.
+    fn body(&self, message: &Message, proofs: Option<Vec<u8>>) -> (Form, Bytes) {
+        let text = match self.form {
+            Form::Json => {
+                let frames = proofs.clone().into_iter().chain(frames(&message.body));
+                request_text(frames, limits::MAX_JSON_BODY)
+            }
+            Form::Postcard => None,
+        };
+        match (text, proofs) {
+            (Some(text), _) => (Form::Json, text.into()),
+            (None, None) => (Form::Postcard, message.body.clone()),
+            (None, Some(proofs)) => {
+                let body = [&framing::prefix(&proofs)[..], &proofs, &message.body].concat();
+                (Form::Postcard, body.into())
+            }
+        }
+    }
+
+    /// Signs and sends a message.
+    fn call(&self, node: &Node, message: Message, again: bool) -> Called {
+        let (time, nonce) = (node.time(self.context.wall()), self.context.random());
+        let binding = RequestHead::binds(time, &nonce);
+        let proofs = message.prover.as_ref().and_then(|prover| prover.frame(&binding));
+        let (form, body) = self.body(&message, proofs);
         let target =
             RequestTarget { audience: node.key, method: "POST", path: SYNC_PATH, body: body_hash(&body) };
-        let nonce: Nonce = self.context.random();
-        let head = RequestHead::sign(self.context.key(), &target, node.time(self.context.wall()), nonce);
+        let head = RequestHead::sign(self.context.key(), &target, time, nonce);
         let digest = head.digest(&target);
         let events = self.courier.send(Call {
             place: self.address.address.clone(),
@@ -227,9 +267,10 @@ impl HttpInitiator {
             signature: Some(head.to_string()),
             form,
             accept: self.form,
-            body: body.clone(),
+            body,
         });
-        Called { form, body, nonce, digest, again, events, part: Progress::Status, rest: Bytes::new() }
+        let (part, rest) = (Progress::Status, Bytes::new());
+        Called { message, nonce, binding, digest, again, events, part, rest }
     }
 
     /// Goes on with a response until something is to be told.
@@ -251,7 +292,7 @@ impl HttpInitiator {
                 Some(Event::End) if matches!(called.part, Progress::Refusal(_)) => self.refused()?,
                 Some(Event::End) => {
                     called.check_end()?;
-                    self.state = State::Open { body: Vec::new(), budget: Budget::default() };
+                    self.state = State::Open(Box::default());
                     return Poll::Ready(Ok(Received::End));
                 }
                 Some(Event::Failed(error)) => return Poll::Ready(Err(error)),
@@ -270,7 +311,7 @@ impl HttpInitiator {
             401 if refusal.form.is_some() && !called.again => {
                 let node = self.learn(&refusal, &called.nonce)?;
                 self.node = Some(node);
-                self.state = State::Called(Box::new(self.call(&node, called.form, called.body, true)));
+                self.state = State::Called(Box::new(self.call(&node, called.message, true)));
                 Ok(())
             }
             401 if refusal.form.is_some() => Err(TransportError::Clock),
@@ -323,13 +364,28 @@ impl Exchange for HttpInitiator {
         self.node.map(|node| node.key)
     }
 
+    fn binding(&self) -> Option<Binding> {
+        match &self.state {
+            State::Called(called) => Some(called.binding),
+            _ => None,
+        }
+    }
+
+    /// What a message is bound to is drawn when it is signed, and once more if the node has another time.
+    fn prove(&mut self, prover: &Prover) -> Option<Vec<u8>> {
+        if let State::Open(written) = &mut self.state {
+            written.prover = Some(prover.clone());
+        }
+        None
+    }
+
     fn poll_open(&mut self, task: &mut Task<'_>) -> Poll<Result<(), TransportError>> {
         loop {
             match &mut self.state {
                 State::New => match self.known.get(&self.address.address, self.context.wall()) {
                     Some(node) if self.address.key.is_none_or(|key| key == node.key) => {
                         self.node = Some(node);
-                        self.state = State::Open { body: Vec::new(), budget: Budget::default() };
+                        self.state = State::Open(Box::default());
                     }
                     _ => self.ask(),
                 },
@@ -342,36 +398,32 @@ impl Exchange for HttpInitiator {
                         Ok(node) => self.node = Some(node),
                         Err(error) => return self.fail(error),
                     }
-                    self.state = State::Open { body: Vec::new(), budget: Budget::default() };
+                    self.state = State::Open(Box::default());
                 }
                 State::Over => return Poll::Ready(Err(not_open())),
-                State::Open { .. } | State::Called(_) => return Poll::Ready(Ok(())),
+                State::Open(_) | State::Called(_) => return Poll::Ready(Ok(())),
             }
         }
     }
 
     fn poll_send(&mut self, _task: &mut Task<'_>, frame: &[u8]) -> Poll<Result<(), TransportError>> {
-        let State::Open { body, budget } = &mut self.state else {
+        let State::Open(written) = &mut self.state else {
             return Poll::Ready(Err(not_open()));
         };
-        budget.charge(frame.len())?;
-        body.extend_from_slice(&framing::prefix(frame));
-        body.extend_from_slice(frame);
+        written.budget.charge(frame.len())?;
+        written.body.extend_from_slice(&framing::prefix(frame));
+        written.body.extend_from_slice(frame);
         Poll::Ready(Ok(()))
     }
 
     fn poll_finish(&mut self, _task: &mut Task<'_>) -> Poll<Result<(), TransportError>> {
-        let (State::Open { body, .. }, Some(node)) = (&mut self.state, self.node) else {
+        let (State::Open(written), Some(node)) = (&mut self.state, self.node) else {
             return Poll::Ready(Err(not_open()));
         };
-        let mut body = std::mem::take(body);
+        let Written { mut body, prover, .. } = std::mem::take(&mut **written);
         body.extend(framing::END);
-        let text = match self.form {
-            Form::Json => request_text(frames(&body), limits::MAX_JSON_BODY),
-            Form::Postcard => None,
-        };
-        let (form, body) = text.map_or((Form::Postcard, body), |text| (Form::Json, text));
-        self.state = State::Called(Box::new(self.call(&node, form, body.into(), false)));
+        let message = Message { body: body.into(), prover };
+        self.state = State::Called(Box::new(self.call(&node, message, false)));
         Poll::Ready(Ok(()))
     }
 

@@ -11,7 +11,7 @@ use pleach_core::{
     PublicKey,
     budget::Source,
     node::Arrival,
-    wire::{RequestDigest, ResponseHead, Transcript},
+    wire::{Binding, RequestDigest, ResponseHead, Transcript},
 };
 
 use super::{form::Form, reply::Piece};
@@ -27,6 +27,8 @@ pub(super) struct Request {
     pub(super) peer: Option<PublicKey>,
     pub(super) signed: Option<u64>,
     pub(super) digest: RequestDigest,
+    /// What proofs of further keys are bound to, if it is signed.
+    pub(super) binding: Option<Binding>,
     /// In which to answer.
     pub(super) form: Form,
     pub(super) frames: VecDeque<Vec<u8>>,
@@ -122,6 +124,10 @@ impl Exchange for HttpResponder {
 
     fn signed(&self) -> Option<u64> {
         self.request.signed
+    }
+
+    fn binding(&self) -> Option<Binding> {
+        self.request.binding
     }
 
     fn arrival(&self) -> Arrival {

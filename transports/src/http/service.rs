@@ -221,6 +221,7 @@ impl Service {
             peer,
             signed,
             digest,
+            binding: head.as_ref().map(RequestHead::binding),
             form: answered_in,
             frames: arrived.frames,
             held: Some(arriving.held),

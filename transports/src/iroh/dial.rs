@@ -9,7 +9,11 @@ use iroh::{
 use tokio::time::timeout;
 
 use super::{
-    ALPN, IrohBuilder, OWN_KEY, WRONG_KEY, door::Door, drive::Drive, halves::Stream, limits, place, proof,
+    ALPN, IrohBuilder, OWN_KEY, WRONG_KEY,
+    door::Door,
+    drive::Drive,
+    halves::{Stream, stream},
+    limits, place, proof,
 };
 use crate::{
     Address, Context, TransportError,
@@ -68,16 +72,15 @@ impl Home {
     /// A stream to the node at an address, on a connection that is there or a new one.
     pub(super) async fn stream(&self, address: &Address, to: EndpointAddr) -> Result<Stream, TransportError> {
         if let Some((connection, peer)) = self.kept.get(address)
-            && let Ok((sending, receiving)) = connection.open_bi().await
+            && let Ok(halves) = connection.open_bi().await
         {
-            return Ok(Stream { peer, sending, receiving });
+            return Ok(stream(&connection, peer, halves));
         }
         let late = |_| unreachable(address, "no answer in time".into());
         let (connection, peer) =
             timeout(limits::CONNECT_TIME, self.connected(address, to)).await.map_err(late)??;
-        let (sending, receiving) =
-            connection.open_bi().await.map_err(|error| TransportError::Cut(error.to_string()))?;
-        Ok(Stream { peer, sending, receiving })
+        let halves = connection.open_bi().await.map_err(|error| TransportError::Cut(error.to_string()))?;
+        Ok(stream(&connection, peer, halves))
     }
 
     /// A connection that somebody else made meanwhile, or a new one.

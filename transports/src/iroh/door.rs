@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::{
     ALPN, BUSY, NO_KEY, OWN_KEY,
     drive::WeakDrive,
-    halves::{IrohExchange, Stream},
+    halves::{IrohExchange, stream},
     limits, proof,
     settings::accepted,
 };
@@ -125,7 +125,8 @@ impl Door {
                 let _ = (sending.reset(BUSY), receiving.stop(BUSY));
                 continue;
             };
-            let exchange = IrohExchange::accepted(Stream { peer, sending, receiving }, host.clone(), drive);
+            let stream = stream(&host.connection, peer, (sending, receiving));
+            let exchange = IrohExchange::accepted(stream, host.clone(), drive);
             // A queue that filled up meanwhile drops the exchange, which the peer sees as a cut.
             let _ = queue.try_send(Box::new(exchange));
         }

@@ -14,7 +14,10 @@ use quinn::{
 };
 
 use super::{
-    OWN_KEY, WRONG_KEY, drive::Drive, halves::Stream, limits, peer_of, setup, tls, transport_config,
+    OWN_KEY, WRONG_KEY,
+    drive::Drive,
+    halves::{Stream, stream},
+    limits, peer_of, setup, tls, transport_config,
 };
 use crate::{
     Address, Context, TransportError,
@@ -60,18 +63,17 @@ impl Dialler {
     /// A stream to the node at an address, on a connection that is there or a new one.
     pub(super) async fn stream(&self, address: &Address) -> Result<Stream, TransportError> {
         if let Some((connection, peer)) = self.kept.get(address)
-            && let Ok((sending, receiving)) = connection.open_bi().await
+            && let Ok(halves) = connection.open_bi().await
         {
-            return Ok(Stream { peer, sending, receiving });
+            return Ok(stream(&connection, peer, halves));
         }
         let (connection, peer) = race(self.connected(address), async {
             Timer::after(limits::CONNECT_TIME).await;
             Err(unreachable(address, "no answer in time".into()))
         })
         .await?;
-        let (sending, receiving) =
-            connection.open_bi().await.map_err(|error| TransportError::Cut(error.to_string()))?;
-        Ok(Stream { peer, sending, receiving })
+        let halves = connection.open_bi().await.map_err(|error| TransportError::Cut(error.to_string()))?;
+        Ok(stream(&connection, peer, halves))
     }
 
     /// A connection that somebody else made meanwhile, or a new one.

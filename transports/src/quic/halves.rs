@@ -5,16 +5,30 @@ use std::{
     task::{Context as Task, Poll},
 };
 
-use quinn::{RecvStream, SendStream, WriteError};
+use pleach_core::{PublicKey, wire::Binding};
+use quinn::{Connection, RecvStream, SendStream, WriteError};
 
 use super::drive::Drive;
 use crate::{
     TransportError,
-    streams::{self, Receiving, Sending, StreamExchange},
+    streams::{self, KEYS_LABEL, Receiving, Sending, StreamExchange},
 };
 
 /// A stream that was opened or accepted, and whose peer has proven a key.
 pub(super) type Stream = streams::Stream<SendStream, RecvStream>;
+
+/// The stream of an exchange on a connection whose peer has proven a key.
+pub(super) fn stream(
+    connection: &Connection,
+    peer: PublicKey,
+    (sending, receiving): (SendStream, RecvStream),
+) -> Stream {
+    let mut exported = [0; 32];
+    let number = sending.id().index().to_le_bytes();
+    let result = connection.export_keying_material(&mut exported, KEYS_LABEL, &number);
+    let binding = result.is_ok().then_some(Binding::from_bytes(exported));
+    Stream { peer, binding, sending, receiving }
+}
 
 /// An exchange over one stream.
 pub(super) type QuicExchange = StreamExchange<SendStream, RecvStream, Drive>;

@@ -17,7 +17,7 @@ use pleach_core::{
 use quinn::{ClientConfig, crypto::rustls::QuicClientConfig};
 use rustls::client::AlwaysResolvesClientRawPublicKeys;
 
-use super::{BUSY, Dialler, Drive, QuicTransport, Stream, peer_of, tls};
+use super::{BUSY, Dialler, Drive, QuicTransport, halves::Stream, peer_of, tls};
 use crate::{
     Address, Context, Received, Transport, TransportError, budget::LEAST, framing, park_on, park_until,
 };

@@ -21,7 +21,7 @@ use std::{
 
 use dial::Dialler;
 use drive::{Drive, WeakDrive};
-use halves::{QuicExchange, Stream};
+use halves::{QuicExchange, stream};
 use pleach_core::PublicKey;
 use quinn::{
     Connection, Endpoint, EndpointConfig, IdleTimeout, Incoming, TransportConfig, VarInt,
@@ -267,7 +267,7 @@ impl Door {
                 let _ = (sending.reset(BUSY), receiving.stop(BUSY));
                 continue;
             }
-            let stream = Stream { peer, sending, receiving };
+            let stream = stream(&host.connection, peer, (sending, receiving));
             let Some(drive) = self.drive.upgrade() else { return };
             let exchange = QuicExchange::accepted(stream, host.clone(), drive);
             // A queue that filled up meanwhile drops the exchange, which the peer sees as a cut.

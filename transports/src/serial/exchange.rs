@@ -5,7 +5,7 @@ use std::{
     task::{Context as Task, Poll, ready},
 };
 
-use pleach_core::PublicKey;
+use pleach_core::{PublicKey, wire::Binding};
 
 use super::{Dial, End, port::Port};
 use crate::{Exchange, Received, TransportError, budget::Budget};
@@ -85,6 +85,11 @@ impl Exchange for SerialExchange {
             State::Open { peer, .. } => Some(*peer),
             _ => None,
         }
+    }
+
+    fn binding(&self) -> Option<Binding> {
+        let (port, session) = self.port().ok()?;
+        port.binding(session)
     }
 
     fn poll_open(&mut self, task: &mut Task<'_>) -> Poll<Result<(), TransportError>> {

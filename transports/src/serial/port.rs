@@ -12,7 +12,10 @@ use std::{
 use pleach_core::{
     PublicKey,
     limits::MAX_FRAME,
-    wire::serial::{Heard, Link, LinkError, ON_LINE, PACKET, PacketKind},
+    wire::{
+        Binding,
+        serial::{Heard, Link, LinkError, ON_LINE, PACKET, PacketKind},
+    },
 };
 
 use super::Line;
@@ -192,6 +195,12 @@ impl Port {
         // What cannot be written because nobody reads would keep the writer.
         self.line.close();
         self.changed.notify_all();
+    }
+
+    /// What proofs of further keys in a session are bound to, while it is open.
+    pub(super) fn binding(&self, session: u64) -> Option<Binding> {
+        let state = self.lock();
+        state.link.binding().filter(|_| state.session == session)
     }
 
     /// Ends a session, and tells the peer; an unfinished message goes no further.

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Exchanges, Role};
+use super::{Exchange, Exchanges, Role};
 use crate::{
     Id, Now, PublicKey,
     budget::Source,
@@ -31,8 +31,9 @@ impl Exchanges {
             return;
         }
         let standing = self.budgets.standing(proven.as_ref(), now.monotonic);
+        let payer = proven.map(|key| self.budgets.payer(&key));
         let guests: Vec<Guest> = self.guests().collect();
-        let entrance = entrance((proven, source, standing), &guests, &self.limits);
+        let entrance = entrance((payer, source, standing), &guests, &self.limits);
         if entrance == Entrance::Shut || proven == Some(self.own) {
             out.exchange(id, Op::Close);
             out.take_asked(id);
@@ -49,6 +50,7 @@ impl Exchanges {
         self.insert(id, Role::Responder(responder), now, out);
         if let Some(exchange) = self.all.get_mut(&id) {
             exchange.source = source;
+            exchange.payer = payer;
             exchange.standing = standing;
         }
     }
@@ -59,7 +61,7 @@ impl Exchanges {
             let Role::Responder(responder) = &exchange.role else { return None };
             Some(Guest {
                 id: *id,
-                key: responder.proven(),
+                key: exchange.payer,
                 source: exchange.source,
                 standing: exchange.standing,
                 rests: responder.rests(),
@@ -70,7 +72,7 @@ impl Exchanges {
 
     /// This node keeps a tree the same with a peer, which is no stranger from then on.
     pub(in crate::node) fn expect(&mut self, peer: PublicKey, tree: Id, now: Now) {
-        self.budgets.prove(peer, tree, now.monotonic);
+        self.budgets.prove(peer, tree, peer, now.monotonic);
     }
 
     /// Charges a stranger for a frame, before anything is done about it. Milliseconds until it may come again, if it
@@ -85,23 +87,47 @@ impl Exchanges {
         self.budgets.frame(exchange.source, frame.len(), responder.rests(), now.monotonic).err()
     }
 
-    /// Whether the peer is a stranger, after the store has said what it may read.
-    pub(super) fn judge(&mut self, id: ExchangeId, now: Now) {
-        let Some(exchange) = self.all.get_mut(&id) else { return };
-        let Role::Responder(responder) = &mut exchange.role else { return };
-        let (Some((tree, admission)), Some(key)) = (responder.take_told(), responder.proven()) else {
-            return;
+    /// The store has said that the peer may read the tree by a grant to this key, its node's or a further one. Whether it is
+    /// no stranger from now on: the places of that key are counted over all nodes that bring it.
+    pub(super) fn welcome(&mut self, id: ExchangeId, by: Option<PublicKey>, now: Now) -> bool {
+        let Some(Exchange { role: Role::Responder(responder), standing, .. }) = self.all.get(&id) else {
+            return false;
         };
-        match admission {
-            Admission::Granted => {
-                self.budgets.prove(key, tree, now.monotonic);
-                if exchange.standing == Standing::Stranger {
-                    exchange.standing = Standing::Proven;
-                    self.held_by_strangers = self.held_by_strangers.saturating_sub(exchange.held);
-                }
+        let (Some(by), Some(tree), Some(key)) = (by, responder.tree(), responder.proven()) else {
+            return false;
+        };
+        let is_stranger = *standing == Standing::Stranger;
+        let of_key = |guest: &Guest| guest.standing == Standing::Proven && guest.key == Some(by);
+        if is_stranger && self.guests().filter(of_key).count() >= self.limits.of_key()
+            || !self.budgets.prove(key, tree, by, now.monotonic)
+        {
+            return false;
+        }
+        if let Some(exchange) = self.all.get_mut(&id) {
+            (exchange.standing, exchange.payer) = (Standing::Proven, Some(by));
+            if is_stranger {
+                self.held_by_strangers = self.held_by_strangers.saturating_sub(exchange.held);
             }
-            Admission::Denied | Admission::Unknown => self.budgets.doubt(&key, &tree),
-            Admission::Public => {}
+        }
+        true
+    }
+
+    /// The store has said that the peer may not read a tree, or not any more.
+    pub(super) fn judge(&mut self, id: ExchangeId) {
+        let Some(Exchange { role: Role::Responder(responder), .. }) = self.all.get_mut(&id) else { return };
+        let told = responder.take_told();
+        if let (Some((tree, Admission::Denied | Admission::Unknown)), Some(key)) = (told, responder.proven())
+        {
+            self.budgets.doubt(&key, &tree);
+        }
+    }
+
+    /// The peer brought a signature that does not fit.
+    pub(super) fn disgrace(&mut self, id: ExchangeId, now: Now) {
+        if let Some(exchange) = self.all.get(&id)
+            && let Role::Responder(responder) = &exchange.role
+        {
+            self.budgets.disgrace(responder.proven().as_ref(), exchange.source, now.monotonic);
         }
     }
 

@@ -11,7 +11,7 @@ use super::{Phase, Responder};
 impl Responder {
     /// Whether a frame that comes now is looked at.
     pub(in crate::node) const fn listens(&self) -> bool {
-        matches!(self.phase, Phase::Resting | Phase::Talking(_) | Phase::Giving(_))
+        matches!(self.phase, Phase::Resting | Phase::Introduced | Phase::Talking(_) | Phase::Giving(_))
     }
 
     /// What the store said about the peer and a tree, once.

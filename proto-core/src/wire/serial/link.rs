@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{KeyError, PublicKey, SecretKey, Signature, canonical};
+use crate::{KeyError, PublicKey, SecretKey, Signature, canonical, wire::Binding};
 
 use super::packet::{Decoder, Packet, PacketKind, Tag, encode};
 
@@ -17,6 +17,7 @@ const VERSION: u8 = 1;
 const SESSION: &str = "pleach 2026 serial v1 session";
 const RESPONDER: &str = "pleach 2026 serial v1 responder";
 const INITIATOR: &str = "pleach 2026 serial v1 initiator";
+const BINDING: &str = "pleach 2026 serial v1 binding";
 const NONCE: &str = "pleach 2026 serial v1 nonce";
 
 /// What both sides say of themselves.
@@ -123,7 +124,8 @@ struct Talk {
     state: State,
     /// What this side says of itself.
     own: Greeting,
-    tag: Tag,
+    /// What the session is known by.
+    digest: [u8; 32],
     sent: u8,
     received: u8,
     peer_frame: u32,
@@ -142,8 +144,8 @@ impl Link {
 
     fn new(secret: SecretKey, role: Role, nonce: [u8; 16], frame: u32) -> Self {
         let own = Greeting { version: VERSION, frame, nonce, key: secret.public() };
-        let (state, tag) = (State::Waiting, Tag::default());
-        let talk = Talk { secret, role, state, own, tag, sent: 0, received: 0, peer_frame: 0 };
+        let (state, digest) = (State::Waiting, [0; 32]);
+        let talk = Talk { secret, role, state, own, digest, sent: 0, received: 0, peer_frame: 0 };
         Self { decoder: Decoder::default(), talk }
     }
 
@@ -157,7 +159,7 @@ impl Link {
     /// Writes a piece of a frame, an end or a close. Returns the bytes used.
     pub fn write(&mut self, kind: PacketKind, payload: &[u8], room: &mut [u8]) -> Option<usize> {
         let number = self.talk.sent;
-        let used = encode(&Packet { kind, number, payload }, self.talk.tag, room)?;
+        let used = encode(&Packet { kind, number, payload }, self.talk.tag(), room)?;
         self.talk.sent = number.wrapping_add(1);
         Some(used)
     }
@@ -167,9 +169,15 @@ impl Link {
         self.talk.peer_frame
     }
 
+    /// What proofs of further keys in this session are bound to, once it is open.
+    pub fn binding(&self) -> Option<Binding> {
+        let open = self.talk.state == State::Open;
+        open.then(|| Binding::from_bytes(domain(BINDING, &self.talk.digest)))
+    }
+
     /// Takes the next byte from the line. After an error the session is over; a responder waits for the next hello.
     pub fn push(&mut self, byte: u8, reply: &mut [u8]) -> Result<Heard<'_>, LinkError> {
-        match self.decoder.push(byte, self.talk.tag) {
+        match self.decoder.push(byte, self.talk.tag()) {
             Some(packet) => self.talk.heard(packet, reply),
             None => Ok(Heard::Nothing),
         }
@@ -177,6 +185,10 @@ impl Link {
 }
 
 impl Talk {
+    fn tag(&self) -> Tag {
+        Tag(self.digest.first_chunk().copied().unwrap_or_default())
+    }
+
     fn heard<'a>(&mut self, packet: Packet<'a>, reply: &mut [u8]) -> Result<Heard<'a>, LinkError> {
         let result = match (packet.kind, self.role, self.state) {
             (PacketKind::Hello, Role::Responder, _) => self.answer(packet.payload, reply),
@@ -266,13 +278,13 @@ impl Talk {
         let proof = self.secret.sign(&domain(INITIATOR, &digest));
         let payload = canonical::to_slice(&proof, &mut body).ok_or(LinkError::Room)?;
         let packet = Packet { kind: PacketKind::Proof, number: 0, payload };
-        let used = encode(&packet, self.tag, reply).ok_or(LinkError::Room)?;
+        let used = encode(&packet, self.tag(), reply).ok_or(LinkError::Room)?;
         self.state = State::Open;
         Ok(Heard::Opened { peer: theirs.key, reply: used })
     }
 
     fn begin(&mut self, digest: &[u8; 32], frame: u32) {
-        self.tag = Tag(digest.first_chunk().copied().unwrap_or_default());
+        self.digest = *digest;
         (self.sent, self.received, self.peer_frame) = (0, 0, frame);
     }
 }

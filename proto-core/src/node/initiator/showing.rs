@@ -1,0 +1,79 @@
+//! Further keys: those that are proven to the peer, and those that it proves because it was asked.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use crate::{
+    Id,
+    node::{
+        FurtherKeys, Op, Read,
+        exchanges::Next,
+        outbox::{Outbox, Waiting},
+    },
+    wire::{Binding, Frame, KeyProof, Kind, ProofTarget, Side},
+};
+
+use super::{Initiator, Phase};
+
+/// What a peer does that shows a key which is not with it.
+pub(super) const FALSE_PROOF: &str = "it shows a key with a false proof";
+
+/// What the peer says of further keys in the response under way.
+#[derive(Clone, Debug)]
+pub(super) enum PeerKeys {
+    /// It was not asked.
+    NotAsked,
+    /// It may prove some in front of the response.
+    Awaited,
+    /// It has: until the transport has said what these should be bound to.
+    Came(Vec<KeyProof>),
+    /// It has, and once a response is enough.
+    Heard,
+}
+
+impl PeerKeys {
+    /// Whether a frame holds proofs that were asked for.
+    pub(super) fn are_welcome(&self, frame: &[u8]) -> bool {
+        matches!(self, Self::Awaited) && Kind::of(frame) == Ok(Kind::Keys)
+    }
+
+    /// The response is over: the next one may begin with proofs again.
+    pub(super) fn ask_again(&mut self) {
+        if !matches!(self, Self::NotAsked) {
+            *self = Self::Awaited;
+        }
+    }
+}
+
+impl Initiator {
+    /// What further keys of this side are proven for.
+    pub(super) fn proves(&self, tree: Option<Id>) -> Option<ProofTarget> {
+        Some(ProofTarget { side: Side::Initiator, by: self.own, to: self.peer?, tree })
+    }
+
+    /// The peer proves further keys.
+    pub(super) fn shown(&mut self, frame: &[u8], out: &mut Outbox) -> Next {
+        let Ok(Frame::Keys(proofs)) = Frame::read(frame) else { return self.misbehaved(FALSE_PROOF) };
+        if matches!(&self.phase, Phase::Talking(talk) if talk.may_upload()) {
+            self.keys = PeerKeys::Heard;
+            out.exchange(self.id, Op::Receive);
+        } else {
+            self.keys = PeerKeys::Came(proofs.iter().collect());
+            out.exchange(self.id, Op::Bind);
+        }
+        Next::On
+    }
+
+    /// What they should be bound to: the store says what they may do.
+    pub(super) fn bound(&mut self, binding: Option<Binding>, out: &mut Outbox) -> Next {
+        let PeerKeys::Came(proofs) = &mut self.keys else { return Next::On };
+        let proofs = core::mem::take(proofs);
+        self.keys = PeerKeys::Heard;
+        let (Some(binding), Some(by), Some(tree)) = (binding, self.peer, self.tree()) else {
+            return self.misbehaved(FALSE_PROOF);
+        };
+        let target = ProofTarget { side: Side::Responder, by, to: self.own, tree: Some(tree) };
+        let shown = FurtherKeys::Proofs { target: Box::new(target), binding, proofs };
+        out.read_once(Waiting::Exchange(self.id), Read::Admit { tree, proven: None, shown, tips: None });
+        Next::On
+    }
+}
