@@ -373,6 +373,25 @@ impl Sync {
     /// and those with which it is open ([`Database::open`]).
     ///
     /// The peer learns the keys.
+    ///
+    /// ```
+    /// use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync, Who};
+    /// # let network = MemoryNetwork::new();
+    /// # let (alice, bob) = (Instance::open(Memory::new())?, Instance::open(Memory::new())?);
+    /// # let (serving, sync) = (Sync::new(&alice)?, Sync::new(&bob)?);
+    /// # serving.register_transport("memory", network.builder().bind("alice"))?;
+    /// # sync.register_transport("memory", network.builder())?;
+    /// # let place = serving.accept_connections()?.remove(0);
+    /// bob.create_user("bob", None)?;
+    /// let user = bob.login_user("bob", None)?;
+    /// // It is Bob whom Alice lets read, wherever he is logged in.
+    /// let grants = vec![(Who::Key(user.default_key()), Permission::Read)];
+    /// let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants)?;
+    /// assert!(sync.sync_with_peer(&place, Some(&db.root_id())).is_err());
+    /// let key = user.key(&user.default_key())?;
+    /// assert_eq!(sync.proving(key).sync_with_peer(&place, Some(&db.root_id()))?.len(), 1);
+    /// # Ok::<(), pleach_blocking::Error>(())
+    /// ```
     #[must_use]
     pub fn proving(&self, key: impl Into<DatabaseKey>) -> Self {
         let mut keys = self.keys.to_vec();

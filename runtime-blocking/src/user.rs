@@ -238,6 +238,24 @@ impl User {
 
     /// Sync in their name: its calls prove their keys as well as the node's, so that a peer lets this node read what any of
     /// them may. The peer learns the keys. See [`Sync::proving`].
+    ///
+    /// ```
+    /// use pleach_blocking::{Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync, Who};
+    /// # let network = MemoryNetwork::new();
+    /// # let (alice, bob) = (Instance::open(Memory::new())?, Instance::open(Memory::new())?);
+    /// # let (serving, sync) = (Sync::new(&alice)?, Sync::new(&bob)?);
+    /// # serving.register_transport("memory", network.builder().bind("alice"))?;
+    /// # sync.register_transport("memory", network.builder())?;
+    /// # let place = serving.accept_connections()?.remove(0);
+    /// bob.create_user("bob", None)?;
+    /// let user = bob.login_user("bob", None)?;
+    /// // It is Bob whom Alice lets read, wherever he is logged in.
+    /// let grants = vec![(Who::Key(user.default_key()), Permission::Read)];
+    /// let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants)?;
+    /// assert!(sync.sync_with_peer(&place, Some(&db.root_id())).is_err());
+    /// assert_eq!(user.sync()?.sync_with_peer(&place, Some(&db.root_id()))?.len(), 1);
+    /// # Ok::<(), pleach_blocking::Error>(())
+    /// ```
     pub fn sync(&self) -> Result<Sync, Error> {
         // Those that are named last are the first to be proven.
         self.list_keys()?

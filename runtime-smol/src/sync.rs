@@ -389,6 +389,27 @@ impl Sync {
     /// and those with which it is open ([`Database::open`]).
     ///
     /// The peer learns the keys.
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// use pleach_smol::{Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync, Who};
+    /// # let network = MemoryNetwork::new();
+    /// # let (alice, bob) = (Instance::open(Memory::new()).await?, Instance::open(Memory::new()).await?);
+    /// # let (serving, sync) = (Sync::new(&alice).await?, Sync::new(&bob).await?);
+    /// # serving.register_transport("memory", network.builder().bind("alice")).await?;
+    /// # sync.register_transport("memory", network.builder()).await?;
+    /// # let place = serving.accept_connections().await?.remove(0);
+    /// bob.create_user("bob", None).await?;
+    /// let user = bob.login_user("bob", None).await?;
+    /// // It is Bob whom Alice lets read, wherever he is logged in.
+    /// let grants = vec![(Who::Key(user.default_key()), Permission::Read)];
+    /// let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants).await?;
+    /// assert!(sync.sync_with_peer(&place, Some(&db.root_id())).await.is_err());
+    /// let key = user.key(&user.default_key())?;
+    /// assert_eq!(sync.proving(key).sync_with_peer(&place, Some(&db.root_id())).await?.len(), 1);
+    /// # Ok::<(), pleach_smol::Error>(())
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn proving(&self, key: impl Into<DatabaseKey>) -> Self {
         let mut keys = self.keys.to_vec();

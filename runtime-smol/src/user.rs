@@ -249,6 +249,26 @@ impl User {
 
     /// Sync in their name: its calls prove their keys as well as the node's, so that a peer lets this node read what any of
     /// them may. The peer learns the keys. See [`Sync::proving`].
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// use pleach_smol::{Database, DatabaseKey, Doc, Instance, Memory, MemoryNetwork, Permission, Sync, Who};
+    /// # let network = MemoryNetwork::new();
+    /// # let (alice, bob) = (Instance::open(Memory::new()).await?, Instance::open(Memory::new()).await?);
+    /// # let (serving, sync) = (Sync::new(&alice).await?, Sync::new(&bob).await?);
+    /// # serving.register_transport("memory", network.builder().bind("alice")).await?;
+    /// # sync.register_transport("memory", network.builder()).await?;
+    /// # let place = serving.accept_connections().await?.remove(0);
+    /// bob.create_user("bob", None).await?;
+    /// let user = bob.login_user("bob", None).await?;
+    /// // It is Bob whom Alice lets read, wherever he is logged in.
+    /// let grants = vec![(Who::Key(user.default_key()), Permission::Read)];
+    /// let db = Database::create_with(&alice, DatabaseKey::Device, Doc::new(), grants).await?;
+    /// assert!(sync.sync_with_peer(&place, Some(&db.root_id())).await.is_err());
+    /// assert_eq!(user.sync()?.sync_with_peer(&place, Some(&db.root_id())).await?.len(), 1);
+    /// # Ok::<(), pleach_smol::Error>(())
+    /// # }).unwrap();
+    /// ```
     pub fn sync(&self) -> Result<Sync, Error> {
         // Those that are named last are the first to be proven.
         self.list_keys()?

@@ -24,6 +24,10 @@ pub type Executor = Arc<async_executor::Executor<'static>>;
 /// let context = Context::new(key.clone(), Arc::new(|| 1_760_000_000_000), Arc::new(|bytes| bytes.fill(7)));
 /// assert_eq!((context.key(), context.wall()), (&key, 1_760_000_000_000));
 /// assert_eq!(context.random(), [7; 16], "a node lends true entropy");
+///
+/// # use pleach_core::node::Limits;
+/// let small = Limits::new().connections(16);
+/// assert_eq!(context.with_limits(small).limits(), &small);
 /// ```
 #[derive(Clone)]
 pub struct Context {

@@ -53,10 +53,9 @@ use crate::{
 /// # let db = Database::create(&instance, DatabaseKey::Device, Doc::new())?;
 /// let (tree, key) = (db.root_id(), instance.device_key());
 /// let request = AccessRequest::new(Permission::Write(100));
-/// assert!(request.is_met(&*db.snapshot()?, &tree, &key)?, "its creator may do more");
-/// assert!(!request.asks_first(&*db.snapshot()?, &tree, &key)?);
+/// assert!(request.is_met(&*db.snapshot()?, &tree, &[key])?, "its creator may do more");
 /// assert_eq!(request.petition().permission, Permission::Write(100));
-/// assert!(matches!(request.command(&Address::http("192.0.2.7:8080"), &tree), Command::Ask { .. }));
+/// assert!(matches!(request.command(vec![Address::http("192.0.2.7:8080")], &tree), Command::Ask { .. }));
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -152,11 +151,8 @@ impl AccessRequest {
 /// # use pleach_core::instance::Bootstrap;
 /// assert!(Bootstrap::Pending(None).report().is_none(), "nothing may be read yet");
 ///
-/// # use pleach_core::{Id, wire::AskOutcome};
-/// let tree = Id::of(b"root");
-/// assert_eq!(Bootstrap::without(AskOutcome::Rejected, None), Bootstrap::Rejected(None));
-/// assert_eq!(Bootstrap::after(AskOutcome::Received, None, &tree), Ok(Bootstrap::Pending(None)));
-/// assert!(Bootstrap::Pending(None).into_report(&tree).is_err());
+/// # use pleach_core::Id;
+/// assert!(Bootstrap::Rejected(None).into_report(&Id::of(b"root")).is_err());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]

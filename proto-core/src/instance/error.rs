@@ -50,6 +50,22 @@ use crate::{
 /// assert_eq!(Error::transport("quic", &"no network").to_string(), "the transport quic failed: no network");
 /// assert!(matches!(Error::unexpected(&Reply::Done), Error::Bug(_)));
 /// ```
+///
+/// Of a call that tried several places, what became of each:
+///
+/// ```
+/// # use pleach_blocking::{DatabaseTicket, Id, Instance, Memory, MemoryNetwork, Sync};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let sync = Sync::new(&instance)?;
+/// # sync.register_transport("memory", MemoryNetwork::new().builder())?;
+/// # let tree = Id::of(b"a database that nobody has");
+/// let text = format!("pleach:?db={tree}&pr=memory:one&pr=memory:other");
+/// let ticket: DatabaseTicket = text.parse()?;
+/// let error = sync.sync_with_ticket(&ticket).unwrap_err();
+/// assert_eq!(error.sources().len(), 2);
+/// assert!(error.is_network());
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -15,6 +15,12 @@ use crate::{SecretKey, instance::Clock, node::Limits};
 /// ```
 ///
 /// ```
+/// # use pleach_core::{instance::Options, node::Limits};
+/// let board = Limits::new().exchanges(64);
+/// assert_eq!(Options::new().limits(board).given_limits(), board);
+/// ```
+///
+/// ```
 /// # use std::sync::Arc;
 /// # use pleach_core::{Now, instance::{Clock, Options}};
 /// struct Stopped;

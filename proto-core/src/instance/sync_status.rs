@@ -28,7 +28,7 @@ const STUCK_SILENCE: u64 = 10_000;
 /// # use pleach_blocking::{Error, Id, Instance, Memory};
 /// # use pleach_core::instance::SyncStatus;
 /// # let instance = Instance::open(Memory::new())?;
-/// let elsewhere = SyncStatus::of(&*instance.snapshot()?, &Id::of(b"another"), None)?;
+/// let elsewhere = SyncStatus::of(&*instance.snapshot()?, &Id::of(b"another"), None, None)?;
 /// assert!(!elsewhere.has_local_data);
 /// # Ok::<(), Error>(())
 /// ```

@@ -26,6 +26,22 @@ use crate::{
 /// assert_eq!(error, NodeError::UnknownTree(elsewhere));
 /// # Ok::<(), pleach_blocking::Error>(())
 /// ```
+///
+/// One of several places may say more than another:
+///
+/// ```
+/// # use pleach_blocking::{DatabaseTicket, Error, Id, Instance, Memory, MemoryNetwork, Sync};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let sync = Sync::new(&instance)?;
+/// # sync.register_transport("memory", MemoryNetwork::new().builder())?;
+/// # let tree = Id::of(b"a database that nobody has");
+/// let text = format!("pleach:?db={tree}&pr=memory:one&pr=memory:other");
+/// let ticket: DatabaseTicket = text.parse()?;
+/// let Err(Error::Node(error)) = sync.sync_with_ticket(&ticket) else { panic!("nobody is there") };
+/// assert_eq!(error.sources().len(), 2);
+/// assert!(error.any(|each| each == error.telling()));
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeError {

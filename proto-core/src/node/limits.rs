@@ -64,6 +64,10 @@ pub const MOST_ACQUAINTANCES: usize = 16_384;
 /// assert!(large.check().is_ok());
 /// let error = Limits::new().exchanges(1).check().unwrap_err();
 /// assert_eq!(error.to_string(), "exchanges can be limited to between 64 and 4096, not 1: choose one of these");
+///
+/// let board = Limits::new().connections_of_source(8).dialled(8).waits(4);
+/// let board = board.history(64).requests(16).acquaintances(32);
+/// assert_eq!((board.check(), board.given_connections()), (Ok(()), (None, Some(8))));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {

@@ -9,6 +9,21 @@ use crate::{
 };
 
 /// A place that was tried and came to nothing. What came from there before stays.
+///
+/// ```
+/// # use pleach_blocking::{DatabaseTicket, Id, Instance, Memory, MemoryNetwork, Sync};
+/// # let instance = Instance::open(Memory::new())?;
+/// # let sync = Sync::new(&instance)?;
+/// # sync.register_transport("memory", MemoryNetwork::new().builder())?;
+/// # let tree = Id::of(b"a database that nobody has");
+/// let text = format!("pleach:?db={tree}&pr=memory:one&pr=memory:other");
+/// let ticket: DatabaseTicket = text.parse()?;
+/// for lost in sync.sync_with_ticket(&ticket).unwrap_err().sources() {
+///     println!("{}: {}", lost.address, lost.error);
+///     assert_eq!((lost.peer, lost.moved.moved()), (None, false));
+/// }
+/// # Ok::<(), pleach_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LostSource {

@@ -66,6 +66,11 @@ struct Proving {
 }
 
 /// What moved. Bytes are those of frames, as encoded.
+///
+/// ```
+/// # use pleach_core::node::Counts;
+/// assert!(!Counts::default().moved(), "nothing has");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Counts {

@@ -16,10 +16,12 @@ const FEATURES: [&str; 5] = ["http", "quic", "redb", "serial", "passphrase"];
 pub(crate) fn documented() -> &'static [Crate; 5] {
     static DOCUMENTED: OnceLock<[Crate; 5]> = OnceLock::new();
     DOCUMENTED.get_or_init(|| {
-        let features = |runtime: &str| FEATURES.map(|feature| format!("{runtime}/{feature}")).join(",");
+        let of_smol = FEATURES.map(|feature| format!("pleach-smol/{feature}")).join(",");
         let [smol, storage, transports] =
-            document(["pleach-smol", "pleach-storage", "pleach-transports"], &features("pleach-smol"));
-        let [blocking] = document(["pleach-blocking"], &features("pleach-blocking"));
+            document(["pleach-smol", "pleach-storage", "pleach-transports"], &of_smol);
+        // A package alone, whose features go by their own names: with its name in front of them they are taken for those
+        // of the package that its tests depend on, itself.
+        let [blocking] = document(["pleach-blocking"], &FEATURES.join(","));
         let [core] = document(["pleach-core"], "alloc");
         [smol, blocking, core, storage, transports]
     })

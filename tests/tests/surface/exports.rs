@@ -7,8 +7,9 @@ use serde_json::Value;
 use crate::documented::{Crate, Exported, documented, list, text};
 
 /// What programs neither name nor make, though a public signature does: what runtimes say to the engine below them, views
-/// that are read where they stand, and closures.
-const BELOW: [&str; 12] = [
+/// that are read where they stand, closures, and what other things are made of.
+const BELOW: [&str; 15] = [
+    "pleach_core::canonical::DecodeError",
     "pleach_core::document::draft::Draft",
     "pleach_core::entry::view::EntryView",
     "pleach_core::node::command::Command",
@@ -21,6 +22,8 @@ const BELOW: [&str; 12] = [
     "pleach_transports::context::Clock",
     "pleach_transports::context::Executor",
     "pleach_transports::context::Random",
+    "pleach_transports::memory::MemoryTransport",
+    "pleach_transports::serial::line::Lines",
 ];
 
 /// Every type and trait that is named somewhere within.
