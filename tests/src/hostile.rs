@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pleach_core::{
-    Entropy, Position,
+    Entropy, Position, Range,
     entry::{
         Grant,
         Permission::{self, Admin, Read, Write as Writes},
         VerifiedEntry, Who,
     },
+    storage::{OfPath, Paths, RowKind, RowQuery, Snapshot},
 };
 use pleach_storage::conformance::Maker;
 
@@ -103,5 +104,38 @@ impl Scribe {
             }
             None => author.entry(&parents, &format!("p{place}"), "x"),
         }
+    }
+
+    /// Panics unless a store that holds a set shows what the rule says of it.
+    pub fn compare(&self, snapshot: &dyn Snapshot, history: &History, set: &Set, what: &str) {
+        let tree = self.maker.tree();
+        let at = |set: &Set| {
+            let mut positions: Vec<_> = set.iter().map(|entry| self.entries[*entry].position()).collect();
+            positions.sort_unstable();
+            positions
+        };
+        let shared = history.shared(set);
+        assert_eq!(
+            snapshot.positions(&tree, &Range::ALL, 999).unwrap(),
+            at(&shared),
+            "{what}: the shared set"
+        );
+        assert_eq!(snapshot.tips(&tree, None, 999).unwrap(), at(&history.tips(&shared)), "{what}: the tips");
+        let query = RowQuery {
+            store: "doc".into(),
+            kind: RowKind::Map,
+            paths: Paths::All,
+            after: None,
+            of_path: OfPath::All,
+            limit: 999,
+        };
+        let mut shown: Vec<_> =
+            snapshot.rows(&tree, &query).unwrap().iter().map(|row| row.stamp.position).collect();
+        shown.sort_unstable();
+        let writes = |entry: &usize| history.said(*entry).settings.is_none() && history.counts(set, *entry);
+        let expected: Set = set.iter().copied().filter(writes).collect();
+        assert_eq!(shown, at(&expected), "{what}: what is shown");
+        let audit = snapshot.audit(&tree, None, 999).unwrap();
+        assert_eq!(audit.faults, [], "{what}: an audit");
     }
 }

@@ -6,12 +6,11 @@
 use std::sync::Mutex;
 
 use pleach_core::{
-    Range,
     entry::{
         Permission::{Admin, Write as Writes},
         VerifiedEntry,
     },
-    storage::{OfPath, Paths, RowKind, RowQuery, Snapshot, Store},
+    storage::Store,
 };
 use pleach_storage::{
     Memory,
@@ -58,35 +57,6 @@ impl Tally {
     }
 }
 
-/// What a store shows must be what the rule says of the set that it holds.
-fn compare(snapshot: &dyn Snapshot, scribe: &Scribe, history: &History, set: &Set, what: &str) {
-    let tree = scribe.maker.tree();
-    let at = |set: &Set| {
-        let mut positions: Vec<_> = set.iter().map(|entry| scribe.entries[*entry].position()).collect();
-        positions.sort_unstable();
-        positions
-    };
-    let shared = history.shared(set);
-    assert_eq!(snapshot.positions(&tree, &Range::ALL, 999).unwrap(), at(&shared), "{what}: the shared set");
-    assert_eq!(snapshot.tips(&tree, None, 999).unwrap(), at(&history.tips(&shared)), "{what}: the tips");
-    let query = RowQuery {
-        store: "doc".into(),
-        kind: RowKind::Map,
-        paths: Paths::All,
-        after: None,
-        of_path: OfPath::All,
-        limit: 999,
-    };
-    let mut shown: Vec<_> =
-        snapshot.rows(&tree, &query).unwrap().iter().map(|row| row.stamp.position).collect();
-    shown.sort_unstable();
-    let writes = |entry: &usize| history.said(*entry).settings.is_none() && history.counts(set, *entry);
-    let expected: Set = set.iter().copied().filter(writes).collect();
-    assert_eq!(shown, at(&expected), "{what}: what is shown");
-    let audit = snapshot.audit(&tree, None, 999).unwrap();
-    assert_eq!(audit.faults, [], "{what}: an audit");
-}
-
 fn put(store: &Memory, scribe: &Scribe, entry: &VerifiedEntry) -> bool {
     let put = conformance::put(store, &scribe.maker, [entry]);
     assert_eq!(put.held, [0_usize; 0], "its parents are there");
@@ -123,7 +93,7 @@ fn history(seed: u64, tally: &mut Tally) {
         }
         scribe.entries.push(entry);
         let set: Set = (0..history.len()).collect();
-        compare(&*store.snapshot().unwrap(), &scribe, &history, &set, &format!("seed {seed} step {step}"));
+        scribe.compare(&*store.snapshot().unwrap(), &history, &set, &format!("seed {seed} step {step}"));
         tally.stored += 1;
         let now: Set = set.iter().copied().filter(|entry| !history.counts(&set, *entry)).collect();
         tally.masked += now.difference(&masked).count();
@@ -144,7 +114,7 @@ fn history(seed: u64, tally: &mut Tally) {
             assert!(put(&store, &scribe, &scribe.entries[entry]), "seed {seed} order {order}: it was let in");
             set.insert(entry);
             let what = format!("seed {seed} order {order} after {}", set.len());
-            compare(&*store.snapshot().unwrap(), &scribe, &history, &set, &what);
+            scribe.compare(&*store.snapshot().unwrap(), &history, &set, &what);
         }
     }
 }
@@ -267,7 +237,7 @@ impl Arrivals {
             assert!(put(&store, &scribe, entry), "{history:?}");
         }
         let set: Set = (0..history.len()).collect();
-        compare(&*store.snapshot().unwrap(), &scribe, &history, &set, &format!("{history:?}"));
+        scribe.compare(&*store.snapshot().unwrap(), &history, &set, &format!("{history:?}"));
         self.tally.lock().unwrap().count(&history, &set, history.len() - 1);
         true
     }
@@ -319,7 +289,7 @@ fn in_every_order(base: &Memory, scribe: &Scribe, history: &History, tally: &mut
             assert!(put(&store, scribe, &scribe.entries[*entry]), "{history:?} in the order {order:?}");
         }
         tally.count(history, &set, order[order.len() - 1]);
-        compare(&*store.snapshot().unwrap(), scribe, history, &set, &format!("{history:?} as {order:?}"));
+        scribe.compare(&*store.snapshot().unwrap(), history, &set, &format!("{history:?} as {order:?}"));
     }
 }
 

@@ -9,12 +9,18 @@ use pleach_core::{
     wire::NAMED_TIPS,
 };
 
-/// Bytes of an entry: two of them never fit into what [`super::world::Size::Tight`] leaves of a message.
+/// Bytes of an entry: two of them never fit into what [`super::store::Size::Tight`] leaves of a message.
 const ENTRY: usize = 600;
 
 /// Some entries of a [`Dag`], a bit for each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Set(u8);
+
+impl FromIterator<usize> for Set {
+    fn from_iter<I: IntoIterator<Item = usize>>(entries: I) -> Self {
+        entries.into_iter().fold(Self::default(), |set, entry| set.with(Self::of(entry)))
+    }
+}
 
 impl Set {
     pub(crate) const fn of(entry: usize) -> Self {
@@ -37,8 +43,16 @@ impl Set {
         Self(self.0 & !other.0)
     }
 
+    pub(crate) const fn common(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     pub(crate) const fn holds(self, other: Self) -> bool {
         other.without(self).0 == 0
+    }
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
     }
 }
 
@@ -75,9 +89,20 @@ impl Dag {
         Some(dag)
     }
 
+    /// The same history, its entries at the positions of real ones; nothing if these come in another order.
+    pub(crate) fn at(&self, positions: Vec<Position>) -> Option<Self> {
+        assert_eq!(positions.len(), self.parents.len());
+        positions.is_sorted().then(|| Self { parents: self.parents.clone(), positions })
+    }
+
+    /// How many entries there are.
+    pub(crate) fn len(&self) -> usize {
+        self.parents.len()
+    }
+
     /// All entries.
     pub(crate) fn whole(&self) -> Set {
-        (0..self.parents.len()).fold(Set::default(), |set, entry| set.with(Set::of(entry)))
+        (0..self.parents.len()).collect()
     }
 
     pub(crate) fn parents(&self, entry: usize) -> Set {
@@ -150,8 +175,7 @@ impl Source for Shown<'_> {
     }
 
     fn measure(&self, range: &Range) -> Result<Measure, Infallible> {
-        let inside = self.inside(range).fold(Set::default(), |set, entry| set.with(Set::of(entry)));
-        Ok(self.dag.measured(inside))
+        Ok(self.dag.measured(self.inside(range).collect()))
     }
 
     fn nth(&self, range: &Range, n: u64) -> Result<Option<Position>, Infallible> {

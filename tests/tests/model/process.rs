@@ -16,7 +16,10 @@ use pleach_core::{
     wire::{EntriesWriter, Frame, Tips},
 };
 
-use super::dag::{Dag, Set, Shown};
+use super::{
+    dag::{Dag, Set, Shown},
+    store::{Disk, Terms},
+};
 
 /// The shipped session with the smallest tables.
 pub(crate) type Machine = Session<4, 1>;
@@ -32,23 +35,6 @@ pub(crate) enum Part {
     Entry(usize),
     /// The message is over. Of a response: what its sender held when it stated its tips.
     End(Set),
-}
-
-/// What lasts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Disk {
-    pub(crate) held: Set,
-    /// The order of arrival, for a side that is asked what came since.
-    pub(crate) order: Option<Vec<usize>>,
-}
-
-impl Disk {
-    pub(crate) fn take(&mut self, entry: usize) {
-        self.held = self.held.with(Set::of(entry));
-        if let Some(order) = &mut self.order {
-            order.push(entry);
-        }
-    }
 }
 
 /// What a session has been told to do and not yet done, and what it was told of its surroundings.
@@ -119,6 +105,14 @@ impl Process {
         }
     }
 
+    /// A responder that asked for its first frame.
+    pub(crate) fn responder(terms: &Terms, disk: &Disk) -> Self {
+        let mut process = Self::new(Session::responder(terms.config(None)), false);
+        let step = process.run(terms, disk, &mut VecDeque::new());
+        assert_eq!(step, Step::Waits);
+        process
+    }
+
     pub(crate) fn rest(self) -> Resting {
         let mut hasher = DefaultHasher::new();
         self.hash(&mut hasher);
@@ -144,14 +138,20 @@ impl Process {
     }
 
     /// Lets the session act until it waits for its peer or its disk.
-    pub(crate) fn run(&mut self, dag: &Dag, disk: &Disk, sent: &mut VecDeque<Part>) -> Step {
+    pub(crate) fn run(&mut self, terms: &Terms, disk: &Disk, sent: &mut VecDeque<Part>) -> Step {
         let mut outgoing = [0; OUTGOING];
-        let step = self.act(dag, disk, &[], &mut outgoing, sent);
+        let step = self.act(terms, disk, &[], &mut outgoing, sent);
         step.unwrap_or_else(|step| step)
     }
 
     /// Hands it the next part of the peer's message.
-    pub(crate) fn receive(&mut self, dag: &Dag, disk: &Disk, part: &Part, sent: &mut VecDeque<Part>) -> Step {
+    pub(crate) fn receive(
+        &mut self,
+        terms: &Terms,
+        disk: &Disk,
+        part: &Part,
+        sent: &mut VecDeque<Part>,
+    ) -> Step {
         self.receives = false;
         let mut room = vec![0; 2_048];
         let incoming = match part {
@@ -172,48 +172,37 @@ impl Process {
         let input = if matches!(part, Part::End(_)) { Input::End } else { Input::Frame };
         let mut outgoing = [0; OUTGOING];
         self.give(input, incoming, &mut outgoing)
-            .and_then(|()| self.act(dag, disk, incoming, &mut outgoing, sent))
+            .and_then(|()| self.act(terms, disk, incoming, &mut outgoing, sent))
             .unwrap_or_else(|step| step)
     }
 
     /// Writes the oldest frame of entries to the disk, and tells the session what came of it.
-    pub(crate) fn write(&mut self, dag: &Dag, disk: &mut Disk, sent: &mut VecDeque<Part>) -> Step {
+    pub(crate) fn write(&mut self, terms: &Terms, disk: &mut Disk, sent: &mut VecDeque<Part>) -> Step {
         let Some(frame) = self.writing.pop_front() else { return Step::Waits };
-        let (mut ingested, missing) = self.store(dag, disk, frame);
+        let (mut ingested, missing) = self.store(terms, disk, frame);
         ingested.missing = &missing;
         let mut outgoing = [0; OUTGOING];
         self.give(Input::Ingested(ingested), &[], &mut outgoing)
-            .and_then(|()| self.act(dag, disk, &[], &mut outgoing, sent))
+            .and_then(|()| self.act(terms, disk, &[], &mut outgoing, sent))
             .unwrap_or_else(|step| step)
     }
 
-    /// What the contract of stores says: parents first, and what lacks them is not stored.
-    fn store(&mut self, dag: &Dag, disk: &mut Disk, frame: Set) -> (Ingested<'static>, Vec<Id>) {
-        let mut ingested = Ingested::default();
-        let (mut waits, mut lacks) = (Set::default(), Set::default());
-        let mut dropped: Option<Position> = None;
-        // Ascending: parents come before their children.
-        for entry in frame.with(self.spool.unwrap_or_default()).iter() {
-            if disk.held.holds(Set::of(entry)) {
-                ingested.known += 1;
-            } else if disk.held.holds(dag.parents(entry)) {
-                disk.take(entry);
-                ingested.stored += 1;
-            } else {
-                lacks = lacks.with(dag.parents(entry).without(disk.held));
-                waits = waits.with(Set::of(entry));
-                if self.spool.is_none() {
-                    dropped.get_or_insert(dag.position(entry));
-                }
-            }
-        }
+    /// Puts a frame into the store, with what waits in the spool.
+    fn store(&mut self, terms: &Terms, disk: &mut Disk, frame: Set) -> (Ingested<'static>, Vec<Id>) {
+        let put = terms.put(disk, frame.with(self.spool.unwrap_or_default()));
+        self.orphans |= !put.waits.is_empty();
+        let position = |entry| terms.dag.position(entry);
+        let ingested = Ingested {
+            stored: put.stored.len() + put.masked,
+            known: put.known,
+            dropped: put.waits.iter().next().map(position).filter(|_| self.spool.is_none()),
+            refused: put.refused.map(|entry| (position(entry).id, "nobody may write it")),
+            missing: &[],
+        };
         if let Some(spool) = &mut self.spool {
-            *spool = waits;
+            *spool = put.waits;
         }
-        self.orphans |= waits != Set::default();
-        ingested.dropped = dropped;
-        let missing = lacks.without(waits).iter().map(|entry| dag.position(entry).id).collect();
-        (ingested, missing)
+        (ingested, put.missing.iter().map(|entry| position(entry).id).collect())
     }
 
     fn give(&mut self, input: Input<'_>, incoming: &[u8], outgoing: &mut [u8]) -> Result<(), Step> {
@@ -222,7 +211,7 @@ impl Process {
 
     fn act(
         &mut self,
-        dag: &Dag,
+        terms: &Terms,
         disk: &Disk,
         incoming: &[u8],
         outgoing: &mut [u8],
@@ -232,19 +221,19 @@ impl Process {
         while let Some(output) = self.session.poll() {
             match output {
                 Output::Query(query) => {
-                    let shown = Shown { dag, set: *self.snapshot.get_or_insert(disk.held) };
+                    let shown = Shown { dag: &terms.dag, set: *self.snapshot.get_or_insert(disk.held) };
                     let answer = answered(&shown, &query);
                     self.give(Input::Answer(lent(&answer)), incoming, outgoing)?;
                 }
                 Output::Renew => self.snapshot = None,
                 Output::Send(length) => {
                     let frame = &outgoing[..length];
-                    self.check_end(dag, disk.held, frame)?;
+                    self.check_end(&terms.dag, disk.held, frame)?;
                     sent.push_back(Part::Control(frame.into()));
                     self.give(Input::Sent, incoming, outgoing)?;
                 }
                 Output::Load(load) => {
-                    let loaded = self.load(dag, disk, &load, sent);
+                    let loaded = self.load(&terms.dag, disk, &load, sent);
                     self.give(Input::Loaded(loaded), incoming, outgoing)?;
                 }
                 Output::Finish => sent.push_back(Part::End(disk.held)),
@@ -256,9 +245,7 @@ impl Process {
                     let Ok(Frame::Entries(entries)) = Frame::read(incoming) else {
                         return Err(Step::Broke("a frame that holds no entries is to be stored"));
                     };
-                    let entries =
-                        entries.fold(Set::default(), |set, bytes| set.with(Set::of(Dag::read(bytes))));
-                    self.writing.push_back(entries);
+                    self.writing.push_back(entries.map(Dag::read).collect());
                     incoming = &[];
                 }
                 Output::Done(Outcome::Answered(_)) if self.writes() => {
