@@ -111,6 +111,15 @@ mod tests {
     }
 
     #[test]
+    fn an_encoding_is_compared_to_its_end() {
+        assert!(encodes_to(&(5_u8, 300_u16), &[5, 0xac, 2]));
+        for other in [&[5, 0xac][..], &[5, 0xac, 2, 0], &[5, 0xac, 3], &[]] {
+            assert!(!encodes_to(&(5_u8, 300_u16), other), "{other:?}");
+        }
+        assert_eq!(encoded_len(&(5_u8, 300_u16)), 3);
+    }
+
+    #[test]
     fn a_byte_string_has_the_encoding_of_a_sequence_of_bytes() {
         let bytes = [7; 200];
         let mut room = [0; 256];

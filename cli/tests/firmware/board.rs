@@ -65,6 +65,21 @@ impl Board {
     /// Turns it on, lets it take these steps, and turns it off.
     #[track_caller]
     pub(crate) fn run(&self, steps: &[&str]) -> Run {
+        let (good, run) = self.turn_on(steps);
+        assert!(good, "{steps:?}: {:?}", run.0);
+        run
+    }
+
+    /// Turns it on, and lets it take these steps until it ends with an error.
+    #[track_caller]
+    pub(crate) fn fail(&self, steps: &[&str]) -> Run {
+        let (good, run) = self.turn_on(steps);
+        assert!(!good, "{steps:?}: {:?}", run.0);
+        run
+    }
+
+    /// Whether it ended well, and what it said.
+    fn turn_on(&self, steps: &[&str]) -> (bool, Run) {
         let mut config = String::from("enable=on,target=native,arg=pleach");
         let flash = format!("flash={}", self.flash.display());
         for word in [flash.as_str()].iter().chain(steps) {
@@ -94,11 +109,10 @@ impl Board {
         // The emulator says what it thinks of the clock among the lines.
         let lines = text.lines().filter(|line| line.starts_with('{'));
         let lines: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert!(good, "{steps:?}: {text}");
         let peaks = lines.iter().filter_map(|line| line["peak"].as_u64());
         let peak = peaks.filter_map(|peak| usize::try_from(peak).ok()).max().unwrap_or(0);
         self.peak.set(self.peak.get().max(peak));
-        Run(lines)
+        (good, Run(lines))
     }
 }
 

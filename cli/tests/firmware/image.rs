@@ -1,22 +1,22 @@
-//! The firmware's image: built for the board, and measured from its own headers.
+//! The firmware's image: built for the board, and read back.
 
 use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
+
+use crate::elf::Elf;
 
 /// The target of the board.
 const TARGET: &str = "thumbv7m-none-eabi";
 
-/// Where the board's RAM begins.
-const RAM: u32 = 0x2000_0000;
-
 /// An image for the board.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Image {
     pub(crate) path: PathBuf,
+    pub(crate) elf: Arc<Elf>,
     /// Bytes that it takes in flash.
     pub(crate) flash: usize,
     /// Bytes of RAM that are taken before the stack begins.
@@ -45,8 +45,9 @@ pub(crate) fn build() -> Result<Image, String> {
         String::from_utf8_lossy(&output.stderr)
     );
     let path = target.join(TARGET).join("release/pleach-firmware");
-    let (flash, ram) = sizes(&fs::read(&path).unwrap());
-    Ok(Image { path, flash, ram })
+    let elf = Elf::read(fs::read(&path).unwrap());
+    let (flash, ram) = elf.sizes();
+    Ok(Image { path, elf: Arc::new(elf), flash, ram })
 }
 
 /// How to build for the board: by the toolchain if it has the target, else by Debian's compiler, which brings the sources
@@ -75,21 +76,4 @@ fn compiler() -> Result<Command, String> {
     command.args(["-Z", "build-std=core"]).env("RUSTC", debian).env("RUSTC_BOOTSTRAP", "1");
     command.env("CARGO_TARGET_THUMBV7M_NONE_EABI_LINKER", own_root.join(host).join("bin/rust-lld"));
     Ok(command)
-}
-
-/// Bytes in flash and in RAM, from the program headers of an ELF file of 32 bits (System V ABI, "Program Header").
-fn sizes(elf: &[u8]) -> (usize, usize) {
-    let word = |at: usize| u32::from_le_bytes(elf[at..at + 4].try_into().unwrap());
-    let half = |at: usize| usize::from(u16::from_le_bytes(elf[at..at + 2].try_into().unwrap()));
-    assert_eq!(elf[..6], *b"\x7fELF\x01\x01", "32 bits, little endian");
-    let (mut flash, mut ram) = (0, 0);
-    for number in 0..half(44) {
-        let at = word(28) as usize + number * half(42);
-        let (kind, address, in_file, in_memory) = (word(at), word(at + 8), word(at + 16), word(at + 20));
-        if kind == 1 {
-            flash += in_file as usize;
-            ram += if address >= RAM { in_memory as usize } else { 0 };
-        }
-    }
-    (flash, ram)
 }

@@ -9,10 +9,12 @@
 
 mod board;
 mod cable;
+mod elf;
 mod image;
 #[path = "../program/node.rs"]
 #[allow(dead_code, reason = "the tests of the program use the rest")]
 mod node;
+mod panics;
 mod place;
 
 #[allow(dead_code, unused_imports, reason = "the board and its tests each use another part")]
@@ -235,4 +237,20 @@ fn a_board_that_loses_power_between_any_two_operations_of_flash_goes_on() {
         }
     }
     assert!(cuts > 10, "power was lost in the middle: {cuts} times");
+}
+
+#[test]
+fn every_panic_that_is_left_in_the_image_is_listed_with_its_reason() {
+    let Some(image) = image() else { return };
+    let sites = panics::sites(&image.elf);
+    match panics::compare(&image.elf) {
+        Ok(note) => say(&format!("\n{:>12} panics left in the firmware\n{note}", sites.len())),
+        Err(difference) => panic!("cli/tests/firmware/panics.txt: {difference}"),
+    }
+    // Panics are found where they are: the board says where it panics when it is told to.
+    let place = Place::new(image);
+    let end = place.board.fail(&["panic"]);
+    let why = end.step("failed")["why"].as_str().unwrap();
+    let said = |site: &panics::Site| why == format!("panic at {}:{}", site.file, site.line);
+    assert!(sites.iter().any(said), "{why} is not among {sites:?}");
 }

@@ -206,7 +206,37 @@ fn insufficient(rank: Rank, entry: &EntryView<'_>) -> Option<Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{access::facts::required, entry::Permission};
+    use crate::{
+        SecretKey,
+        access::{
+            facts::required,
+            tests::world::{Says, World},
+        },
+        entry::{EntryBuilder, Permission, VerifiedEntry},
+    };
+
+    #[test]
+    fn a_judge_remembers_views_and_authors_up_to_a_bound() {
+        let (mut world, root) = World::new(&[(None, Permission::Write(0))]);
+        let (mut judge, mut tip) = (Judge::default(), root.position());
+        let mut most = (0, 0);
+        let mut judged = |world: &World, tip, seed: usize| {
+            let mut builder = EntryBuilder::new(world.origin(), 1);
+            let mut key = [0; 32];
+            key.iter_mut().zip(seed.to_le_bytes()).for_each(|(room, byte)| *room = byte);
+            let entry = VerifiedEntry::sign(builder.parent(tip).unwrap(), &SecretKey::from_bytes(key), &[]);
+            judge.judge(world, &entry.unwrap().view()).unwrap();
+            let authors = judge.resolutions.values().map(|(_, resolution)| resolution.strongest.len());
+            most = (judge.resolutions.len().max(most.0), authors.max().unwrap_or(0).max(most.1));
+        };
+        (0..=MAX_AUTHORS).for_each(|seed| judged(&world, tip, seed));
+        for _ in 0..=MAX_RESOLUTIONS {
+            let settings = Some(Default::default());
+            tip = world.let_in(&Says { author: 0, parents: Vec::from([tip]), settings });
+            judged(&world, tip, 1);
+        }
+        assert_eq!(most, (MAX_RESOLUTIONS, MAX_AUTHORS));
+    }
 
     #[test]
     fn whoever_ranks_above_what_is_required_administers() {

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Names and settings entries remembered at most: some megabytes for a whole batch.
-const MAX_REMEMBERED: usize = 16_384;
+const MAX_REMEMBERED: usize = if cfg!(test) { 200 } else { 16_384 };
 
 /// What is remembered of the facts. All of it is unchanging, except what an index by name says while settings
 /// entries are added; `as_of` notices that.
@@ -372,5 +372,40 @@ impl Resolution {
         }
         let known = self.known.get(&ordinal).and_then(|known| known.answer(bound));
         Ok(known.map_or(Answer::After(Question { ordinal, bound }), Answer::Is))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::tests::world::{Says, World, who};
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_forgotten_when_settings_are_added() {
+        let most = u32::try_from(MAX_REMEMBERED).unwrap();
+        let (mut world, root) = World::new(&[]);
+        let mut tip = root.position();
+        let mut writes = |world: &mut World| {
+            let settings = Some(Default::default());
+            tip = world.let_in(&Says { author: 0, parents: Vec::from([tip]), settings });
+        };
+        (0..most).for_each(|_| writes(&mut world));
+        let mut memory = Memory::default();
+        memory.refresh(&world).unwrap();
+        for number in 0..most {
+            memory.maker(&world, number).unwrap();
+            memory.named(&world, &who(u8::try_from(number).ok())).unwrap();
+        }
+        memory.refresh(&world).unwrap();
+        assert_eq!((memory.makers.len(), memory.names.len()), (MAX_REMEMBERED, MAX_REMEMBERED));
+        memory.maker(&world, most).unwrap();
+        memory.named(&world, &who(u8::try_from(most).ok())).unwrap();
+        memory.refresh(&world).unwrap();
+        assert_eq!((memory.makers.len(), memory.names.len()), (0, 0), "one too many");
+        memory.maker(&world, 0).unwrap();
+        memory.named(&world, &who(Some(0))).unwrap();
+        writes(&mut world);
+        memory.refresh(&world).unwrap();
+        assert_eq!((memory.makers.len(), memory.names.len()), (1, 0), "new settings may name anybody");
     }
 }

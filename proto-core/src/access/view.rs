@@ -174,7 +174,7 @@ mod tests {
             let union: BTreeSet<u32> = a.union(&b).copied().collect();
             prop_assert_eq!(x.union(&y), view(&union));
             prop_assert!(x.iter().eq(a.iter().copied()));
-            prop_assert_eq!(x.len(), a.len() as u64);
+            prop_assert_eq!((x.len(), x.is_empty()), (a.len() as u64, a.is_empty()));
             prop_assert_eq!(x.is_superset(&y), a.is_superset(&b));
             for ordinal in 0..40 {
                 prop_assert_eq!(x.contains(ordinal), a.contains(&ordinal));

@@ -267,3 +267,53 @@ fn element(error: SeqError<EntryError>) -> EntryError {
         SeqError::Element(error) => error,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+
+    use super::*;
+    use crate::{SecretKey, entry::ValueKind};
+
+    #[test]
+    fn permissions_and_whom_they_are_for_read_back_as_they_are_written() {
+        let known = [
+            (Permission::Read, "read"),
+            (Permission::Write(0), "write:0"),
+            (Permission::Admin(9), "admin:9"),
+        ];
+        for (permission, text) in known {
+            assert_eq!((permission.to_string().as_str(), text.parse()), (text, Ok(permission)));
+        }
+        for text in ["", "Read", "read:1", "write", "write:", "write:-1", "write:65536", "owner:1"] {
+            assert_eq!(text.parse::<Permission>(), Err(PermissionError), "{text}");
+        }
+        let key = SecretKey::from_bytes([1; 32]).public();
+        for (who, text) in [(Who::Everyone, "*"), (Who::Key(key), &key.to_string())] {
+            assert_eq!((who.to_string().as_str(), text.parse().ok()), (text, Some(who)));
+        }
+        assert!("**".parse::<Who>().is_err());
+    }
+
+    #[test]
+    fn a_permission_ranks_by_what_it_allows_and_then_by_the_lower_number() {
+        use Permission::{Admin, Read, Write};
+        assert!(
+            [Read, Write(u16::MAX), Write(1), Write(0), Admin(u16::MAX), Admin(0)].is_sorted_by(|a, b| a < b)
+        );
+        assert_eq!([Read, Write(0), Admin(0)].map(Permission::writes), [false, true, true]);
+        assert_eq!([Read, Write(0), Admin(0)].map(Permission::administers), [false, false, true]);
+    }
+
+    #[test]
+    fn writes_are_encoded_without_a_heap_if_they_keep_the_rules() {
+        let (mut number, mut room) = ([0; 16], [0; 64]);
+        let value = Some(ValueKind::Int(21).encode(&mut number).unwrap());
+        let writes = [WriteView { path: "a", value }, WriteView { path: "b", value: None }];
+        let data = WriteView::encode(&writes, &mut room).unwrap();
+        assert!(matches!(StoreData::read(data), Ok(StoreData::Map(found)) if found.iter().eq(writes)));
+        let unsorted = WriteView::encode(&[writes[1], writes[0]], &mut room);
+        assert_eq!(unsorted, Err(EntryError::RecordOrder.into()));
+        assert_eq!(WriteView::encode(&writes, &mut [0; 4]), Err(BuildError::Room(4)));
+    }
+}

@@ -9,6 +9,7 @@
 //! | `sync` | one contact |
 //! | `patience=N` | take the line to be cut after N seconds without a byte |
 //! | `power=N` | lose power after N more operations of flash |
+//! | `panic` | panic, to see that panics are found |
 
 use core::fmt;
 
@@ -121,6 +122,7 @@ fn step(word: &str, board: &mut Board<FlashFile>, uart: &mut Uart) -> Result<(),
             let operations = rest.parse().map_err(|_| Stopped::Arguments)?;
             board.flash.lose_power_after(operations);
         }
+        "panic" => panic!("as it was told"),
         _ => return Err(Stopped::Arguments),
     }
     Ok(())

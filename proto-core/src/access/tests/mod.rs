@@ -2,4 +2,4 @@
 
 mod scenarios;
 mod specification;
-mod world;
+pub(super) mod world;

@@ -10,29 +10,29 @@ use crate::{
     storage::StorageError,
 };
 
-pub(super) fn key(number: u8) -> SecretKey {
+pub(in crate::access) fn key(number: u8) -> SecretKey {
     SecretKey::from_bytes([number; 32])
 }
 
 /// A key by number, or everybody.
-pub(super) fn who(number: Option<u8>) -> Who {
+pub(in crate::access) fn who(number: Option<u8>) -> Who {
     number.map_or(Who::Everyone, |number| Who::Key(key(number).public()))
 }
 
 /// Grants and revocations.
-pub(super) type Records = (Vec<(Option<u8>, Permission)>, Vec<Option<u8>>);
+pub(in crate::access) type Records = (Vec<(Option<u8>, Permission)>, Vec<Option<u8>>);
 
 /// What an entry is to say.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Says {
-    pub(super) author: u8,
-    pub(super) parents: Vec<Position>,
+pub(in crate::access) struct Says {
+    pub(in crate::access) author: u8,
+    pub(in crate::access) parents: Vec<Position>,
     /// Nothing: a merge.
-    pub(super) settings: Option<Records>,
+    pub(in crate::access) settings: Option<Records>,
 }
 
 impl Says {
-    pub(super) fn sign(&self, origin: Origin, time: u64) -> Entry {
+    pub(in crate::access) fn sign(&self, origin: Origin, time: u64) -> Entry {
         let mut builder = EntryBuilder::new(origin, time);
         for parent in &self.parents {
             builder.parent(*parent).unwrap();
@@ -52,17 +52,17 @@ impl Says {
 }
 
 #[derive(Default)]
-pub(super) struct World {
+pub(in crate::access) struct World {
     tree: Option<Id>,
     headers: BTreeMap<Id, Header>,
     views: Vec<View>,
     records: Vec<SettingsRecord>,
-    pub(super) judge: Judge,
+    pub(in crate::access) judge: Judge,
 }
 
 impl World {
     /// A tree whose root makes these grants, with the root's position.
-    pub(super) fn new(grants: &[(Option<u8>, Permission)]) -> (Self, Entry) {
+    pub(in crate::access) fn new(grants: &[(Option<u8>, Permission)]) -> (Self, Entry) {
         let settings = Some((grants.to_vec(), Vec::new()));
         let root = Says { settings, ..Says::default() }.sign(Origin::Root { nonce: [0; 16] }, 0);
         let mut world = Self { tree: Some(root.id()), ..Self::default() };
@@ -70,16 +70,16 @@ impl World {
         (world, root)
     }
 
-    pub(super) fn of_tree(tree: Id) -> Self {
+    pub(in crate::access) fn of_tree(tree: Id) -> Self {
         Self { tree: Some(tree), ..Self::default() }
     }
 
-    pub(super) fn origin(&self) -> Origin {
+    pub(in crate::access) fn origin(&self) -> Origin {
         Origin::Tree(self.tree.unwrap())
     }
 
     /// Judges, and stores what stands.
-    pub(super) fn put(&mut self, entry: &Entry) -> Verdict {
+    pub(in crate::access) fn put(&mut self, entry: &Entry) -> Verdict {
         let mut judge = core::mem::take(&mut self.judge);
         let verdict = judge.judge(self, &entry.view()).unwrap();
         self.judge = judge;
@@ -116,7 +116,7 @@ impl World {
 
     /// Says something and expects it to be let in.
     #[track_caller]
-    pub(super) fn let_in(&mut self, says: &Says) -> Position {
+    pub(in crate::access) fn let_in(&mut self, says: &Says) -> Position {
         let entry = says.sign(self.origin(), 1);
         let verdict = self.put(&entry);
         assert!(matches!(verdict, Verdict::Stands(_)), "{verdict:?}");
@@ -124,11 +124,11 @@ impl World {
     }
 
     /// Says something that is no reason to store it.
-    pub(super) fn verdict(&self, says: &Says) -> Verdict {
+    pub(in crate::access) fn verdict(&self, says: &Says) -> Verdict {
         crate::access::judge(self, &says.sign(self.origin(), 1).view()).unwrap()
     }
 
-    pub(super) fn view_of(&self, entry: Position) -> View {
+    pub(in crate::access) fn view_of(&self, entry: Position) -> View {
         self.view(self.headers[&entry.id].view).unwrap()
     }
 }
