@@ -65,7 +65,9 @@ fn each_permission_allows_what_it_says() {
     refused(&world, &merge(6, &[root]), stranger(6));
     let needs_admin = Refusal::SettingsNeedAdmin { author: key(4).public(), has: Write(10) };
     refused(&world, &revokes(4, &[root], &[]), needs_admin);
-    refused(&world, &grants(4, &[root], &[(Some(6), Read)]), needs_admin);
+    for granted in [Read, Write(10), Admin(0)] {
+        refused(&world, &grants(4, &[root], &[(Some(6), granted)]), needs_admin);
+    }
     stands(&world, &grants(2, &[root], &[(Some(6), Admin(6))]));
 }
 
