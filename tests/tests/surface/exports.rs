@@ -8,7 +8,7 @@ use crate::documented::{Crate, Exported, documented, list, text};
 
 /// What programs neither name nor make, though a public signature does: what runtimes say to the engine below them, views
 /// that are read where they stand, closures, and what other things are made of.
-const BELOW: [&str; 15] = [
+const BELOW: [&str; 14] = [
     "pleach_core::canonical::DecodeError",
     "pleach_core::document::draft::Draft",
     "pleach_core::entry::view::EntryView",
@@ -17,7 +17,6 @@ const BELOW: [&str; 15] = [
     "pleach_core::node::command::Petition",
     "pleach_core::node::command::Reply",
     "pleach_core::node::status::PairStatus",
-    "pleach_core::wire::asking::AskOutcome",
     "pleach_core::wire::invite::Redemption",
     "pleach_transports::context::Clock",
     "pleach_transports::context::Executor",
