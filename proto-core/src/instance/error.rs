@@ -54,12 +54,13 @@ use crate::{
 /// Of a call that tried several places, what became of each:
 ///
 /// ```
-/// # use pleach_blocking::{DatabaseTicket, Id, Instance, Memory, MemoryNetwork, Sync};
+/// # use pleach_blocking::{DatabaseTicket, Id, Instance, Memory, MemoryNetwork, SecretKey, Sync};
 /// # let instance = Instance::open(Memory::new())?;
 /// # let sync = Sync::new(&instance)?;
 /// # sync.register_transport("memory", MemoryNetwork::new().builder())?;
 /// # let tree = Id::of(b"a database that nobody has");
-/// let text = format!("pleach:?db={tree}&pr=memory:one&pr=memory:other");
+/// # let peer = SecretKey::from_bytes([1; 32]).public();
+/// let text = format!("pleach:?db={tree}&pr=memory:{peer}@one&pr=memory:{peer}@other");
 /// let ticket: DatabaseTicket = text.parse()?;
 /// let error = sync.sync_with_ticket(&ticket).unwrap_err();
 /// assert_eq!(error.sources().len(), 2);

@@ -11,12 +11,13 @@ use crate::{
 /// A place that was tried and came to nothing. What came from there before stays.
 ///
 /// ```
-/// # use pleach_blocking::{DatabaseTicket, Id, Instance, Memory, MemoryNetwork, Sync};
+/// # use pleach_blocking::{DatabaseTicket, Id, Instance, Memory, MemoryNetwork, SecretKey, Sync};
 /// # let instance = Instance::open(Memory::new())?;
 /// # let sync = Sync::new(&instance)?;
 /// # sync.register_transport("memory", MemoryNetwork::new().builder())?;
 /// # let tree = Id::of(b"a database that nobody has");
-/// let text = format!("pleach:?db={tree}&pr=memory:one&pr=memory:other");
+/// # let peer = SecretKey::from_bytes([1; 32]).public();
+/// let text = format!("pleach:?db={tree}&pr=memory:{peer}@one&pr=memory:{peer}@other");
 /// let ticket: DatabaseTicket = text.parse()?;
 /// for lost in sync.sync_with_ticket(&ticket).unwrap_err().sources() {
 ///     println!("{}: {}", lost.address, lost.error);
