@@ -39,7 +39,8 @@ pub(crate) fn sites(elf: &Elf) -> Vec<Site> {
     let location = |[file, length, line, column]: [u32; 4]| {
         let known = length > 3 && line > 0 && column > 0;
         let file = std::str::from_utf8(elf.at(file, length).filter(|_| known)?).ok()?;
-        let rust = file.ends_with(".rs") && !file.contains(char::is_control);
+        let rust =
+            Path::new(file).extension().is_some_and(|kind| kind == "rs") && !file.contains(char::is_control);
         rust.then(|| Site { file: file.to_owned(), line: line as usize, column })
     };
     let mut sites: Vec<Site> = elf.constants().filter_map(location).collect();
