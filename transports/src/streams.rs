@@ -16,7 +16,7 @@ use crate::{
 
 /// The label of what a TLS session exports for one of its streams (RFC 8446 section 7.5), whose number is the context:
 /// what proofs of further keys are bound to.
-pub(crate) const KEYS_LABEL: &[u8] = b"EXPORTER pleach stream v1 keys";
+const KEYS_LABEL: &[u8] = b"EXPORTER pleach stream v1 keys";
 
 /// Bytes read at once.
 const READ: usize = 64 * 1024;
@@ -49,6 +49,17 @@ pub(crate) struct Stream<S, R> {
     pub(crate) binding: Option<Binding>,
     pub(crate) sending: S,
     pub(crate) receiving: R,
+}
+
+/// What proofs of further keys on the stream with this number are bound to: what the TLS session of its connection exports
+/// for it, into the first argument, under a label and a context. Nothing if it exports nothing.
+pub(crate) fn binding<E>(
+    number: u64,
+    export: impl FnOnce(&mut [u8; 32], &[u8], &[u8]) -> Result<(), E>,
+) -> Option<Binding> {
+    let mut exported = [0; 32];
+    let result = export(&mut exported, KEYS_LABEL, &number.to_le_bytes());
+    result.is_ok().then_some(Binding::from_bytes(exported))
 }
 
 /// The dial, under way.

@@ -6,12 +6,12 @@ use std::{
 };
 
 use iroh::endpoint::{Connection, RecvStream, SendStream, WriteError};
-use pleach_core::{PublicKey, wire::Binding};
+use pleach_core::PublicKey;
 
 use super::drive::Drive;
 use crate::{
     TransportError,
-    streams::{self, KEYS_LABEL, Receiving, Sending, StreamExchange},
+    streams::{self, Receiving, Sending, StreamExchange},
 };
 
 /// A stream that was opened or accepted, and whose peer has proven a key.
@@ -23,10 +23,9 @@ pub(super) fn stream(
     peer: PublicKey,
     (sending, receiving): (SendStream, RecvStream),
 ) -> Stream {
-    let mut exported = [0; 32];
-    let number = sending.id().index().to_le_bytes();
-    let result = connection.export_keying_material(&mut exported, KEYS_LABEL, &number);
-    let binding = result.is_ok().then_some(Binding::from_bytes(exported));
+    let binding = streams::binding(sending.id().index(), |exported, label, context| {
+        connection.export_keying_material(exported, label, context)
+    });
     Stream { peer, binding, sending, receiving }
 }
 
