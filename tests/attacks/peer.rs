@@ -5,10 +5,7 @@ use std::sync::Arc;
 use pleach_core::{
     Id, SecretKey, canonical,
     entry::{Origin, Permission, VerifiedEntry},
-    wire::{
-        Ask, Bound, CAPABILITIES, End, EntriesWriter, Floor, Frame, Hello, Kind, Mode, PeerLimits, RangeItem,
-        Refusal, Salt, Tips, TreesRequest, Versions, write,
-    },
+    wire::{Ask, Bound, Frame, Hello, Kind, Mode, RangeItem, Refusal, TreesRequest, Versions},
 };
 use pleach_transports::{
     Address, Prover, Transport, TransportError,
@@ -16,51 +13,11 @@ use pleach_transports::{
 };
 
 use crate::stage::{Grove, Hands, Stage, secret};
+pub(crate) use pleach_tests::frames::{end, entries, frame, hello};
 
-/// A frame of a head and items.
-pub(crate) fn frame<H: serde::Serialize, I: serde::Serialize>(
-    kind: Kind,
-    head: &H,
-    items: impl IntoIterator<Item = I>,
-) -> Vec<u8> {
-    let mut room = vec![0; 64 * 1024];
-    let length = write(kind, head, items, &mut room).expect("it fits");
-    room.truncate(length);
-    room
-}
-
-/// A frame that carries these bytes as entries.
-pub(crate) fn entries(all: &[Vec<u8>]) -> Vec<u8> {
-    let mut room = vec![0; 1024 * 1024];
-    let mut writer = EntriesWriter::new(&mut room);
-    assert!(all.iter().all(|entry| writer.push(entry)));
-    writer.finish().to_vec()
-}
-
-/// The head of a request about a tree.
-pub(crate) fn hello(tree: Id) -> Hello {
-    Hello {
-        versions: Versions::OURS,
-        capabilities: CAPABILITIES,
-        limits: PeerLimits::HOST,
-        tree,
-        salt: Salt::default(),
-        tips: Tips::Named(heapless::Vec::new()),
-        count: 0,
-        token: None,
-        start: Floor::default(),
-        hold: 0,
-    }
-}
-
-/// The frame of such a head, which wants nothing.
+/// The frame of a head of a request, which wants nothing.
 pub(crate) fn sync(hello: &Hello) -> Vec<u8> {
     frame(Kind::Sync, hello, [RangeItem { bound: Bound::default(), mode: Mode::Skip }])
-}
-
-/// The last frame of a request.
-pub(crate) fn end() -> Vec<u8> {
-    frame(Kind::End, &End::default(), [(); 0])
 }
 
 /// A request that pushes entries and wants nothing.

@@ -5,43 +5,17 @@ use pleach_core::{
     budget::Source,
     entry::{Permission, VerifiedEntry, Who},
     node::{Command, MAX_OF_SOURCE, MAX_STRANGERS, REQUESTS, REQUESTS_A_SECOND, Tracking},
-    storage::Measure,
-    wire::{
-        CAPABILITIES, End, EntriesWriter, Floor, Frame, Hello, Kind, PeerLimits, Refusal, Salt, Tips,
-        Versions, write,
-    },
+    wire::{Frame, Kind, Refusal},
 };
 use pleach_storage::conformance::Maker;
-use pleach_tests::world::{HostId, World};
+use pleach_tests::{
+    frames::{self, control, end, entries},
+    world::{HostId, World},
+};
 
-fn control<T: serde::Serialize>(kind: Kind, body: &T) -> Vec<u8> {
-    let mut room = vec![0; 1024];
-    let length = write(kind, body, std::iter::empty::<()>(), &mut room).expect("it fits");
-    room.truncate(length);
-    room
-}
-
+/// The head of a request about a tree.
 fn hello(tree: Id) -> Vec<u8> {
-    let hello = Hello {
-        versions: Versions::OURS,
-        capabilities: CAPABILITIES,
-        limits: PeerLimits::HOST,
-        tree,
-        salt: Salt::default(),
-        tips: Tips::of(&Measure::default(), &[]),
-        count: 0,
-        token: None,
-        start: Floor::default(),
-        hold: 0,
-    };
-    control(Kind::Sync, &hello)
-}
-
-fn entries(entries: &[Vec<u8>]) -> Vec<u8> {
-    let mut room = vec![0; 1 << 20];
-    let mut writer = EntriesWriter::new(&mut room);
-    assert!(entries.iter().all(|entry| writer.push(entry)));
-    writer.finish().to_vec()
+    control(Kind::Sync, &frames::hello(tree))
 }
 
 fn source(number: u64) -> Source {
@@ -122,7 +96,7 @@ fn one_source_holds_its_share_of_places_however_many_keys_it_makes() {
 fn who_asks_too_often_is_put_off_without_a_look_and_served_again_later() {
     let (mut world, host, peer, tree, open) = world();
     let asks = |world: &mut World, tree, from| {
-        let (answer, _) = ask(world, host, from, &[hello(tree), control(Kind::End, &End::default())]);
+        let (answer, _) = ask(world, host, from, &[hello(tree), end()]);
         refusal(&answer)
     };
     for _ in 0..REQUESTS {
@@ -149,7 +123,7 @@ fn a_bad_signature_ends_the_exchange_and_costs_the_budget() {
     let good = orphans(open, 1).remove(0).bytes().to_vec();
     let mut bad = good.clone();
     *bad.last_mut().unwrap() ^= 1;
-    let end = control(Kind::End, &End::default());
+    let end = end();
     let request = |entry: Vec<u8>| [hello(open), entries(&[entry]), end.clone()];
     for _ in 0..3 {
         let (answer, closed) = ask(&mut world, host, source(1), &request(good.clone()));
@@ -173,11 +147,8 @@ fn a_bad_signature_ends_the_exchange_and_costs_the_budget() {
 fn a_flood_of_entries_is_checked_up_to_the_budget() {
     let (mut world, host, peer, tree, open) = world();
     let orphans: Vec<Vec<u8>> = orphans(open, 20_000).iter().map(|entry| entry.bytes().to_vec()).collect();
-    let frames: Vec<Vec<u8>> = [hello(open)]
-        .into_iter()
-        .chain(orphans.chunks(1_000).map(entries))
-        .chain([control(Kind::End, &End::default())])
-        .collect();
+    let frames: Vec<Vec<u8>> =
+        [hello(open)].into_iter().chain(orphans.chunks(1_000).map(entries)).chain([end()]).collect();
     let (answer, closed) = ask(&mut world, host, source(1), &frames);
     assert!(closed);
     let busy = |frame: &Vec<u8>| matches!(Frame::read(frame), Ok(Frame::Refusal(Refusal::Busy { .. })));

@@ -7,11 +7,14 @@ use pleach_core::{
     entry::{Permission, SETTINGS, Who},
     node::{CHECKS, Command, Commit, MAX_NODES_OF_KEY, MAX_STRANGERS, NodeError, Reply, Tracking},
     wire::{
-        Ask, Binding, CAPABILITIES, End, Floor, Frame, Hello, KeyProof, Kind, MAX_PROOFS, Mode, PeerLimits,
-        ProofTarget, RangeItem, Refusal, Salt, Side, Tips, TreesRequest, Versions, write,
+        Ask, Binding, End, Frame, Hello, KeyProof, Kind, MAX_PROOFS, Mode, ProofTarget, RangeItem, Refusal,
+        Side, TreesRequest, Versions,
     },
 };
-use pleach_tests::world::{HostId, World};
+use pleach_tests::{
+    frames::{frame, hello},
+    world::{HostId, World},
+};
 use pleach_transports::host::{Lent, Purpose};
 
 /// A user's key.
@@ -51,31 +54,9 @@ fn revoke(world: &mut World, host: HostId, tree: Id, key: PublicKey) {
     world.run(host, Command::Commit(commit)).unwrap();
 }
 
-fn frame<H: serde::Serialize, I: serde::Serialize>(
-    kind: Kind,
-    head: &H,
-    items: impl IntoIterator<Item = I>,
-) -> Vec<u8> {
-    let mut room = vec![0; 8_192];
-    let length = write(kind, head, items, &mut room).expect("it fits");
-    room.truncate(length);
-    room
-}
-
 /// A request for all of a tree.
 fn fetch(tree: Id, hold: u32) -> Vec<Vec<u8>> {
-    let hello = Hello {
-        versions: Versions::OURS,
-        capabilities: CAPABILITIES,
-        limits: PeerLimits::HOST,
-        tree,
-        salt: Salt::default(),
-        tips: Tips::Named(heapless::Vec::new()),
-        count: 0,
-        token: None,
-        start: Floor::default(),
-        hold,
-    };
+    let hello = Hello { hold, ..hello(tree) };
     let all = RangeItem { bound: pleach_core::wire::Bound::default(), mode: Mode::Empty };
     vec![frame(Kind::Sync, &hello, [all]), frame(Kind::End, &End::default(), [(); 0])]
 }

@@ -11,37 +11,22 @@ use pleach_core::{
         Action, Arrival, Command, CommandId, Event, ExchangeEvent, ExchangeId, Limits, Node, NodeError, Op,
         Tracking, acquaintances, history, pending_requests, perform,
     },
-    storage::{Measure, Store, Write},
-    wire::{Ask, CAPABILITIES, EntriesWriter, Floor, Hello, Kind, PeerLimits, Salt, Tips, Versions, write},
+    storage::{Store, Write},
+    wire::{Ask, EntriesWriter, Kind, Versions},
 };
 use pleach_storage::{Memory, conformance::Maker};
-use pleach_tests::world::{HostId, World};
+use pleach_tests::{
+    frames::{self, control, end},
+    world::{HostId, World},
+};
+
+/// The head of a request about a tree.
+fn hello(tree: Id) -> Vec<u8> {
+    control(Kind::Sync, &frames::hello(tree))
+}
 
 /// Milliseconds between periodic syncs: longer than any of these tests.
 const INTERVAL: u64 = 24 * 60 * 60 * 1_000;
-
-fn control<T: serde::Serialize>(kind: Kind, body: &T) -> Vec<u8> {
-    let mut room = vec![0; 1024];
-    let length = write(kind, body, std::iter::empty::<()>(), &mut room).expect("it fits");
-    room.truncate(length);
-    room
-}
-
-fn hello(tree: Id) -> Vec<u8> {
-    let hello = Hello {
-        versions: Versions::OURS,
-        capabilities: CAPABILITIES,
-        limits: PeerLimits::HOST,
-        tree,
-        salt: Salt::default(),
-        tips: Tips::of(&Measure::default(), &[]),
-        count: 0,
-        token: None,
-        start: Floor::default(),
-        hold: 0,
-    };
-    control(Kind::Sync, &hello)
-}
 
 fn key(number: u64) -> PublicKey {
     let mut bytes = [5; 32];
@@ -193,7 +178,7 @@ fn as_many_requests_wait_for_a_decision_as_is_wanted() {
 #[test]
 fn as_many_guests_are_remembered_as_is_wanted() {
     let (mut world, host, tree) = world(Limits::new().acquaintances(40));
-    let end = control(Kind::End, &pleach_core::wire::End::default());
+    let end = end();
     for number in 0..60 {
         world.ask(host, key(number), [hello(tree), end.clone()]).unwrap();
     }

@@ -15,17 +15,16 @@ use std::{
 
 use pleach_core::{
     Id, Position, SecretKey,
-    storage::Measure,
-    wire::{
-        CAPABILITIES, End, EntriesWriter, Floor, Hello, Kind as FrameKind, PeerLimits, Salt, Tips, Versions,
-        write,
-    },
+    wire::{EntriesWriter, Kind as FrameKind},
 };
 use pleach_smol::Address;
 use smol::{LocalExecutor, Timer};
 
 use super::{Outcome, honest::entry};
-use crate::parts::{system, tell};
+use crate::{
+    frames::{self, control, end},
+    parts::{system, tell},
+};
 
 /// Addresses that they come from, apart from that of the honest peers.
 const SOURCES: usize = 40;
@@ -114,17 +113,13 @@ impl Messages {
             }
             writer.finish().to_vec()
         };
-        let control = |length: Option<usize>, room: Vec<u8>| -> Outcome<Vec<u8>> {
-            Ok(room[..length.ok_or("a frame does not fit")?].to_vec())
-        };
-        let mut room = vec![0; 1024];
-        let length = write(FrameKind::End, &End::default(), std::iter::empty::<()>(), &mut room);
+        let hello = |tree| control(FrameKind::Sync, &frames::hello(tree));
         Ok(Self {
-            unknown: hello(Id::from_bytes([7; 32]))?,
-            head: hello(tree)?,
+            unknown: hello(Id::from_bytes([7; 32])),
+            head: hello(tree),
             orphans: frame(false),
             forged: frame(true),
-            end: control(length, room)?,
+            end: end(),
         })
     }
 
@@ -136,24 +131,6 @@ impl Messages {
             _ => vec![&self.unknown, &self.end],
         }
     }
-}
-
-fn hello(tree: Id) -> Outcome<Vec<u8>> {
-    let hello = Hello {
-        versions: Versions::OURS,
-        capabilities: CAPABILITIES,
-        limits: PeerLimits::HOST,
-        tree,
-        salt: Salt::default(),
-        tips: Tips::of(&Measure::default(), &[]),
-        count: 0,
-        token: None,
-        start: Floor::default(),
-        hold: 0,
-    };
-    let mut room = vec![0; 1024];
-    let length = write(FrameKind::Sync, &hello, std::iter::empty::<()>(), &mut room);
-    Ok(room[..length.ok_or("a hello does not fit")?].to_vec())
 }
 
 /// One hostile peer.

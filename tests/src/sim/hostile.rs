@@ -10,11 +10,10 @@ use pleach_core::{
     entry::{Permission, VerifiedEntry, Who},
     node::Command,
     storage::Fingerprint,
-    wire::{
-        Ask, Bound, CAPABILITIES, End, EntriesWriter, Floor, Hello, IdPrefix, Kind, Mode, PeerLimits,
-        RangeItem, Salt, Tips, Versions, write,
-    },
+    wire::{Ask, Bound, EntriesWriter, Hello, IdPrefix, Kind, Mode, RangeItem, Salt, Tips, Versions, write},
 };
+
+use crate::frames::{end, hello};
 
 use super::{Due, Sim, host::Asked, kinds::Strategy, ledger::MAX_SETTINGS};
 
@@ -59,29 +58,10 @@ pub(super) fn entries(all: &[Vec<u8>]) -> Vec<u8> {
     writer.finish().to_vec()
 }
 
-pub(super) fn hello(tree: Id, salt: Salt) -> Hello {
-    Hello {
-        versions: Versions::OURS,
-        capabilities: CAPABILITIES,
-        limits: PeerLimits::HOST,
-        tree,
-        salt,
-        tips: Tips::Named(heapless::Vec::new()),
-        count: 0,
-        token: None,
-        start: Floor::default(),
-        hold: 0,
-    }
-}
-
-pub(super) fn end() -> Vec<u8> {
-    frame(Kind::End, &End::default(), [(); 0])
-}
-
 /// A request that pushes and wants nothing.
 fn push(tree: Id, all: &[Vec<u8>]) -> Said {
     let skip = RangeItem { bound: Bound::default(), mode: Mode::Skip };
-    let head = frame(Kind::Sync, &hello(tree, Salt::default()), [skip]);
+    let head = frame(Kind::Sync, &hello(tree), [skip]);
     vec![Some(head), Some(entries(all)), Some(end()), None]
 }
 
@@ -127,9 +107,7 @@ impl Sim {
                 vec![self.false_request(tree, strategy)]
             }
             Strategy::RequestFlood => (0..40)
-                .map(|_| {
-                    vec![Some(frame(Kind::Sync, &hello(tree, Salt::default()), [(); 0])), Some(end()), None]
-                })
+                .map(|_| vec![Some(frame(Kind::Sync, &hello(tree), [(); 0])), Some(end()), None])
                 .collect(),
             Strategy::IdleExchanges => (0..20).map(|_| Vec::new()).collect(),
             Strategy::Replay => {
@@ -141,7 +119,7 @@ impl Sim {
                 let mut large = vec![0; pleach_core::limits::MAX_FRAME];
                 large[0] = Kind::Entries as u8;
                 vec![vec![
-                    Some(frame(Kind::Sync, &hello(tree, Salt::default()), [(); 0])),
+                    Some(frame(Kind::Sync, &hello(tree), [(); 0])),
                     Some(large.clone()),
                     Some(large),
                     None,
@@ -149,7 +127,7 @@ impl Sim {
             }
             Strategy::Garbage => {
                 let junk = self.chance.bytes::<100>().to_vec();
-                let mut almost = frame(Kind::Sync, &hello(tree, Salt::default()), [(); 0]);
+                let mut almost = frame(Kind::Sync, &hello(tree), [(); 0]);
                 let at = self.chance.place(almost.len());
                 almost[at] ^= 0x55;
                 vec![
@@ -160,17 +138,12 @@ impl Sim {
             }
             Strategy::UnknownTree => {
                 let unknown = Id::from_bytes(self.chance.bytes());
-                vec![vec![
-                    Some(frame(Kind::Sync, &hello(unknown, Salt::default()), [(); 0])),
-                    Some(end()),
-                    None,
-                ]]
+                vec![vec![Some(frame(Kind::Sync, &hello(unknown), [(); 0])), Some(end()), None]]
             }
             Strategy::Eavesdrop => {
                 self.note(peer, target, strategy);
                 let all = RangeItem { bound: Bound::default(), mode: Mode::Empty };
-                let said =
-                    vec![Some(frame(Kind::Sync, &hello(tree, Salt::default()), [all])), Some(end()), None];
+                let said = vec![Some(frame(Kind::Sync, &hello(tree), [all])), Some(end()), None];
                 let unknown = SecretKey::from_bytes(self.chance.bytes()).public();
                 return self.knock(self.hosts.len() + peer, target, Some(unknown), said);
             }
@@ -216,7 +189,7 @@ impl Sim {
     }
 
     fn false_request(&mut self, tree: Id, strategy: Strategy) -> Said {
-        let mut hello = hello(tree, Salt(self.chance.bytes()));
+        let mut hello = Hello { salt: Salt(self.chance.bytes()), ..hello(tree) };
         let mut items = Vec::new();
         match strategy {
             Strategy::FalseFingerprints => {

@@ -5,10 +5,11 @@ use pleach_core::{
     session::Summary,
     storage::Fingerprint,
     wire::{
-        Bound, CAPABILITIES, End, Floor, Hello, Kind, Mode, PeerLimits, RangeItem, Reply, Salt, Tips,
-        VERSION, Versions, write,
+        Bound, CAPABILITIES, End, Hello, Kind, Mode, PeerLimits, RangeItem, Reply, Salt, Tips, VERSION, write,
     },
 };
+
+use pleach_tests::frames::hello;
 
 use super::{
     dag::Shown,
@@ -94,18 +95,7 @@ impl Lie {
                 let all = [RangeItem { bound: Bound::default(), mode: claim.mode() }];
                 if requests {
                     let config = terms.config(None);
-                    let hello = Hello {
-                        versions: Versions::OURS,
-                        capabilities: CAPABILITIES,
-                        limits: PeerLimits::HOST,
-                        tree: config.tree,
-                        salt: Salt([9; 8]),
-                        tips,
-                        count,
-                        token: None,
-                        start: Floor::default(),
-                        hold: 0,
-                    };
+                    let hello = Hello { salt: Salt([9; 8]), tips, count, ..hello(config.tree) };
                     write(Kind::Sync, &hello, all, &mut room)
                 } else {
                     let reply = Reply {
