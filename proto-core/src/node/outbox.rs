@@ -2,6 +2,7 @@
 
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    vec,
     vec::Vec,
 };
 
@@ -74,9 +75,8 @@ pub(super) struct Outbox {
 impl Outbox {
     /// A buffer of so many bytes, whatever is in them.
     pub(super) fn lend(&mut self, bytes: usize) -> Vec<u8> {
-        let mut spare = core::mem::take(&mut self.spare);
-        spare.resize(bytes, 0);
-        spare
+        // A fresh one that the system gives as zeros costs no more than what is written into it.
+        if self.spare.len() == bytes { core::mem::take(&mut self.spare) } else { vec![0; bytes] }
     }
 
     /// One that was lent.

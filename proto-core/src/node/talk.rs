@@ -36,7 +36,8 @@ const MAX_UNSENT: usize = 4;
 pub(super) struct Talk {
     id: ExchangeId,
     tree: Id,
-    session: HostSession,
+    /// Its tables are large: they stay where they were made.
+    session: Box<HostSession>,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
     snapshot: Option<SnapshotId>,
@@ -167,13 +168,13 @@ impl Talk {
         may_upload: bool,
         proves: Option<ProofTarget>,
     ) -> Self {
-        let session = HostSession::initiator(config);
+        let session = Box::new(HostSession::initiator(config));
         let proving = Proving { target: proves, begun: false };
         Self { may_upload, proving, ..Self::new(id, config.tree, session, Pipeline::new(true)) }
     }
 
     pub(super) fn responder(id: ExchangeId, config: Config, proves: Option<ProofTarget>) -> Self {
-        let session = HostSession::responder(config);
+        let session = Box::new(HostSession::responder(config));
         let proving = Proving { target: proves, begun: false };
         Self { proving, ..Self::new(id, config.tree, session, Pipeline::new(false)) }
     }
@@ -188,7 +189,7 @@ impl Talk {
         self.may_upload
     }
 
-    fn new(id: ExchangeId, tree: Id, session: HostSession, pipeline: Pipeline) -> Self {
+    fn new(id: ExchangeId, tree: Id, session: Box<HostSession>, pipeline: Pipeline) -> Self {
         Self {
             id,
             tree,

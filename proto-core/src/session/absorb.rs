@@ -11,11 +11,7 @@ use crate::{
     wire::{Items, LIST, Mode, RangeItem},
 };
 
-use super::{
-    Answer, BATCH, Fault, Output, Query, Role, Session,
-    machine::Step,
-    table::{State, Table},
-};
+use super::{Answer, BATCH, Fault, Output, Query, Role, Session, machine::Step, table::State};
 
 /// A peer that holds at most this part of what I hold lists it.
 const FEW: u64 = 8;
@@ -112,7 +108,7 @@ const fn needs_measure(mode: &Mode) -> bool {
 impl<const R: usize, const M: usize> Session<R, M> {
     /// Begins to read the ranges of a message; `items` is where they begin in the frame.
     pub(super) fn absorb(&mut self, items: usize, start: Position, incoming: &[u8]) -> Result<(), Fault> {
-        self.table = Table::settled(start);
+        self.table.settle(start);
         self.density = Density::default();
         self.absorb_on(Absorb::new(items, start), None, incoming)
     }

@@ -16,7 +16,7 @@ use crate::{
 
 use super::{
     BATCH, Config, Expected, Fault, HELD, Known, Outcome, Output, Query, Role, Session, Summary,
-    machine::Step, run::Pace, table::Table,
+    machine::Step, run::Pace,
 };
 
 /// How often an id may be reported as missing after it was sent: it may lack parents itself, and these again.
@@ -62,7 +62,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
     fn next_run(&mut self, outgoing: &mut [u8]) -> Result<(), Fault> {
         if self.run.begins() {
             // There was a token, and no range was compared yet.
-            self.table = Table::open();
+            self.table.open_all();
             return self.request(outgoing);
         }
         let Some(run) = self.run.next() else {
@@ -71,7 +71,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
         };
         self.doubts |= run.is_exact();
         self.run = run;
-        self.table = Table::open();
+        self.table.open_all();
         self.request_wants(outgoing)
     }
 
@@ -239,7 +239,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
         match self.run.gets_on(lowest) {
             Pace::On => {}
             Pace::GiveUp => {
-                self.table = Table::settled(self.table.start);
+                self.table.settle(self.table.start);
                 self.token = None;
             }
             Pace::Stalled => return Err(Fault::Stalled),

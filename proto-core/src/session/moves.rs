@@ -15,6 +15,10 @@ impl<const M: usize> Moves<M> {
         Self { ranges: Vec::new() }
     }
 
+    pub(super) fn clear(&mut self) {
+        self.ranges.clear();
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }

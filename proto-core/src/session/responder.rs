@@ -12,10 +12,8 @@ use crate::{
 };
 
 use super::{
-    ARRIVALS, Config, Fault, HELD, Outcome, Output, Query, Role, Session, Summary, claims,
-    machine::Step,
-    moves::Moves,
-    table::{State, Table},
+    ARRIVALS, Config, Fault, HELD, Outcome, Output, Query, Role, Session, Summary, claims, machine::Step,
+    table::State,
 };
 
 /// Entries that are looked for by walking down: beyond it, ranges cost little in comparison.
@@ -66,7 +64,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
             self.totals.lost = self.peer_count.abs_diff(summary.measure.count);
         }
         if self.same {
-            self.table = Table::settled(start);
+            self.table.settle(start);
             return self.receive_rest();
         }
         if let Some(token) = self.token {
@@ -81,7 +79,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
 
     /// The initiator lacks what arrived since, and nothing else.
     fn serve_token(&mut self, token: Token, start: Position) {
-        self.table = Table::settled(start);
+        self.table.settle(start);
         let newest = self.summary.arrival;
         match newest.number.checked_sub(token.number) {
             Some(0) if token.epoch == newest.epoch => {}
@@ -108,8 +106,8 @@ impl<const R: usize, const M: usize> Session<R, M> {
 
     pub(super) fn beside(&mut self, ranges: &[Range], outgoing: &mut [u8]) -> Result<(), Fault> {
         if !ranges.is_empty() && ranges.len() <= M {
-            self.moves = Moves::new();
-            self.table = Table::settled(self.request_start);
+            self.moves.clear();
+            self.table.settle(self.request_start);
             self.table.push(Position::END, State::Promised);
             for range in ranges {
                 self.send(*range);

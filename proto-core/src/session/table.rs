@@ -71,6 +71,19 @@ impl<const R: usize> Table<R> {
         table
     }
 
+    /// Everything from `start` is settled. In place, as all here: a host's table is tens of kilobytes.
+    pub(super) fn settle(&mut self, start: Position) {
+        self.start = start;
+        self.rows.clear();
+        self.cut = None;
+    }
+
+    /// Everything is open.
+    pub(super) fn open_all(&mut self) {
+        self.settle(Position::MIN);
+        self.push(Position::END, State::Open);
+    }
+
     /// Where the last row ends.
     pub(super) fn end(&self) -> Position {
         self.rows.last().map_or(self.start, |row| row.end)
