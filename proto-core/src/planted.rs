@@ -30,11 +30,13 @@ pub enum Planted {
     StrangersRead,
     /// A parent is a tip for ever.
     TipsKept,
+    /// It is forgotten when a request for access was signed.
+    RequestTimesForgotten,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::WritesUnsynced,
         Self::FailuresAcknowledged,
         Self::ParentsUnchecked,
@@ -45,6 +47,7 @@ impl Planted {
         Self::HeightsUnchecked,
         Self::StrangersRead,
         Self::TipsKept,
+        Self::RequestTimesForgotten,
     ];
 }
 

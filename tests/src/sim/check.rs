@@ -11,7 +11,7 @@ use pleach_core::{
     document::content_hash,
     entry::{Entry, Permission, Who},
     limits::MAX_BATCH_ENTRIES,
-    node::MAX_ACCEPTED,
+    node::{MAX_ACCEPTED, RequestStatus, decided_requests, pending_requests},
     storage::{OfPath, Paths, Put, Row, RowKind, RowQuery, Snapshot, StorageError, Write},
 };
 
@@ -130,7 +130,31 @@ impl Sim {
     /// A node's store is not what it was: what it alone held is nobody's promise any more.
     pub(super) fn lost(&mut self, index: usize) {
         let promised = self.ledger.acknowledged.remove(&index).unwrap_or_default();
+        self.ledger.newest.retain(|(host, ..), _| *host != index);
         self.trace.say(self.now, index, format_args!("{} promises are void", promised.len()));
+    }
+
+    /// What was asked last stands: a request for access that was recorded earlier does not take its place.
+    pub(super) fn check_requests(&mut self, index: usize) {
+        let Ok(snapshot) = self.hosts[index].shelf.snapshot() else { return };
+        let (Ok(open), Ok(decided)) = (pending_requests(&*snapshot), decided_requests(&*snapshot)) else {
+            return;
+        };
+        if self.hosts[index].rotten {
+            return;
+        }
+        for request in open.iter().chain(&decided) {
+            let newest = self.ledger.newest.entry((index, request.key, request.tree)).or_default();
+            let asked = self.ledger.asked.get(&request.id).copied().flatten();
+            let is_open = request.status == RequestStatus::Pending;
+            let before = *newest;
+            *newest = before.max(request.signed);
+            if let Some(asked) = asked.filter(|asked| is_open && *asked < before) {
+                return self.break_off(format!(
+                    "no replay has an effect: node {index} keeps a request signed at {asked} behind one signed at {before}"
+                ));
+            }
+        }
     }
 
     /// Convergence: equal tips mean equal content.

@@ -187,15 +187,20 @@ impl Sim {
         self.queue.put(self.now + after, Due::Event { host: index, life, event });
     }
 
+    /// What its clock says, in wall milliseconds.
+    pub(super) fn wall(&self, index: usize) -> u64 {
+        (BEGIN + self.now).saturating_add_signed(self.hosts[index].skew)
+    }
+
     /// Lets the node take an event, and does what it then wants.
     pub(super) fn handle(&mut self, index: usize, event: Event) {
+        let wall = self.wall(index);
         let host = &mut self.hosts[index];
         if host.paused {
             host.backlog.push_back(event);
             return;
         }
         let monotonic = (self.now + 1_000_000).saturating_sub(host.behind);
-        let wall = (BEGIN + self.now).saturating_add_signed(host.skew);
         let Some(node) = &mut host.node else { return };
         self.handled += 1;
         node.handle(Now { monotonic, wall }, event);
@@ -324,8 +329,10 @@ impl Sim {
         if let Err(error) = &result {
             self.trace.say(self.now, index, format_args!("a write fails: {error}"));
         }
-        if let Ok(Written::Put(put)) = &result {
-            self.put(index, write, put);
+        match &result {
+            Ok(Written::Put(put)) => self.put(index, write, put),
+            Ok(_) if matches!(write, Write::Meta(_)) => self.check_requests(index),
+            _ => {}
         }
         let soon = self.chance.below(2);
         self.later(index, soon, Event::Written(number, result));

@@ -70,6 +70,11 @@ pub(super) struct Ledger {
     pub(super) made: BTreeSet<Id>,
     /// What each node has acknowledged and must hold.
     pub(super) acknowledged: BTreeMap<usize, BTreeSet<(Id, Id)>>,
+    /// Requests for access, by their ids, and when their makers signed them last; nothing if one went over a line that
+    /// needs no signature.
+    pub(super) asked: BTreeMap<Id, Option<u64>>,
+    /// What was signed last of the requests that a node has kept of a key for a tree.
+    pub(super) newest: BTreeMap<(usize, PublicKey, Id), u64>,
     /// Tips and what they show, by the fingerprint of the tips.
     pub(super) shown: BTreeMap<(Id, [u8; 16]), ([u8; 32], u64)>,
 }

@@ -56,7 +56,7 @@ use self::{
     queue::Queue,
     shelf::Shelf,
     trace::Trace,
-    wire::{Part, Wire},
+    wire::{Part, Recorded, Wire},
 };
 
 /// Events between two checks of everything.
@@ -81,7 +81,7 @@ enum Due {
     Tick { host: usize, life: u64 },
     Write { host: usize, life: u64, number: Number, write: Write },
     Part { wire: u64, side: usize, part: Part },
-    Again { from: usize, to: usize, parts: Vec<Part> },
+    Again(Recorded),
     Up { host: usize },
     Wake { host: usize, life: u64 },
     Reopen { host: usize, life: u64 },
@@ -247,7 +247,7 @@ impl Sim {
                 self.write(host, number, &write);
             }
             Due::Part { wire, side, part } => self.arrive(wire, side, part),
-            Due::Again { from, to, parts } => self.again(from, to, parts),
+            Due::Again(recorded) => self.again(recorded),
             Due::Up { host } => self.start(host),
             Due::Wake { host, life } if self.hosts[host].life == life => self.wake(host),
             Due::Reopen { host, life } if self.hosts[host].life == life => {

@@ -12,7 +12,7 @@ const LINES: usize = 4_000;
 const COLUMNS: usize = 160;
 
 /// A mark in the picture: of those in one cell the one highest in this list is seen.
-const MARKS: [(char, &str); 10] = [
+const MARKS: [(char, &str); 11] = [
     ('!', "an invariant broke"),
     ('X', "the process died"),
     ('R', "it came back"),
@@ -21,6 +21,7 @@ const MARKS: [(char, &str); 10] = [
     ('C', "its clock changed"),
     ('h', "a hostile peer came"),
     ('s', "settings were written"),
+    ('d', "a request for access was decided"),
     ('w', "values were written"),
     ('+', "entries came"),
 ];

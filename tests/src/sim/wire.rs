@@ -5,8 +5,8 @@ use std::{collections::VecDeque, sync::Arc};
 use pleach_core::{
     PublicKey,
     budget::Source,
-    node::{Arrival, Event, ExchangeEvent, ExchangeId, Op},
-    wire::{Address, Kind},
+    node::{Arrival, BootstrapRequest, Event, ExchangeEvent, ExchangeId, Op},
+    wire::{Address, FRESHNESS, Frame, Kind},
 };
 
 use super::{Due, Sim, kinds::Fault};
@@ -60,8 +60,19 @@ pub(super) struct Wire {
     slow: bool,
     /// When something arrived last.
     active: u64,
-    /// The first request, if it is to be said again.
+    /// The first request, if it may be said again.
     kept: Option<Vec<Part>>,
+    /// When it was signed, if it came as HTTP brings it.
+    signed: Option<u64>,
+}
+
+/// A request that somebody recorded.
+#[derive(Clone, Debug)]
+pub(super) struct Recorded {
+    from: usize,
+    to: usize,
+    parts: Vec<Part>,
+    signed: Option<u64>,
 }
 
 impl Sim {
@@ -153,7 +164,8 @@ impl Sim {
         if target < self.hosts.len() {
             let (mine, source) = (self.hosts[index].public, Source::of(self.hosts[index].public.as_bytes()));
             self.accept(target, number, Some(mine), source, latency);
-            if self.strikes(Fault::RequestReplayed, 2_000)
+            if self.faulty
+                && self.drawn[Fault::RequestReplayed as usize]
                 && let Some(wire) = self.wires.get_mut(&number)
             {
                 wire.kept = Some(Vec::new());
@@ -176,13 +188,35 @@ impl Sim {
             slow,
             active: self.now,
             kept: None,
+            signed: None,
         };
         self.wires.insert(self.next_wire, wire);
         self.next_wire
     }
 
     fn accept(&mut self, target: usize, number: u64, proven: Option<PublicKey>, source: Source, after: u64) {
-        let arrival = if self.chance.below(4) == 0 { Arrival::Whole } else { Arrival::Streamed };
+        // Two nodes know of each other one way to talk: a request over HTTP comes whole, and is signed by the clock of
+        // whom it is for; a stream needs neither.
+        let from = self.wires.get(&number).map_or(0, |wire| wire.places[0] as u64);
+        if (from + target as u64 + self.plan.seed).is_multiple_of(2) {
+            let signed = proven.map(|_| self.wall(target));
+            self.accept_as(target, number, proven, source, after, Arrival::Whole, signed);
+        } else {
+            self.accept_as(target, number, proven, source, after, Arrival::Streamed, None);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a transport tells of an exchange, and when")]
+    fn accept_as(
+        &mut self,
+        target: usize,
+        number: u64,
+        proven: Option<PublicKey>,
+        source: Source,
+        after: u64,
+        arrival: Arrival,
+        signed: Option<u64>,
+    ) {
         let host = &mut self.hosts[target];
         host.accepted += 1;
         let exchange = ExchangeId::accepted(host.accepted);
@@ -190,8 +224,9 @@ impl Sim {
             .insert(exchange, End { wire: number, side: 1, ops: VecDeque::new(), busy: self.now + after });
         if let Some(wire) = self.wires.get_mut(&number) {
             wire.sides[1] = Side::Host(target, exchange);
+            wire.signed = signed;
         }
-        self.later(target, after, Event::Accepted { exchange, proven, source, arrival, signed: None });
+        self.later(target, after, Event::Accepted { exchange, proven, source, arrival, signed });
     }
 
     /// Somebody who is no host opens an exchange and says this much of a message (nothing is its end).
@@ -230,24 +265,50 @@ impl Sim {
     /// A request arrives once more, from the same key, and nobody wants the answer.
     fn say_again(&mut self, number: u64) {
         let Some(wire) = self.wires.get_mut(&number) else { return };
-        let (Some(kept), [from, to]) = (wire.kept.take(), wire.places) else { return };
-        if kept.len() < 2 || to >= self.hosts.len() {
+        let (Some(parts), [from, to], signed) = (wire.kept.take(), wire.places, wire.signed) else { return };
+        if parts.len() < 2 || to >= self.hosts.len() {
             return;
         }
-        let after = self.chance.between(10, 60_000);
-        self.queue.put(self.now + after, Due::Again { from, to, parts: kept });
+        // Few exchanges are about access, and there is more to lose.
+        let asks = matches!(&parts[0], Part::Frame(frame) if frame.first() == Some(&(Kind::Ask as u8)));
+        if self.strikes(Fault::RequestReplayed, if asks { 500_000 } else { 2_000 }) {
+            let after = self.chance.between(10, FRESHNESS);
+            self.queue.put(self.now + after, Due::Again(Recorded { from, to, parts, signed }));
+        }
     }
 
-    pub(super) fn again(&mut self, from: usize, to: usize, parts: Vec<Part>) {
-        if !self.hosts[to].is_up() {
+    pub(super) fn again(&mut self, recorded: Recorded) {
+        let Recorded { from, to, parts, signed } = recorded;
+        let is_stale = signed.is_some_and(|signed| self.wall(to).abs_diff(signed) > FRESHNESS);
+        if !self.hosts[to].is_up() || is_stale {
             return;
         }
         let key = self.key_of(from);
         let number = self.wire([Side::Nobody, Side::Nobody], [from, to], 5);
-        self.accept(to, number, Some(key), Source::of(key.as_bytes()), 1);
+        let source = Source::of(key.as_bytes());
+        match signed {
+            Some(_) => self.accept_as(to, number, Some(key), source, 1, Arrival::Whole, signed),
+            None => self.accept(to, number, Some(key), source, 1),
+        }
         for part in parts {
             self.send(number, 0, part, self.now);
         }
+    }
+
+    /// Notes when somebody asked for access. What is said again was not said by its maker.
+    fn note_asked(&mut self, number: u64, frame: &[u8]) {
+        let Some(wire) = self.wires.get(&number) else { return };
+        let (Ok(Frame::Ask(ask, metadata)), false) =
+            (Frame::read(frame), matches!(wire.sides[0], Side::Nobody))
+        else {
+            return;
+        };
+        let (place, signed) = (wire.places[0], wire.signed);
+        let key = self.key_of(place);
+        let request = BootstrapRequest::new(ask.tree, key, ask.permission, &ask.name, metadata, 0);
+        let last = self.ledger.asked.entry(request.id).or_insert(signed);
+        // A clock may have gone back. Where no signature was needed, nothing tells a copy from what was said anew.
+        *last = last.zip(signed).map(|(last, signed)| last.max(signed));
     }
 
     /// Carries out what a side has in line, as far as it goes.
@@ -302,6 +363,11 @@ impl Sim {
     /// Puts a part on its way from a side.
     fn send(&mut self, number: u64, from: usize, part: Part, at: u64) {
         let to = 1 - from;
+        if let (0, Part::Frame(frame)) = (from, &part)
+            && frame.first() == Some(&(Kind::Ask as u8))
+        {
+            self.note_asked(number, frame);
+        }
         let Some(wire) = self.wires.get_mut(&number) else { return };
         if from == 0
             && let Some(kept) = &mut wire.kept

@@ -4,7 +4,7 @@ use pleach_core::{
     Id,
     document::{Doc, DocStore, Draft, Log, SettingsStore},
     entry::{Permission, Who},
-    node::{Command, Commit, Petition},
+    node::{Command, Commit, Petition, pending_requests},
 };
 
 use super::{Due, Sim, host::Asked, ledger::MAX_SETTINGS};
@@ -83,49 +83,74 @@ impl Sim {
             return;
         }
         match self.chance.below(100) {
-            0..70 => self.write_values(index, tree),
-            70..76 => self.write_settings(index, tree),
-            76..88 => {
+            0..66 => self.write_values(index, tree),
+            66..72 => self.write_settings(index, tree),
+            72..84 => {
                 let with = self.chance.place(self.hosts.len() + self.peers.len());
                 if with != index {
                     let address = self.address(with);
                     self.command(index, Command::Sync { address, tree }, Asked::Other);
                 }
             }
-            88..91 => {
+            84..87 => {
                 let with = self.chance.place(self.hosts.len());
                 if with != index {
                     let every = self.chance.between(5_000, 300_000);
                     self.track(index, tree, with, every);
                 }
             }
-            91..93 => self.undo(index, tree),
-            93..95 => self.command(index, Command::Peers, Asked::Other),
-            95..97 => {
+            87..89 => self.undo(index, tree),
+            89..91 => self.command(index, Command::Peers, Asked::Other),
+            91..93 => {
                 let address = self.address(self.chance_host());
                 self.command(index, Command::Discover(address), Asked::Other);
             }
-            97 => {
+            93 => {
                 let peer = self.key_of(self.chance_host());
                 self.command(index, Command::Status { tree, peer }, Asked::Other);
             }
-            _ => {
-                let ask = Command::Ask {
-                    addresses: vec![self.address(0)],
-                    tree,
-                    petition: Petition {
-                        permission: Permission::Write(30),
-                        name: format!("node {index}"),
-                        metadata: Vec::new(),
-                        invite: None,
-                        hold: 0,
-                    },
-                };
-                if index != 0 {
-                    self.command(index, ask, Asked::Other);
-                }
-            }
+            94..98 => self.ask(index, tree),
+            _ => self.decide(tree),
         }
+    }
+
+    /// Asks the first node for access: as often as not for more than it has, and then for something else.
+    fn ask(&mut self, index: usize, tree: Id) {
+        if index == 0 {
+            return;
+        }
+        let mut wishes =
+            vec![Permission::Admin(1), Permission::Admin(2), Permission::Write(1), Permission::Write(30)];
+        for _ in 0..=self.chance.below(2) {
+            let permission = wishes.swap_remove(self.chance.place(wishes.len()));
+            let name = format!("node {index}");
+            let petition = Petition { permission, name, metadata: Vec::new(), invite: None, hold: 0 };
+            let addresses = vec![self.address(0)];
+            self.command(index, Command::Ask { addresses, tree, petition }, Asked::Other);
+        }
+    }
+
+    /// The first node rejects a request for access, or grants at most what lets its maker write.
+    fn decide(&mut self, tree: Id) {
+        let Ok(snapshot) = self.hosts[0].shelf.snapshot() else { return };
+        let Ok(open) = pending_requests(&*snapshot) else { return };
+        let Some(request) = self.chance.pick(&open).filter(|request| request.tree == tree).cloned() else {
+            return;
+        };
+        let settings = self.ledger.trees.get(&tree).map_or(0, |grown| grown.history.len());
+        let granted = Permission::Write(40).min(request.permission);
+        let granted = (self.chance.below(4) == 0 && settings < SETTINGS).then_some(granted);
+        if let Some(granted) = granted
+            && let Some(draft) = self.draft(0, tree)
+            && let Ok(store) = draft.store::<SettingsStore>(pleach_core::entry::SETTINGS)
+            && store.grant(Who::Key(request.key), granted, None).is_ok()
+            && let Some(commit) = self.commit(0, tree, &draft)
+        {
+            self.command(0, Command::Commit(commit), Asked::Commit(tree));
+        }
+        self.trace.mark(self.now, 0, 'd');
+        let by = self.hosts[0].public;
+        self.command(0, Command::Decide { request: request.id, by, granted }, Asked::Other);
     }
 
     fn chance_host(&self) -> usize {
