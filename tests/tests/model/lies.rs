@@ -117,8 +117,8 @@ impl Lie {
                 write(Kind::End, &end, nothing(), &mut room)
             }
         };
-        let frame = Part::Control(room[..used.expect("it fits")].into());
-        let ends = matches!(self, Self::End(_)).then_some(Part::End(disk.held));
+        let frame = Part::control(&room[..used.expect("it fits")], disk.held);
+        let ends = matches!(self, Self::End(_)).then_some(Part::End);
         [frame].into_iter().chain(ends).collect()
     }
 }

@@ -8,7 +8,6 @@ use pleach_core::{
 };
 
 use super::{
-    dag::Set,
     process::{Part, Process, Resting, Step},
     store::{Disk, Size, Terms},
 };
@@ -33,6 +32,47 @@ pub(crate) struct Line {
 pub(crate) struct Stray {
     pub(crate) process: Option<Resting>,
     pub(crate) inbox: VecDeque<Part>,
+}
+
+/// How many frames are still lost, doubled and swapped without anybody being told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Mischief {
+    lose: u8,
+    repeat: u8,
+    swap: u8,
+    in_all: u8,
+}
+
+impl Mischief {
+    /// So many of each kind.
+    pub(crate) const fn each(count: u8) -> Self {
+        Self { lose: count, repeat: count, swap: count, in_all: 3 * count }
+    }
+
+    /// So many of any kind.
+    pub(crate) const fn any(count: u8) -> Self {
+        Self { in_all: count, ..Self::each(count) }
+    }
+
+    pub(crate) fn is_some(self) -> bool {
+        self != Self::default()
+    }
+
+    /// What is left behind a move; nothing if there was none left for it.
+    pub(crate) fn behind(self, what: Move) -> Option<Self> {
+        let (mut left, in_all) = (self, self.in_all.checked_sub(1));
+        let kind = match what {
+            Move::Lose(_) => &mut left.lose,
+            Move::Repeat(_) => &mut left.repeat,
+            Move::Swap(_) => &mut left.swap,
+            _ => return Some(self),
+        };
+        *kind = kind.checked_sub(1)?;
+        // What is left is the same whichever kind the last was.
+        let most = in_all?;
+        let Self { lose, repeat, swap, .. } = left;
+        Some(Self { lose: lose.min(most), repeat: repeat.min(most), swap: swap.min(most), in_all: most })
+    }
 }
 
 /// One thing that can happen on a line.
@@ -158,7 +198,7 @@ impl Line {
                 moves.push(Move::ToStray);
             }
             moves.push(Move::DropStray);
-        } else if self.responder.is_none() && matches!(self.to_responder.back(), Some(Part::End(_))) {
+        } else if self.responder.is_none() && self.to_responder.back() == Some(&Part::End) {
             moves.push(Move::Double);
         }
     }
@@ -170,14 +210,14 @@ impl Line {
     }
 
     /// What a line does that loses, doubles and swaps frames without telling anybody.
-    pub(crate) fn mischief(&self, moves: &mut Vec<Move>) {
+    pub(crate) fn mischief(&self, left: Mischief, moves: &mut Vec<Move>) {
         for (way, wire) in [(Way::ToInitiator, &self.to_initiator), (Way::ToResponder, &self.to_responder)] {
-            if !wire.is_empty() {
-                moves.extend([Move::Lose(way), Move::Repeat(way)]);
-            }
-            if wire.len() > 1 {
-                moves.push(Move::Swap(way));
-            }
+            let each = [
+                (left.lose > 0 && !wire.is_empty(), Move::Lose(way)),
+                (left.repeat > 0 && !wire.is_empty(), Move::Repeat(way)),
+                (left.swap > 0 && wire.len() > 1, Move::Swap(way)),
+            ];
+            moves.extend(each.into_iter().filter(|(can, _)| *can).map(|(_, what)| what));
         }
     }
 
@@ -306,7 +346,7 @@ impl Line {
                 let none = core::iter::empty::<()>();
                 let length = write(Kind::Refusal, &fault.reply(), none, &mut room).expect("it fits");
                 self.to_responder.clear();
-                self.to_initiator.extend([Part::Control(room[..length].into()), Part::End(Set::default())]);
+                self.to_initiator.extend([Part::Control(room[..length].into()), Part::End]);
             }
             Step::Broke(what) => heard.promise(false, what),
         }

@@ -27,7 +27,8 @@
 //! - Of two lines one may rest while the other works; exchanges in both directions of one line are not opened at once,
 //!   since a responder keeps nothing: an entry that came so is one that came from elsewhere.
 //! - Of three nodes, two talk at once over two entries, and one request at a time is on its own, over two: over three
-//!   entries exchanges follow one another, with cuts, deaths and one frame lost, doubled or swapped.
+//!   entries exchanges follow one another, with cuts, deaths and one frame lost, doubled or swapped; with one lost, one
+//!   doubled and two swapped in one history where who has all and who has nothing are apart.
 //! - Where entries are judged, a revocation is carried through in one write. Lines neither lie nor keep strays there.
 //! - The liar knows all entries of its world, and hears nothing: what it could learn would tell it nothing.
 //!
@@ -48,12 +49,13 @@ mod two;
 
 use pleach_core::session::Bits;
 
-use dag::Dag;
+use dag::{Dag, Set};
 use explore::{Share, explore};
 use hostile::{Cast, Hostile};
+use line::Mischief;
 use shelf::Kind::{Hostile as Wrote, Lifts, Revokes, Usurps, Value};
 use store::{Size, Terms};
-use three::{ASKED, ASKS, Asks, CHAIN, RING, Three};
+use three::{ASKED, ASKS, Asks, CHAIN, Fits, RING, Three};
 use two::Two;
 
 /// Every history of at most so many entries.
@@ -89,8 +91,8 @@ fn messages_of_one_entry_and_no_spool_lose_nothing() {
 
 #[test]
 fn a_frame_lost_doubled_or_moved_behind_the_peers_backs_loses_nothing() {
-    two("mischief", 3, |dag| Two { mischief: 1, ..Two::of(dag) });
-    two("tight, more mischief", 2, |dag| Two { mischief: 2, ..tight(dag) });
+    two("mischief", 3, |dag| Two { mischief: Mischief::each(1), ..Two::of(dag) });
+    two("tight, more mischief", 2, |dag| Two { mischief: Mischief::any(2), ..tight(dag) });
 }
 
 #[test]
@@ -110,9 +112,21 @@ fn fingerprints_that_say_no_more_than_a_count_lead_to_the_full_ids() {
 
 /// Explores the worlds of three over every history of at most so many entries, from one beginning in so many.
 fn three(name: &str, entries: usize, every: usize, asks: &[Asks], of: impl Fn(Three) -> Three) {
+    three_from(name, |_, _| true, entries, every, asks, of);
+}
+
+/// The same, from those that fit.
+fn three_from(
+    name: &str,
+    fits: Fits,
+    entries: usize,
+    every: usize,
+    asks: &[Asks],
+    of: impl Fn(Three) -> Three,
+) {
     let mut share = Share::of(every);
     let worlds = asks.iter().flat_map(|asks| histories(entries).map(move |dag| (*asks, dag)));
-    let worlds: Vec<Three> = worlds.map(|(asks, dag)| of(Three::of(dag, asks, &mut share))).collect();
+    let worlds: Vec<Three> = worlds.map(|(asks, dag)| of(Three::of(dag, asks, fits, &mut share))).collect();
     explore(name, worlds.into_iter().filter(|world| !world.begins.is_empty()));
 }
 
@@ -128,7 +142,19 @@ fn three_nodes_come_to_hold_the_same_though_requests_come_late_or_twice() {
 
 #[test]
 fn three_nodes_come_to_hold_the_same_over_lines_that_lose_double_and_swap() {
-    three("three, mischief", 3, 400, &[CHAIN, ASKED, ASKS], |world| Three { mischief: 1, ..world });
+    let any = |world| Three { mischief: Mischief::any(1), ..world };
+    three("three, mischief", 3, 400, &[CHAIN, ASKED, ASKS], any);
+}
+
+#[test]
+fn three_nodes_come_to_hold_the_same_over_lines_that_do_all_that_in_one_history() {
+    let each = |world| Three { mischief: Mischief::each(1), ..world };
+    // From who has all to who has nothing, or the other way.
+    let apart: Fits = |dag, [first, _, third]| {
+        let (all, nothing) = (dag.whole(), Set::default());
+        (*first, *third) == (all, nothing) || (*first, *third) == (nothing, all)
+    };
+    three_from("three, all mischief", apart, 3, 30, &[CHAIN, ASKED, ASKS], each);
 }
 
 #[test]

@@ -31,10 +31,22 @@ const OUTGOING: usize = 4_096;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Part {
     Control(Arc<[u8]>),
+    /// The frame that states its sender's tips, and what it held then.
+    Stated(Arc<[u8]>, Set),
     /// A frame with one entry.
     Entry(usize),
-    /// The message is over. Of a response: what its sender held when it stated its tips.
-    End(Set),
+    /// The message is over.
+    End,
+}
+
+impl Part {
+    /// A control frame of who holds this.
+    pub(crate) fn control(frame: &[u8], held: Set) -> Self {
+        match Frame::read(frame) {
+            Ok(Frame::End(_)) => Self::Stated(frame.into(), held),
+            _ => Self::Control(frame.into()),
+        }
+    }
 }
 
 /// What a session has been told to do and not yet done, and what it was told of its surroundings.
@@ -155,21 +167,21 @@ impl Process {
         self.receives = false;
         let mut room = vec![0; 2_048];
         let incoming = match part {
-            Part::Control(frame) => frame,
+            Part::Control(frame) | Part::Stated(frame, _) => frame,
             Part::Entry(entry) => {
                 let mut writer = EntriesWriter::new(&mut room);
                 assert!(writer.push(&Dag::bytes(*entry)));
                 writer.finish()
             }
-            Part::End(_) => &[],
+            Part::End => &[],
         };
-        if let Part::End(stated) = part {
+        if let Part::Stated(_, stated) = part {
             self.stated = Some(*stated);
         }
         if let Ok(Frame::Sync(hello, _)) = Frame::read(incoming) {
             self.named = Some(hello.tips);
         }
-        let input = if matches!(part, Part::End(_)) { Input::End } else { Input::Frame };
+        let input = if *part == Part::End { Input::End } else { Input::Frame };
         let mut outgoing = [0; OUTGOING];
         self.give(input, incoming, &mut outgoing)
             .and_then(|()| self.act(terms, disk, incoming, &mut outgoing, sent))
@@ -229,14 +241,14 @@ impl Process {
                 Output::Send(length) => {
                     let frame = &outgoing[..length];
                     self.check_end(&terms.dag, disk.held, frame)?;
-                    sent.push_back(Part::Control(frame.into()));
+                    sent.push_back(Part::control(frame, disk.held));
                     self.give(Input::Sent, incoming, outgoing)?;
                 }
                 Output::Load(load) => {
                     let loaded = self.load(&terms.dag, disk, &load, sent);
                     self.give(Input::Loaded(loaded), incoming, outgoing)?;
                 }
-                Output::Finish => sent.push_back(Part::End(disk.held)),
+                Output::Finish => sent.push_back(Part::End),
                 Output::Receive => {
                     self.receives = true;
                     incoming = &[];

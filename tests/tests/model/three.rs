@@ -6,7 +6,7 @@ use super::{
     dag::{Dag, Set},
     explore::{Share, World},
     fair::{Fair, Next},
-    line::{Line, Move},
+    line::{Line, Mischief, Move},
     store::{Disk, Terms},
 };
 
@@ -36,7 +36,7 @@ pub(crate) struct Three {
     /// How many exchanges are under way at once.
     pub(crate) at_once: usize,
     /// Frames that broken lines lose, double or swap without anybody being told.
-    pub(crate) mischief: u8,
+    pub(crate) mischief: Mischief,
     /// Whether requests go on without their sender, and beside each other.
     pub(crate) strays: bool,
     pub(crate) fair: Fair,
@@ -49,7 +49,7 @@ pub(crate) struct State {
     lines: Vec<Line>,
     /// Who has not died yet.
     mortal: [bool; 3],
-    mischief: u8,
+    mischief: Mischief,
     /// A promise that was broken.
     broken: Option<&'static str>,
 }
@@ -62,8 +62,11 @@ pub(crate) enum Action {
     Die(usize),
 }
 
-/// What three nodes may hold of a history that all of them hold together, as far as the share takes it.
-fn beginnings(dag: &Dag, asks: Asks, share: &mut Share) -> Vec<[Set; 3]> {
+/// Which beginnings a world has, of those in which the three hold a history together.
+pub(crate) type Fits = fn(&Dag, &[Set; 3]) -> bool;
+
+/// What three nodes may hold of a history that all of them hold together, as far as it fits and the share takes it.
+fn beginnings(dag: &Dag, asks: Asks, fits: Fits, share: &mut Share) -> Vec<[Set; 3]> {
     let sets: Vec<Set> = dag.closed().collect();
     let mut begins = Vec::new();
     for first in &sets {
@@ -71,8 +74,10 @@ fn beginnings(dag: &Dag, asks: Asks, share: &mut Share) -> Vec<[Set; 3]> {
             for third in &sets {
                 // What is the same in a mirror is looked at once.
                 let mirrored = asks.len() == 2 && asks != CHAIN && third < first;
-                if first.with(*second).with(*third) == dag.whole() && !mirrored && share.takes() {
-                    begins.push([*first, *second, *third]);
+                let held = [*first, *second, *third];
+                let all = first.with(*second).with(*third) == dag.whole();
+                if all && !mirrored && fits(dag, &held) && share.takes() {
+                    begins.push(held);
                 }
             }
         }
@@ -82,13 +87,13 @@ fn beginnings(dag: &Dag, asks: Asks, share: &mut Share) -> Vec<[Set; 3]> {
 
 impl Three {
     /// A world in which a connection can break and each process dies once.
-    pub(crate) fn of(dag: Dag, asks: Asks, share: &mut Share) -> Self {
+    pub(crate) fn of(dag: Dag, asks: Asks, fits: Fits, share: &mut Share) -> Self {
         Self {
-            begins: beginnings(&dag, asks, share),
+            begins: beginnings(&dag, asks, fits, share),
             terms: Terms::roomy(dag),
             asks,
             at_once: 1,
-            mischief: 0,
+            mischief: Mischief::default(),
             strays: false,
             fair: Fair::default(),
         }
@@ -109,9 +114,7 @@ impl Three {
         if self.strays && (line.stray.is_some() || !has_stray(state)) {
             line.strays(&mut moves);
         }
-        if state.mischief > 0 {
-            line.mischief(&mut moves);
-        }
+        line.mischief(state.mischief, &mut moves);
         moves
     }
 
@@ -146,7 +149,7 @@ impl Three {
                 state.lines[other].equal &= other == at || (node != *asks && node != *answers);
             }
         }
-        state.mischief -= u8::from(matches!(what, Move::Lose(_) | Move::Repeat(_) | Move::Swap(_)));
+        state.mischief = state.mischief.behind(what)?;
         state.broken = heard.broken;
         if heard.blamed && state.mischief == self.mischief {
             state.broken = Some("an honest peer was blamed");

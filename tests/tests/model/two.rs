@@ -7,7 +7,7 @@ use super::{
     dag::{Dag, Set},
     explore::World,
     fair::{Fair, Next},
-    line::{Line, Move},
+    line::{Line, Mischief, Move},
     store::{Disk, Terms},
 };
 
@@ -20,7 +20,7 @@ const BLAMED: &str = "a line that lies is noticed";
 pub(crate) struct Two {
     pub(crate) terms: Terms,
     /// Frames that a broken line loses, doubles or swaps without anybody being told.
-    pub(crate) mischief: u8,
+    pub(crate) mischief: Mischief,
     /// Whether entries come to either side from elsewhere, at any time.
     pub(crate) news: bool,
     /// Whether requests go on without their sender, and beside each other.
@@ -36,7 +36,7 @@ pub(crate) struct State {
     /// The initiator's, the responder's.
     disks: [Disk; 2],
     line: Line,
-    mischief: u8,
+    mischief: Mischief,
     /// An entry was stored that a peer sent.
     moved: bool,
     /// A peer was found at fault.
@@ -61,7 +61,7 @@ impl Two {
     pub(crate) fn of(dag: Dag) -> Self {
         Self {
             terms: Terms::roomy(dag),
-            mischief: 0,
+            mischief: Mischief::default(),
             news: false,
             strays: false,
             remembers: false,
@@ -85,7 +85,7 @@ impl Two {
 impl World for Two {
     fn hopes(&self) -> Vec<&'static str> {
         let stray = self.strays.then_some(STRAY);
-        let blamed = (self.mischief > 0).then_some(BLAMED);
+        let blamed = self.mischief.is_some().then_some(BLAMED);
         [Some(EQUAL), stray, blamed].into_iter().flatten().collect()
     }
 
@@ -134,9 +134,7 @@ impl Model for Two {
                 moves.push(Move::RestartInitiator);
             }
         }
-        if state.mischief > 0 {
-            line.mischief(&mut moves);
-        }
+        line.mischief(state.mischief, &mut moves);
         actions.extend(moves.into_iter().map(Action::Line));
         if self.news {
             actions.extend([0, 1].into_iter().flat_map(|side| self.news(state, side)));
@@ -154,17 +152,17 @@ impl Model for Two {
             Action::Line(what) => what,
         };
         let heard = state.line.step(&self.terms, &mut state.disks, what)?;
-        state.mischief -= u8::from(matches!(what, Move::Lose(_) | Move::Repeat(_) | Move::Swap(_)));
+        state.mischief = state.mischief.behind(what)?;
         state.moved |= state.disks != before.disks;
         state.broken = heard.broken;
         // Who is honest is not blamed, whatever the line does that both hear of.
-        if heard.blamed && state.mischief < self.mischief {
+        if heard.blamed && state.mischief != self.mischief {
             state.blamed = true;
         } else if heard.blamed {
             state.broken = Some("an honest peer was blamed");
         }
         // While nothing else changes the sets and nothing looks like something else, pushes wait for their parents.
-        let alone = !self.news && !self.strays && self.mischief == 0 && self.terms.bits == Bits::ALL;
+        let alone = !self.news && !self.strays && !self.mischief.is_some() && self.terms.bits == Bits::ALL;
         if alone && heard.orphans {
             state.broken = Some("an entry was pushed before its parents");
         }
