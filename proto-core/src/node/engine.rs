@@ -227,7 +227,8 @@ impl Node {
                 self.out.reply(id, Ok(Reply::Done));
             }
             Command::ForgetHistory { before, changes } => {
-                self.history.forget(before);
+                let flying = self.history.forget(before);
+                let changes = changes.iter().cloned().chain(flying).collect();
                 self.out.write(Waiting::Meta(id), Write::Meta(changes));
             }
             Command::Recall(seen) => {

@@ -207,8 +207,8 @@ pub(super) struct History {
     unwritten: BTreeMap<u64, (u64, SyncHistoryEntry)>,
     /// When it is, in monotonic milliseconds.
     write_at: u64,
-    /// What is being written, by the number of the write among those of the history.
-    flying: BTreeMap<u64, Vec<SyncHistoryEntry>>,
+    /// What is being written, each record with its place, by the number of the write among those of the history.
+    flying: BTreeMap<u64, Vec<(Vec<u8>, SyncHistoryEntry)>>,
     writes: u64,
 }
 
@@ -225,10 +225,11 @@ impl History {
 
     /// Syncs that this node began have ended: what is to be written, and the number of that write.
     pub(super) fn opened(&mut self, entries: Vec<SyncHistoryEntry>) -> (u64, Vec<MetaChange>) {
-        let mut changes: Vec<_> =
-            entries.iter().map(|entry| row(OPENED, self.marks.opened.take(), entry)).collect();
+        let numbered = entries.into_iter().map(|entry| (place(OPENED, self.marks.opened.take()), entry));
+        let records = numbered.collect();
+        let (write, mut changes) = self.fly(records);
         changes.extend(goes(OPENED, self.marks.opened.gone(self.limits.kept_history())));
-        (self.fly(entries), changes)
+        (write, changes)
     }
 
     /// A peer has moved entries with a request.
@@ -260,17 +261,20 @@ impl History {
         if self.deadline().is_none_or(|at| at > now) {
             return None;
         }
-        let unwritten = core::mem::take(&mut self.unwritten);
-        let rows = unwritten.iter().map(|(number, (_, entry))| row(SERVED, *number, entry));
-        let mut changes: Vec<MetaChange> = rows.collect();
+        let unwritten = core::mem::take(&mut self.unwritten).into_iter();
+        let (write, mut changes) =
+            self.fly(unwritten.map(|(number, (_, entry))| (place(SERVED, number), entry)).collect());
         changes.extend(goes(SERVED, self.marks.served.gone(self.limits.kept_history())));
-        Some((self.fly(unwritten.into_values().map(|(_, entry)| entry).collect()), changes))
+        Some((write, changes))
     }
 
-    fn fly(&mut self, entries: Vec<SyncHistoryEntry>) -> u64 {
+    /// Records are being written: the number of that write, and what it changes.
+    fn fly(&mut self, records: Vec<(Vec<u8>, SyncHistoryEntry)>) -> (u64, Vec<MetaChange>) {
         self.writes = self.writes.wrapping_add(1);
-        self.flying.insert(self.writes, entries);
-        self.writes
+        let row = |(place, entry): &(Vec<u8>, _)| (place.clone(), Some(canonical::to_vec(entry)));
+        let changes = records.iter().map(row).collect();
+        self.flying.insert(self.writes, records);
+        (self.writes, changes)
     }
 
     /// A write of the history is over.
@@ -281,22 +285,21 @@ impl History {
     /// What no snapshot may hold yet. What a later snapshot holds may be among it.
     pub(super) fn pending(&self) -> Vec<SyncHistoryEntry> {
         let unwritten = self.unwritten.values().map(|(_, entry)| entry);
-        self.flying.values().flatten().chain(unwritten).cloned().collect()
+        let flying = self.flying.values().flatten().map(|(_, entry)| entry);
+        flying.chain(unwritten).cloned().collect()
     }
 
-    /// What is older than this wall time and not written is not to be.
-    pub(super) fn forget(&mut self, before: u64) {
+    /// What is older than this wall time and not written is not to be. Returns what has to be written behind that which is
+    /// being written now.
+    pub(super) fn forget(&mut self, before: u64) -> impl Iterator<Item = MetaChange> {
         self.unwritten.retain(|_, (_, entry)| entry.at >= before);
+        let flying = self.flying.values().flatten();
+        flying.filter(move |(_, entry)| entry.at < before).map(|(place, _)| (place.clone(), None))
     }
 }
 
 fn place(ring: &[u8], number: u64) -> Vec<u8> {
     [ring, &number.to_be_bytes()].concat()
-}
-
-/// A record.
-fn row(ring: &[u8], number: u64, entry: &SyncHistoryEntry) -> MetaChange {
-    (place(ring, number), Some(canonical::to_vec(entry)))
 }
 
 /// The end of records.
@@ -383,6 +386,18 @@ mod tests {
         assert_eq!(history.pending().len(), 2, "a snapshot may not have it yet");
         history.written(write);
         assert!(history.pending().is_empty() && history.deadline().is_none());
+    }
+
+    #[test]
+    fn what_is_being_written_is_forgotten_with_the_rest() {
+        let mut history = History::default();
+        let [old, young] =
+            [4, 9].map(|at| SyncHistoryEntry::nothing(at, SyncRole::Opened, Id::of(b"t"), None));
+        let (_, written) = history.opened(alloc::vec![old, young]);
+        history.served(Id::of(b"t"), None, &counts(), now(4));
+        let forgotten: Vec<_> = history.forget(9).collect();
+        assert_eq!(forgotten, [(written[0].0.clone(), None)], "behind the write that brings it");
+        assert_eq!(history.deadline(), None, "what was not written never is");
     }
 
     #[test]
