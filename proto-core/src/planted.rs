@@ -30,10 +30,14 @@ pub enum Planted {
     StrangersRead,
     /// A parent is a tip for ever.
     TipsKept,
+    /// What has a shorter encoding is read all the same.
+    EncodingsLoose,
+    /// The parents of an entry stand in any order.
+    ParentsUnordered,
 }
 
 impl Planted {
-    /// All of them.
+    /// What the simulator must find.
     pub const ALL: [Self; 10] = [
         Self::WritesUnsynced,
         Self::FailuresAcknowledged,
@@ -46,6 +50,9 @@ impl Planted {
         Self::StrangersRead,
         Self::TipsKept,
     ];
+
+    /// What the fuzzers of decoders must find.
+    pub const IN_DECODERS: [Self; 2] = [Self::EncodingsLoose, Self::ParentsUnordered];
 }
 
 static AWAKE: AtomicU8 = AtomicU8::new(0);
