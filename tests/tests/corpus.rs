@@ -63,12 +63,15 @@ fn every_body_has_a_corpus_and_a_target() {
 }
 
 #[test]
-fn every_body_takes_its_corpus_and_whatever_is_left_of_it() {
+fn every_body_takes_its_corpus_and_whatever_is_left_of_a_seed() {
+    let seeds = seeds();
     for (body, run) in bodies() {
         for (name, bytes) in corpus(body) {
             println!("{name}");
             run(&bytes);
-            for cut in 0..bytes.len() {
+            // What a fuzzer has found was cut by it already.
+            let made = seeds.iter().any(|(_, of, seed)| *of == body && *seed == bytes);
+            for cut in 0..if made { bytes.len() } else { 0 } {
                 run(&bytes[..cut]);
             }
         }

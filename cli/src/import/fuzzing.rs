@@ -90,9 +90,69 @@ thread_local! {
     static EMPTY: Place = Place::new();
 }
 
-/// The bytes as a file to take in. Whatever passes the first look is taken in whole, a second time brings nothing, and
-/// what is given out brings the same elsewhere.
+/// Lines that are JSON, at least: each byte chooses among a few words, so that lines refer to each other.
+fn composed(mut bytes: &[u8]) -> String {
+    const IDS: [&str; 6] = ["a", "b", "c.d", "\\e", "é f", "~0"];
+    const STORES: [&str; 4] = ["main", "log", "s", "_s"];
+    let mut next = || bytes.split_off_first().copied().map(usize::from);
+    let node = SecretKey::from_bytes([1; 32]).public().to_string();
+    let authors = ["ann", "bob", &node, "x\ny"];
+    let mut text = String::new();
+    while let Some(fields) = next() {
+        let mut line = serde_json::Map::new();
+        if fields & 1 != 0 {
+            line.insert("id".into(), IDS[next().unwrap_or(0) % IDS.len()].into());
+        }
+        if fields & 2 != 0 {
+            let some = next().unwrap_or(0);
+            let parents = IDS.iter().enumerate().filter(|(place, _)| some >> place & 1 != 0);
+            line.insert("parents".into(), parents.map(|(_, id)| *id).collect());
+        }
+        if fields & 4 != 0 {
+            line.insert("author".into(), authors[next().unwrap_or(0) % authors.len()].into());
+        }
+        let mut part = |fields: usize| {
+            let mut part = serde_json::Map::new();
+            let choice = next().unwrap_or(0);
+            if fields & 8 != 0 {
+                part.insert("store".into(), STORES[choice % STORES.len()].into());
+            }
+            match choice >> 2 & 3 {
+                1 => drop(part.insert("key".into(), IDS[choice >> 4 & 3].into())),
+                2 => drop(part.insert("path".into(), serde_json::json!([IDS[choice >> 4 & 3], "n"]))),
+                _ => {}
+            }
+            match choice >> 6 {
+                0 => drop(part.insert("value".into(), choice.into())),
+                1 => drop(part.insert("value".into(), serde_json::json!({"x": [null, 0.5], "$y": "z"}))),
+                2 => drop(part.insert("deleted".into(), true.into())),
+                _ => {
+                    part.insert("append".into(), true.into());
+                    part.insert("value".into(), serde_json::json!({"$bytes": "AAE="}));
+                    part.remove("key");
+                    part.remove("path");
+                }
+            }
+            part
+        };
+        let first = part(fields);
+        let also: Vec<_> =
+            (0..fields >> 4 & 3).map(|_| part(fields | 8)).map(serde_json::Value::from).collect();
+        line.extend(first);
+        if !also.is_empty() {
+            line.insert("also".into(), also.into());
+        }
+        text += &serde_json::Value::from(line).to_string();
+        text.push('\n');
+    }
+    text
+}
+
+/// The bytes as a file to take in, or from 0x80 on as choices of which one is made. Whatever passes the first look is taken
+/// in whole, a second time brings nothing, and what is given out brings the same elsewhere.
 pub(crate) fn import(bytes: &[u8]) {
+    let composed = bytes.first().filter(|first| **first >= 0x80).map(|_| composed(&bytes[1..]));
+    let bytes = composed.as_ref().map_or(bytes, String::as_bytes);
     let mut lines = Lines::spool(bytes).expect("a temporary file");
     let place = EMPTY.with(Place::fork);
     let Ok(plan) = place.plan(&mut lines) else { return };
@@ -117,6 +177,8 @@ pub(crate) fn import(bytes: &[u8]) {
 mod tests {
     use std::{fs, path::PathBuf};
 
+    use pleach_core::Entropy;
+
     use super::*;
 
     type Body = fn(&[u8]);
@@ -137,6 +199,16 @@ mod tests {
                 println!("{}", file.display());
                 run(&fs::read(&file).expect("a seed can be read"));
             }
+        }
+    }
+
+    #[test]
+    fn whatever_passes_the_first_look_is_taken_in_whole_and_given_out() {
+        let mut chance = Entropy::new([3; 32]);
+        for _ in 0..300 {
+            let [length] = chance.draw::<1>();
+            let bytes: [u8; 24] = chance.draw();
+            import(&[&[0x80], &bytes[..usize::from(length) % 24]].concat());
         }
     }
 
