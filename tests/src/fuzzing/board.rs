@@ -30,7 +30,7 @@ fn tree() -> Id {
 pub fn board(bytes: &[u8]) {
     let mut script = Script::new(bytes);
     let mut board = Board::new(tree(), &[peer().public()]);
-    let mut signer = Signer::new(vec![peer(), board.key.clone()]);
+    let mut signer = Signer::new(vec![peer(), board.key.clone()], Vec::new());
     for step in 0..STEPS {
         if script.is_over() {
             break;

@@ -1,7 +1,7 @@
 //! Strangers and peers who say anything to a node that works.
 
 use pleach_core::{
-    Id, SecretKey,
+    Id, Range, SecretKey,
     budget::Source,
     entry::{EntryBuilder, Origin, Permission, VerifiedEntry},
     node::Arrival,
@@ -20,12 +20,19 @@ use crate::frames::{control, end, entries, frame, hello};
 /// The bytes as what strangers say to a node that works: frames in any order, in several exchanges at once, while it
 /// writes, syncs, loses its disk and is started anew.
 pub fn node(bytes: &[u8]) {
+    visited(bytes).end();
+}
+
+/// The two when all has been said.
+fn visited(bytes: &[u8]) -> Two {
     let mut script = Script::new(bytes);
     let mut two = Two::new();
     let [host, other] = two.hosts;
     let stranger = SecretKey::from_bytes([9; 32]);
     let key = two.world.key(host);
-    let mut signer = Signer::new(vec![two.world.secret(other), two.world.secret(host), stranger.clone()]);
+    let keys = vec![two.world.secret(other), two.world.secret(host), stranger.clone()];
+    let known = two.world.snapshot(host).positions(&two.tree, &Range::ALL, 99).expect("memory does not fail");
+    let mut signer = Signer::new(keys, known);
     for _ in 0..STEPS {
         if script.is_over() {
             break;
@@ -60,7 +67,7 @@ pub fn node(bytes: &[u8]) {
             _ => two.world.pass(),
         }
     }
-    two.end();
+    two
 }
 
 /// The tree that a request is about, if this frame begins one about a tree.
@@ -149,4 +156,39 @@ pub(super) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
 fn signed_proof(key: &SecretKey) -> Vec<u8> {
     let signature = key.sign(&[0; 32]);
     frame(Kind::Keys, &(), [pleach_core::wire::KeyProof { key: key.public(), signature }])
+}
+
+#[cfg(test)]
+mod tests {
+    use pleach_core::entry::Who;
+
+    use super::*;
+
+    fn seed(name: &str) -> Vec<u8> {
+        seeds().into_iter().find(|(known, _)| *known == name).expect("a seed").1
+    }
+
+    #[test]
+    fn what_nobody_could_sign_gets_to_what_lies_behind_signatures() {
+        let before = Two::new();
+        let count = before.world.count(before.hosts[0], before.tree);
+        for (name, more) in [("brings", 2), ("holds", 2)] {
+            let mut bytes = seed(name);
+            // Another text than the one that was signed.
+            let text = bytes.windows(3).position(|bytes| bytes == [5, 1, b'y']).expect("a text");
+            bytes[text + 2] = b'z';
+            let mut two = visited(&bytes);
+            two.world.settle();
+            assert_eq!(two.world.count(two.hosts[0], two.tree), count + more, "{name}");
+            assert_eq!(two.world.value(two.hosts[0], two.tree, "k"), None, "{name}: deleted by the second");
+        }
+    }
+
+    #[test]
+    fn an_invite_that_nobody_could_sign_is_redeemed() {
+        let two = visited(&seed("redeems"));
+        let stranger = Who::Key(SecretKey::from_bytes([9; 32]).public());
+        let held = two.world.snapshot(two.hosts[0]).permission(&two.tree, &stranger).expect("a store");
+        assert_eq!(held, Some(Permission::Write(50)));
+    }
 }

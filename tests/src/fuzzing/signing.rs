@@ -40,13 +40,24 @@ pub(super) struct Signer {
     /// Who says it and to whom, if they have proven who they are.
     pub(super) target: Option<ProofTarget>,
     pub(super) binding: Binding,
-    /// What entries that were signed here were before.
-    renamed: HashMap<Id, Position>,
+    /// Entries that stand for what an input names: those that are known, and what entries signed here were before.
+    named: HashMap<Id, Position>,
+    /// The last that was signed.
+    last: Option<Position>,
 }
 
 impl Signer {
-    pub(super) fn new(keys: Vec<SecretKey>) -> Self {
-        Self { keys, target: None, binding: Binding::from_bytes([0; 32]), renamed: HashMap::new() }
+    pub(super) fn new(keys: Vec<SecretKey>, known: Vec<Position>) -> Self {
+        let named = known.into_iter().map(|position| (position.id, position)).collect();
+        Self { keys, target: None, binding: Binding::from_bytes([0; 32]), named, last: None }
+    }
+
+    /// The parent that an id stands for. What was changed since has lost its name: the last entry stands for it, unless it
+    /// shall be one that nobody has.
+    fn parent(&self, id: Id, height: u64) -> Position {
+        let nobodys = Position { height, id };
+        let last = self.last.filter(|_| id.as_bytes()[31] != 0xff);
+        self.named.get(&id).copied().or(last).unwrap_or(nobodys)
     }
 
     /// The key that is named, or one for a name that nobody here has.
@@ -60,15 +71,15 @@ impl Signer {
         let Ok(view) = EntryView::read(bytes) else { return bytes.to_vec() };
         let mut builder = EntryBuilder::new(view.origin(), view.time());
         for id in view.parents().iter() {
-            let before = Position { height: view.height().saturating_sub(1), id };
-            let parent = self.renamed.get(&id).copied().unwrap_or(before);
+            let parent = self.parent(id, view.height().saturating_sub(1));
             builder.parent(parent).expect("as many as there were");
         }
         let stores: Vec<_> = view.stores().iter().map(|store| (store.name, store.data)).collect();
         let Ok(signed) = VerifiedEntry::sign(&builder, self.key(&view.author()), &stores) else {
             return bytes.to_vec();
         };
-        self.renamed.insert(view.id(), signed.position());
+        self.named.insert(view.id(), signed.position());
+        self.last = Some(signed.position());
         signed.bytes().to_vec()
     }
 
