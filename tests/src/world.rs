@@ -55,7 +55,7 @@ pub enum Fate {
 }
 
 /// Decides what becomes of a frame.
-type Decide = Box<dyn FnMut(&[u8]) -> Fate>;
+type Decide = Box<dyn FnMut(&mut Vec<u8>) -> Fate>;
 
 /// Checks the signature of an entry.
 type Check = fn(Entry) -> Result<VerifiedEntry, EntryError>;
@@ -193,7 +193,12 @@ impl World {
     }
 
     /// What happens to each frame from now on.
-    pub fn fate(&mut self, fate: impl FnMut(&[u8]) -> Fate + 'static) {
+    pub fn fate(&mut self, mut fate: impl FnMut(&[u8]) -> Fate + 'static) {
+        self.meddle(move |frame| fate(frame));
+    }
+
+    /// The same, by somebody who may put another in its place.
+    pub fn meddle(&mut self, fate: impl FnMut(&mut Vec<u8>) -> Fate + 'static) {
         self.fate = Box::new(fate);
     }
 
@@ -527,7 +532,7 @@ impl World {
             Some(Op::Send(frame)) => {
                 let mut frame = frame.to_vec();
                 self.frames += 1;
-                match (self.fate)(&frame) {
+                match (self.fate)(&mut frame) {
                     Fate::Arrive => {}
                     Fate::Cut => {
                         self.cut(number);
