@@ -41,23 +41,25 @@ pub(super) struct Signer {
     pub(super) target: Option<ProofTarget>,
     pub(super) binding: Binding,
     /// Entries that stand for what an input names: those that are known, and what entries signed here were before.
-    named: HashMap<Id, Position>,
+    named: HashMap<Id, Id>,
     /// The last that was signed.
     last: Option<Position>,
 }
 
 impl Signer {
     pub(super) fn new(keys: Vec<SecretKey>, known: Vec<Position>) -> Self {
-        let named = known.into_iter().map(|position| (position.id, position)).collect();
+        let named = known.into_iter().map(|position| (position.id, position.id)).collect();
         Self { keys, target: None, binding: Binding::from_bytes([0; 32]), named, last: None }
     }
 
-    /// The parent that an id stands for. What was changed since has lost its name: the last entry stands for it, unless it
-    /// shall be one that nobody has.
+    /// The parent that an id stands for, at the height that its child claims for it. What was changed since has lost its
+    /// name: the last entry stands for it, unless it shall be one that nobody has.
     fn parent(&self, id: Id, height: u64) -> Position {
-        let nobodys = Position { height, id };
-        let last = self.last.filter(|_| id.as_bytes()[31] != 0xff);
-        self.named.get(&id).copied().or(last).unwrap_or(nobodys)
+        match (self.named.get(&id), self.last) {
+            (Some(id), _) => Position { height, id: *id },
+            (None, Some(last)) if id.as_bytes()[31] != 0xff => last,
+            (None, _) => Position { height, id },
+        }
     }
 
     /// The key that is named, or one for a name that nobody here has.
@@ -78,7 +80,7 @@ impl Signer {
         let Ok(signed) = VerifiedEntry::sign(&builder, self.key(&view.author()), &stores) else {
             return bytes.to_vec();
         };
-        self.named.insert(view.id(), signed.position());
+        self.named.insert(view.id(), signed.id());
         self.last = Some(signed.position());
         signed.bytes().to_vec()
     }
