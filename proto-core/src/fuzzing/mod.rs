@@ -39,7 +39,7 @@ use crate::{
     wire::{
         Address, DatabaseTicket, EntriesWriter, FRESHNESS, Frame, Invitation, Kind, NodeAnswer, RequestHead,
         RequestTarget, ResponseHead, SignedError, json,
-        serial::{Decoder, Heard, Link, ON_LINE, Tag, encode},
+        serial::{Decoder, Heard, ON_LINE, Tag, encode},
         write,
     },
 };
@@ -327,11 +327,8 @@ pub fn serial(bytes: &[u8]) {
         });
         assert_eq!(found, Some((kind, number, payload)), "a packet survives the line");
     }
-    let key = |seed| SecretKey::from_bytes([seed; 32]);
     let mut room = [0; ON_LINE];
-    let mut initiator = Link::initiator(key(1), None, [5; 16], 4_096);
-    let mut responder = Link::responder(key(2), [6; 16], 4_096);
-    for link in [&mut initiator, &mut responder] {
+    for mut link in line::links() {
         for byte in bytes {
             if let Ok(Heard::Reply(used) | Heard::Restarted(used) | Heard::Opened { reply: used, .. }) =
                 link.push(*byte, &mut room)
