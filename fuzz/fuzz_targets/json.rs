@@ -1,4 +1,4 @@
 //! See `pleach_core::fuzzing::json`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pleach_core::fuzzing::json(bytes));
+libfuzzer_sys::fuzz_target!(init: pleach_fuzz::begin(), |bytes: &[u8]| pleach_core::fuzzing::json(bytes));

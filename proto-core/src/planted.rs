@@ -32,11 +32,15 @@ pub enum Planted {
     TipsKept,
     /// It is forgotten when a request for access was signed.
     RequestTimesForgotten,
+    /// What has a shorter encoding is read all the same.
+    EncodingsLoose,
+    /// The parents of an entry stand in any order.
+    ParentsUnordered,
 }
 
 impl Planted {
-    /// All of them.
-    pub const ALL: [Self; 11] = [
+    /// What the simulator must find.
+    pub const IN_NETWORKS: [Self; 11] = [
         Self::WritesUnsynced,
         Self::FailuresAcknowledged,
         Self::ParentsUnchecked,
@@ -49,6 +53,9 @@ impl Planted {
         Self::TipsKept,
         Self::RequestTimesForgotten,
     ];
+
+    /// What the fuzzers of decoders must find.
+    pub const IN_DECODERS: [Self; 2] = [Self::EncodingsLoose, Self::ParentsUnordered];
 }
 
 static AWAKE: AtomicU8 = AtomicU8::new(0);

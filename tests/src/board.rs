@@ -19,7 +19,7 @@ pub const RING: usize = 64;
 pub const FRAME: u16 = 4 * 1024;
 
 /// A device with 16 KiB of room.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Board {
     /// Its key.
     pub key: SecretKey,

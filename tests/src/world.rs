@@ -19,7 +19,7 @@ use pleach_core::{
     Entropy, Id, Now, Position, PublicKey, SecretKey,
     budget::Source,
     document::{Doc, DocStore, Draft, Scope, StoreType, content_hash},
-    entry::{Permission, Value, Who},
+    entry::{Entry, EntryError, Permission, Value, VerifiedEntry, Who},
     node::{
         Action, Arrival, Command, CommandId, Commit, Event, ExchangeEvent, ExchangeId, Limits, Node,
         NodeError, Notification, Op, Reply, SnapshotId, SyncReport, perform,
@@ -55,7 +55,10 @@ pub enum Fate {
 }
 
 /// Decides what becomes of a frame.
-type Decide = Box<dyn FnMut(&[u8]) -> Fate>;
+type Decide = Box<dyn FnMut(&mut Vec<u8>) -> Fate>;
+
+/// Checks the signature of an entry.
+type Check = fn(Entry) -> Result<VerifiedEntry, EntryError>;
 
 /// Nodes, stores, and the wire between them. One seed gives one history.
 pub struct World {
@@ -67,6 +70,7 @@ pub struct World {
     clock: u64,
     entropy: Entropy,
     fate: Decide,
+    check: Check,
     /// How requests reach the hosts that answer them.
     pub arrival: Arrival,
     /// When those who are no hosts signed what they bring, by their own clocks, where the wire says so.
@@ -133,6 +137,7 @@ impl World {
             clock: 0,
             entropy: Entropy::new(bytes),
             fate: Box::new(|_| Fate::Arrive),
+            check: Entry::verify,
             arrival: Arrival::Streamed,
             signed: None,
             frames: 0,
@@ -188,8 +193,18 @@ impl World {
     }
 
     /// What happens to each frame from now on.
-    pub fn fate(&mut self, fate: impl FnMut(&[u8]) -> Fate + 'static) {
+    pub fn fate(&mut self, mut fate: impl FnMut(&[u8]) -> Fate + 'static) {
+        self.meddle(move |frame| fate(frame));
+    }
+
+    /// The same, by somebody who may put another in its place.
+    pub fn meddle(&mut self, fate: impl FnMut(&mut Vec<u8>) -> Fate + 'static) {
         self.fate = Box::new(fate);
+    }
+
+    /// How signatures of entries are checked from now on.
+    pub fn check_with(&mut self, check: fn(Entry) -> Result<VerifiedEntry, EntryError>) {
+        self.check = check;
     }
 
     /// What a host's disk answers to writes from now on; nothing to work again.
@@ -341,7 +356,7 @@ impl World {
             Action::Verify { number, entries } => {
                 let mut good = Vec::new();
                 let result = entries.into_iter().try_for_each(|entry| {
-                    good.push(entry.verify()?);
+                    good.push((self.check)(entry)?);
                     Ok(())
                 });
                 let result = match result {
@@ -517,7 +532,7 @@ impl World {
             Some(Op::Send(frame)) => {
                 let mut frame = frame.to_vec();
                 self.frames += 1;
-                match (self.fate)(&frame) {
+                match (self.fate)(&mut frame) {
                     Fate::Arrive => {}
                     Fate::Cut => {
                         self.cut(number);

@@ -98,3 +98,13 @@ fn a_node_comes_to_no_harm_by_strangers() {
 fn two_nodes_come_together_whatever_becomes_of_their_frames() {
     run("peers");
 }
+
+#[test]
+fn a_board_holds_what_fits_whatever_it_is_answered() {
+    run("board");
+}
+
+#[test]
+fn a_store_shows_what_it_acknowledged_whatever_the_disk_does() {
+    run("disk");
+}

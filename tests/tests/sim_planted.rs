@@ -27,7 +27,7 @@ fn each_planted_defect_is_found() {
     let alone = std::env::var("PLEACH_PLANTED").ok();
     let mut hidden = Vec::new();
     let wanted = |planted: &Planted| alone.as_ref().is_none_or(|name| *name == format!("{planted:?}"));
-    for planted in Planted::ALL.into_iter().filter(wanted) {
+    for planted in Planted::IN_NETWORKS.into_iter().filter(wanted) {
         match found(planted) {
             Some((seed, broken)) => {
                 println!("{planted:?}: seed {seed}: {broken}");

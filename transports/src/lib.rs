@@ -34,6 +34,16 @@ mod framing;
     feature = "iroh"
 ))]
 mod gate;
+#[cfg(all(feature = "fuzzing", any(feature = "smol", feature = "threads")))]
+#[doc(hidden)]
+pub mod fuzzing {
+    //! What the fuzzers run, and the ordinary tests over a small corpus.
+
+    pub use crate::http::fuzzing::{http, seeds};
+
+    /// Every body by the name of its target and of the folder that holds its corpus.
+    pub const BODIES: &[(&str, pleach_core::fuzzing::Body)] = &[("http", http)];
+}
 pub mod host;
 #[cfg(all(feature = "http", any(feature = "smol", feature = "threads")))]
 pub mod http;

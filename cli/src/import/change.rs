@@ -99,6 +99,15 @@ impl Change {
         store
     }
 
+    /// Where it stands among the changes of one commit: as an entry keeps them, whatever order they came in. What is
+    /// appended to one log keeps its own.
+    pub(super) fn place(&self) -> (&str, &str) {
+        match self {
+            Self::Write { store, path, .. } => (store, path),
+            Self::Append { store, .. } => (store, ""),
+        }
+    }
+
     fn bytes(&self) -> usize {
         match self {
             Self::Write { path, value, .. } => path.len() + value.as_ref().map_or(0, Vec::len),

@@ -69,7 +69,7 @@ pub(super) struct Line {
     pub(super) parents: Option<Vec<String>>,
     /// The author's name; nothing is this node.
     pub(super) author: Option<String>,
-    /// What it changes: at least one thing.
+    /// What it changes: at least one thing, in order of store and path.
     pub(super) changes: Vec<Change>,
 }
 
@@ -94,8 +94,9 @@ impl Line {
         let own = id.clone().unwrap_or_else(|| number.to_string());
         let first = Part { store, key, path, value, deleted, append };
         let parts = std::iter::once(first).chain(also);
-        let changes = parts.map(|part| part.check(&own)).collect::<Result<Vec<_>, _>>()?;
+        let mut changes = parts.map(|part| part.check(&own)).collect::<Result<Vec<_>, _>>()?;
         check_together(&changes)?;
+        changes.sort_by(|one, other| one.place().cmp(&other.place()));
         Ok(Self { number, id, parents, author, changes })
     }
 }
@@ -122,6 +123,28 @@ mod tests {
         assert_eq!((line.id, line.parents, line.author), (None, None, None));
         let line = Line::read(7, r#"{"id": "v0.1", "parents": [], "deleted": true}"#).unwrap();
         assert_eq!(line.changes, [write(r"v0\.1", None)]);
+    }
+
+    #[test]
+    fn what_a_commit_changes_has_one_order() {
+        let [a, b, c] = [
+            r#""value": 1"#,
+            r#""store": "log", "append": true, "value": {"$bytes": "eA=="}"#,
+            r#""key": "a", "value": 2"#,
+        ];
+        let read = |first: &str, second: &str, third: &str| {
+            let text = format!(r#"{{"id": "v", {first}, "also": [{{{second}}}, {{{third}}}]}}"#);
+            Line::read(1, &text).unwrap()
+        };
+        // Only the first may lack a key: it is that of the line.
+        let own = r#""key": "v", "value": 1"#;
+        assert_eq!(read(a, b, c), read(b, c, own));
+        assert_eq!(read(a, b, c), read(c, own, b));
+        let appends = |first: &str, second: &str| {
+            let append = |text| format!(r#""store": "log", "append": true, "value": {{"$bytes": "{text}"}}"#);
+            read(&append(first), &append(second), a)
+        };
+        assert_ne!(appends("eA==", "eQ=="), appends("eQ==", "eA=="), "a log keeps its order");
     }
 
     #[test]

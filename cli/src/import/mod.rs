@@ -12,11 +12,14 @@
 //! | `author` | keys of foreign authors, and the grants that let them write |
 //! | `weave` | the second pass: lines become signed entries |
 //! | `export` | the way back |
+//! | `fuzzing` | what the fuzzers run, for tests alone |
 
 mod author;
 mod change;
 mod content;
 mod export;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod history;
 mod known;
 mod line;

@@ -27,6 +27,23 @@ struct State {
     /// It answers a sync without having done it.
     lies: bool,
     trouble: Option<Trouble>,
+    /// The operation that fails next, and how many of its kind come before it.
+    slip: Option<(Slip, u32)>,
+}
+
+/// What fails once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Slip {
+    /// A read.
+    Read,
+    /// A write, of which nothing is done.
+    Write,
+    /// A write, of which half is done.
+    HalfWrite,
+    /// A change of the length.
+    Resize,
+    /// A sync.
+    Sync,
 }
 
 /// What a disk answers instead of doing as it is told.
@@ -88,6 +105,11 @@ impl Disk {
     /// What it answers from now on; nothing to do as it is told again.
     pub fn trouble(&self, trouble: Option<Trouble>) {
         self.state().trouble = trouble;
+    }
+
+    /// Which operation fails once, behind so many of its kind; nothing to fail no more.
+    pub fn slip(&self, slip: Option<(Slip, u32)>) {
+        self.state().slip = slip;
     }
 
     /// Flips one bit of what it holds, at a place by chance. Says whether it holds anything.
@@ -177,6 +199,7 @@ impl Disk {
             operations: Vec::new(),
             lies: state.lies,
             trouble: None,
+            slip: None,
         })))
     }
 
@@ -186,6 +209,13 @@ impl Disk {
 }
 
 impl State {
+    /// Whether an operation of this kind fails now.
+    fn slips(&mut self, kinds: &[Slip]) -> Option<Slip> {
+        let (slip, before) = self.slip.filter(|(slip, _)| kinds.contains(slip))?;
+        self.slip = before.checked_sub(1).map(|before| (slip, before));
+        self.slip.is_none().then_some(slip)
+    }
+
     /// The trouble with a write that ends there.
     fn refuses_to_write(&self, end: usize) -> Result<(), io::Error> {
         match self.trouble {
@@ -194,6 +224,10 @@ impl State {
             _ => Ok(()),
         }
     }
+}
+
+fn slipped() -> io::Error {
+    io::Error::other("the disk failed once")
 }
 
 fn heads(chance: &mut Entropy) -> bool {
@@ -221,8 +255,8 @@ impl StorageBackend for Disk {
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
         let offset = place(offset)?;
-        let state = self.state();
-        if state.trouble == Some(Trouble::NoReads) {
+        let mut state = self.state();
+        if state.trouble == Some(Trouble::NoReads) || state.slips(&[Slip::Read]).is_some() {
             return Err(io::Error::other("the disk does not read"));
         }
         let found = offset.checked_add(out.len()).and_then(|end| state.bytes.get(offset..end));
@@ -234,6 +268,9 @@ impl StorageBackend for Disk {
         let len = place(len)?;
         let mut state = self.state();
         state.refuses_to_write(len)?;
+        if state.slips(&[Slip::Resize]).is_some() {
+            return Err(slipped());
+        }
         state.bytes.resize(len, 0);
         state.operations.push(Operation::Resize(len));
         Ok(())
@@ -242,6 +279,9 @@ impl StorageBackend for Disk {
     fn sync_data(&self) -> Result<(), io::Error> {
         let mut state = self.state();
         state.refuses_to_write(0)?;
+        if state.slips(&[Slip::Sync]).is_some() {
+            return Err(slipped());
+        }
         if !state.lies {
             state.operations.push(Operation::Sync);
         }
@@ -252,8 +292,14 @@ impl StorageBackend for Disk {
         let offset = place(offset)?;
         let mut state = self.state();
         state.refuses_to_write(offset + data.len())?;
-        write(&mut state.bytes, offset, data);
-        state.operations.push(Operation::Write { offset, data: data.into() });
-        Ok(())
+        let slip = state.slips(&[Slip::Write, Slip::HalfWrite]);
+        let done = match slip {
+            None => data,
+            Some(Slip::HalfWrite) => &data[..data.len() / 2],
+            Some(_) => return Err(slipped()),
+        };
+        write(&mut state.bytes, offset, done);
+        state.operations.push(Operation::Write { offset, data: done.into() });
+        if slip.is_some() { Err(slipped()) } else { Ok(()) }
     }
 }

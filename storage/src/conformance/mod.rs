@@ -14,7 +14,7 @@ pub mod writing;
 
 pub use damage::{Damage, Rot};
 #[cfg(feature = "redb")]
-pub use disk::{Cut, Disk, Trouble};
+pub use disk::{Cut, Disk, Slip, Trouble};
 pub use maker::Maker;
 use pleach_core::{
     Position,

@@ -15,6 +15,8 @@
 mod answer;
 mod certificate;
 mod form;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod initiator;
 mod known;
 mod limits;

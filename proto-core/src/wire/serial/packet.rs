@@ -34,7 +34,8 @@ pub enum PacketKind {
 }
 
 impl PacketKind {
-    const fn from_number(number: u8) -> Option<Self> {
+    /// The kind with this number.
+    pub const fn from_number(number: u8) -> Option<Self> {
         Some(match number {
             1 => Self::Hello,
             2 => Self::Answer,
