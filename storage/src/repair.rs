@@ -295,6 +295,34 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_comes_back_in_as_many_writes_as_it_takes() {
+        let maker = Maker::new(1);
+        let lost = maker.entry(&[maker.root().position()], "lost", "x");
+        let text = "x".repeat(MAX_BATCH_BYTES / 100);
+        let paths = (0..150).map(|number| format!("much.{number}"));
+        let much: Vec<_> = paths.map(|path| maker.entry(&[lost.position()], &path, &text)).collect();
+        let store = Memory::new();
+        store_all(&store, &maker, [&maker.root(), &lost]);
+        for batch in much.chunks(50) {
+            store_all(&store, &maker, batch);
+        }
+        let mut rot = |key: &[u8], _: &[u8]| {
+            if key.ends_with(lost.id().as_bytes()) { Rot::Gone } else { Rot::Spare }
+        };
+        assert_eq!(store.damage("entries", &mut rot), Ok(1));
+        assert_eq!(repair(&store, maker.tree(), true).0.waiting, 150);
+        let stored = |entry: &VerifiedEntry| match store.write(&maker.put([entry])) {
+            Ok(Written::Put(put)) => put.stored.len(),
+            other => panic!("{other:?}"),
+        };
+        let first = stored(&lost);
+        assert!((90..=101).contains(&first), "as much as a batch, not {first}");
+        let next = maker.entry(&[lost.position()], "next", "x");
+        assert_eq!(first + stored(&next), 152, "the next write takes the rest");
+        assert!(is_sound(&store, &maker.tree()));
+    }
+
+    #[test]
     fn a_repair_leaves_masked_what_is_masked_and_keeps_what_was_once_shared() {
         let root = Maker::new(1);
         let writer = root.signed_by(5);
@@ -351,6 +379,13 @@ mod tests {
             (before.measure.count + 1, before.tips.count + 1)
         );
         assert_ne!(after.epoch, before.epoch, "arrivals are numbered anew");
+        let mut rows = 0;
+        let mut count = |_: &[u8], _: &[u8]| {
+            rows += 1;
+            Rot::Spare
+        };
+        store.damage("entries", &mut count).unwrap();
+        assert_eq!(rows, after.measure.count, "nothing is left of what was given up");
         assert!(is_sound(&store, &tree));
     }
 }
