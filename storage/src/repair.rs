@@ -271,6 +271,25 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_fit_its_total_is_repaired_without_being_asked_to_be_thorough() {
+        let maker = Maker::new(1);
+        let store = Memory::new();
+        store_all(&store, &maker, &[maker.root()]);
+        store_all(&store, &maker, &maker.chain(maker.root().position(), 20));
+        let whole = content(&store, &maker.tree());
+        for table in ["tips", "index", "rows", "arrivals"] {
+            let mut spared = false;
+            let mut rot = |_: &[u8], _: &[u8]| {
+                if std::mem::replace(&mut spared, true) { Rot::Spare } else { Rot::Gone }
+            };
+            assert_eq!(store.damage(table, &mut rot), Ok(1));
+            assert!(repair(&store, maker.tree(), false).0.rebuilt, "{table}");
+            assert!(is_sound(&store, &maker.tree()), "{table}");
+            assert_eq!(content(&store, &maker.tree()), whole, "{table}");
+        }
+    }
+
+    #[test]
     fn what_stands_on_a_damaged_entry_waits_for_it_and_is_lost_to_nobody() {
         let maker = Maker::new(1);
         let chain = maker.chain(maker.root().position(), 9);
