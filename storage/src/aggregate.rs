@@ -314,3 +314,23 @@ fn read_node(key: &[u8], value: &[u8]) -> Result<Node, StorageError> {
     let (_, start) = split_position(key).ok_or_else(|| damaged("the aggregates", "a key is cut short"))?;
     Ok(Node { start, measure: decode::<Measured>("the aggregates", value)?.into() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_entry_in_a_leaf_has_a_rank_and_one_in_a_fan_of_those_goes_higher() {
+        let aggregates = Aggregates { tree: TreeNumber(0), salt: &[7; 32] };
+        let mut reached = [0_u64; LEVELS as usize + 1];
+        let count = LEAF * FAN * FAN * 4;
+        for number in 0..count {
+            let rank = aggregates.rank(&Id::of(&number.to_le_bytes()));
+            (0..=rank).for_each(|rank| reached[usize::from(rank)] += 1);
+        }
+        let near = |found: u64, expected: u64| expected / 2 < found && found < expected * 2;
+        assert!(near(reached[1], count / LEAF), "{reached:?}");
+        assert!(near(reached[2], count / LEAF / FAN), "{reached:?}");
+        assert!(reached[3] < 20, "{reached:?}");
+    }
+}

@@ -276,12 +276,16 @@ fn count(view: &impl View, table: Table, span: &Span) -> Result<u64, StorageErro
 
 #[cfg(all(test, feature = "conformance"))]
 mod tests {
-    use pleach_core::storage::{Snapshot, Write};
+    use pleach_core::{
+        entry::{Grant, Permission, Who},
+        storage::{Snapshot, Store, Write},
+    };
 
     use super::*;
     use crate::{
+        Memory,
         changes::Changes,
-        conformance::Maker,
+        conformance::{Damage, Maker, Rot, store_all},
         layout::TreeNumber,
         record::encode,
         store::Kept,
@@ -338,6 +342,25 @@ mod tests {
             );
             assert!(found > 0, "a value of {table:?} is another");
         }
+    }
+
+    #[test]
+    fn what_changes_beside_the_shared_set_is_found() {
+        let root = Maker::new(1);
+        let writer = root.signed_by(5);
+        let who = Who::Key(writer.key().public());
+        let grant = Grant { who, permission: Permission::Write(1), name: None };
+        let granted = root.settings(&[root.root().position()], &[grant], &[]);
+        let revoked = root.settings(&[granted.position()], &[], &[who]);
+        let (store, tree) = (Memory::new(), root.tree());
+        store_all(&store, &root, [&root.root(), &granted]);
+        store_all(&store, &root, &writer.chain(granted.position(), 3));
+        store_all(&store, &root, [&revoked]);
+        let faults = || store.snapshot().unwrap().audit(&tree, None, 999).unwrap().faults.len();
+        assert_eq!(faults(), 0);
+        let mut rot = |_: &[u8], value: &[u8]| Rot::Value([&value[..value.len() - 1], &[0xee]].concat());
+        assert_eq!(store.damage("outside", &mut rot), Ok(3));
+        assert_eq!(faults(), 3);
     }
 
     #[test]

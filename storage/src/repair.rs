@@ -271,6 +271,25 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_fit_its_total_is_repaired_without_being_asked_to_be_thorough() {
+        let maker = Maker::new(1);
+        let store = Memory::new();
+        store_all(&store, &maker, &[maker.root()]);
+        store_all(&store, &maker, &maker.chain(maker.root().position(), 20));
+        let whole = content(&store, &maker.tree());
+        for table in ["tips", "index", "rows", "arrivals"] {
+            let mut spared = false;
+            let mut rot = |_: &[u8], _: &[u8]| {
+                if std::mem::replace(&mut spared, true) { Rot::Spare } else { Rot::Gone }
+            };
+            assert_eq!(store.damage(table, &mut rot), Ok(1));
+            assert!(repair(&store, maker.tree(), false).0.rebuilt, "{table}");
+            assert!(is_sound(&store, &maker.tree()), "{table}");
+            assert_eq!(content(&store, &maker.tree()), whole, "{table}");
+        }
+    }
+
+    #[test]
     fn what_stands_on_a_damaged_entry_waits_for_it_and_is_lost_to_nobody() {
         let maker = Maker::new(1);
         let chain = maker.chain(maker.root().position(), 9);
@@ -292,6 +311,34 @@ mod tests {
         assert_eq!(store.snapshot().unwrap().tips(&maker.tree(), None, 9).unwrap(), [chain[8].position()]);
         assert!(is_sound(&store, &maker.tree()));
         assert_eq!(store.damage("waiting", &mut |_, _| Rot::Gone), Ok(0), "nothing waits any more");
+    }
+
+    #[test]
+    fn what_waits_comes_back_in_as_many_writes_as_it_takes() {
+        let maker = Maker::new(1);
+        let lost = maker.entry(&[maker.root().position()], "lost", "x");
+        let text = "x".repeat(MAX_BATCH_BYTES / 100);
+        let paths = (0..150).map(|number| format!("much.{number}"));
+        let much: Vec<_> = paths.map(|path| maker.entry(&[lost.position()], &path, &text)).collect();
+        let store = Memory::new();
+        store_all(&store, &maker, [&maker.root(), &lost]);
+        for batch in much.chunks(50) {
+            store_all(&store, &maker, batch);
+        }
+        let mut rot = |key: &[u8], _: &[u8]| {
+            if key.ends_with(lost.id().as_bytes()) { Rot::Gone } else { Rot::Spare }
+        };
+        assert_eq!(store.damage("entries", &mut rot), Ok(1));
+        assert_eq!(repair(&store, maker.tree(), true).0.waiting, 150);
+        let stored = |entry: &VerifiedEntry| match store.write(&maker.put([entry])) {
+            Ok(Written::Put(put)) => put.stored.len(),
+            other => panic!("{other:?}"),
+        };
+        let first = stored(&lost);
+        assert!((90..=101).contains(&first), "as much as a batch, not {first}");
+        let next = maker.entry(&[lost.position()], "next", "x");
+        assert_eq!(first + stored(&next), 152, "the next write takes the rest");
+        assert!(is_sound(&store, &maker.tree()));
     }
 
     #[test]
@@ -351,6 +398,13 @@ mod tests {
             (before.measure.count + 1, before.tips.count + 1)
         );
         assert_ne!(after.epoch, before.epoch, "arrivals are numbered anew");
+        let mut rows = 0;
+        let mut count = |_: &[u8], _: &[u8]| {
+            rows += 1;
+            Rot::Spare
+        };
+        store.damage("entries", &mut count).unwrap();
+        assert_eq!(rows, after.measure.count, "nothing is left of what was given up");
         assert!(is_sound(&store, &tree));
     }
 }

@@ -96,6 +96,14 @@ fn what_a_cut_left_of_a_file_in_the_making_is_in_nobodys_way() {
 }
 
 #[test]
+fn a_folder_where_the_file_should_be_is_an_error_and_nothing_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("store")).unwrap();
+    assert!(matches!(Redb::open(folder.path().join("store")), Err(StorageError::Failed(_))));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the folder alone");
+}
+
+#[test]
 fn a_file_of_another_program_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("letter.txt");

@@ -105,3 +105,23 @@ pub(super) fn rule(text: impl core::fmt::Display) -> Rule {
     let _ = core::fmt::Write::write_fmt(&mut cut, format_args!("{text}"));
     cut.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_blamed_for_what_it_did_and_for_nothing_else() {
+        let of_another_time = Fault::Incompatible { theirs: Versions::OURS, ours: Versions::OURS };
+        for (fault, blame) in [
+            (Fault::OutOfPlace, Blame::Peer),
+            (Fault::TooLong, Blame::Peer),
+            (Fault::CutShort, Blame::Line),
+            (of_another_time, Blame::Incompatible),
+            (Fault::OtherTree, Blame::Caller),
+            (Fault::Misuse("x"), Blame::Caller),
+        ] {
+            assert_eq!(fault.blame(), blame, "{fault}");
+        }
+    }
+}

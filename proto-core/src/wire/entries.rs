@@ -118,7 +118,13 @@ impl<'a> EntriesWriter<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Frame;
+    use crate::{
+        limits::MAX_FRAME,
+        wire::{Frame, FrameError},
+    };
+
+    /// Bytes of the length before a large entry.
+    const LENGTH: usize = 3;
 
     #[test]
     fn a_frame_holds_no_more_entries_than_a_transaction_takes() {
@@ -130,5 +136,29 @@ mod tests {
         assert!(matches!(Frame::read(&room[..length]), Ok(Frame::Entries(_))));
         room[length..].copy_from_slice(&[1, b'x']);
         assert!(Frame::read(&room).is_err(), "one too many");
+    }
+
+    #[test]
+    fn an_entry_and_a_frame_may_be_as_large_as_the_limit_and_no_larger() {
+        let largest = std::vec![1; MAX_ENTRY];
+        let mut room = std::vec![0; MAX_FRAME];
+        let mut writer = EntriesWriter::new(&mut room);
+        let mut left = MAX_FRAME - 1;
+        while left > LENGTH + MAX_ENTRY {
+            assert!(writer.push(&largest));
+            left -= LENGTH + MAX_ENTRY;
+        }
+        assert!(writer.push(&largest[..left - LENGTH]), "there is room for just this one");
+        let mut frame = writer.finish().to_vec();
+        assert_eq!(frame.len(), MAX_FRAME);
+        let Ok(Frame::Entries(mut entries)) = Frame::read(&frame) else { panic!("it is not too large") };
+        assert_eq!(entries.next(), Some(&largest[..]));
+        frame.push(0);
+        assert_eq!(Frame::read(&frame).unwrap_err(), FrameError::TooLarge(MAX_FRAME + 1));
+
+        let mut frame = [&[Kind::Advance as u8][..], &largest].concat();
+        assert!(matches!(Frame::read(&frame), Ok(Frame::Advance(entry)) if entry == largest));
+        frame.push(0);
+        assert!(Frame::read(&frame).is_err());
     }
 }

@@ -156,6 +156,74 @@ fn begun(store: &dyn Store, root: &Maker, revocation: &VerifiedEntry) {
     assert!(store.snapshot().unwrap().summary(&root.tree()).unwrap().unwrap().flips);
 }
 
+/// A revocation costs the fork that it changes, not the history below it: one write draws all its consequences.
+pub fn a_revocation_on_a_long_history_is_carried_through_at_once(store: &dyn Store) {
+    let tree = Tree::new(store);
+    let history = tree.root.chain(tree.start.position(), MAX_BATCH_ENTRIES + 400);
+    let top = history.last().expect("a history");
+    let apart = tree.writer.entry(&[top.position()], "apart", "x");
+    store_all(store, &tree.root, history.iter().chain([&apart]));
+    let revocation = Tree::revokes(&tree.root, &tree.writer, top);
+    let put = written(store, &tree.root.put([&revocation]));
+    assert_eq!((put.stored.len(), put.unfinished), (1, None), "{put:?}");
+    assert!(!tree.shows(store, "apart"));
+}
+
+/// What a revocation builds on is spared by it, and stays so whatever another changes beside it.
+pub fn what_a_revocation_builds_on_stays_whatever_falls_beside_it(store: &dyn Store) {
+    let tree = Tree::new(store);
+    let start = [tree.start.position()];
+    let kept = tree.writer.entry(&start, "kept", "x");
+    let revocation = Tree::revokes(&tree.root, &tree.writer, &kept);
+    store_all(store, &tree.root, [&kept, &revocation]);
+    assert!(tree.shows(store, "kept"));
+    // Apart from it, somebody else is revoked.
+    let another = Tree::revokes(&tree.root, &tree.root.signed_by(7), &tree.start);
+    store_all(store, &tree.root, [&another]);
+    assert!(tree.shows(store, "kept"), "it was about somebody else");
+    // Apart from it, a second grant to the same writer falls with the administrator who made it.
+    let grant = Grant { who: Tree::who(&tree.writer), permission: Permission::Write(1), name: None };
+    let second = tree.admin.settings(&start, &[grant], &[]);
+    let fall = Tree::revokes(&tree.root, &tree.admin, &tree.start);
+    store_all(store, &tree.root, [&second, &fall]);
+    assert!(tree.shows(store, "kept"), "the first grant still stands for it");
+    tree.intact(store);
+}
+
+/// The same where the grant was to everybody, and so the revocation.
+pub fn what_a_revocation_of_everybody_builds_on_stays(store: &dyn Store) {
+    let tree = Tree::new(store);
+    let guest = tree.root.signed_by(7);
+    let to = |who| Grant { who, permission: Permission::Write(1), name: None };
+    let open = tree.root.settings(&[tree.start.position()], &[to(Who::Everyone)], &[]);
+    let kept = guest.entry(&[open.position()], "kept", "x");
+    let closed = tree.root.settings(&[kept.position()], &[], &[Who::Everyone]);
+    store_all(store, &tree.root, [&open, &kept, &closed]);
+    assert!(tree.shows(store, "kept"));
+    let second = tree.admin.settings(&[open.position()], &[to(Tree::who(&guest))], &[]);
+    let fall = Tree::revokes(&tree.root, &tree.admin, &open);
+    store_all(store, &tree.root, [&second, &fall]);
+    assert!(tree.shows(store, "kept"), "the grant to everybody still stands for it");
+    tree.intact(store);
+}
+
+/// What comes behind a revocation in the same write is judged with it.
+pub fn a_revocation_holds_for_what_comes_behind_it_in_one_write(store: &dyn Store) {
+    let tree = Tree::new(store);
+    let start = [tree.start.position()];
+    // Apart from all that follows, so that each has to be judged by what is stored besides.
+    let aside = Tree::revokes(&tree.root, &tree.root.signed_by(7), &tree.start);
+    store_all(store, &tree.root, [&aside]);
+    let early = tree.writer.entry(&start, "early", "x");
+    let revocation = Tree::revokes(&tree.root, &tree.writer, &tree.start);
+    let late = tree.writer.entry(&start, "late", "x");
+    let outcome = put(store, &tree.root, [&early, &revocation, &late]);
+    assert_eq!(outcome.stored, [early.position(), revocation.position()]);
+    assert_eq!(outcome.masked, 1);
+    assert!(!tree.shows(store, "early") && !tree.shows(store, "late"));
+    tree.intact(store);
+}
+
 /// What must be there when it is carried through.
 fn carried_through(store: &dyn Store, root: &Maker) {
     let snapshot = store.snapshot().unwrap();

@@ -60,6 +60,10 @@ macro_rules! conformance {
             a_mask_lifts_when_the_revoker_falls
             a_tree_is_tidied_of_what_was_never_shared
             a_revocation_that_changes_much_goes_in_steps
+            a_revocation_on_a_long_history_is_carried_through_at_once
+            what_a_revocation_builds_on_stays_whatever_falls_beside_it
+            what_a_revocation_of_everybody_builds_on_stays
+            a_revocation_holds_for_what_comes_behind_it_in_one_write
         );
         $crate::conformance!($make; rows:
             the_value_of_a_path_is_its_last_row

@@ -19,6 +19,8 @@ fn accepted(raw: &Raw) {
     let view = EntryView::read(&bytes).unwrap();
     assert_eq!(view.verify(), Ok(()));
     assert_eq!(Raw::of(&view).bytes(), bytes, "the view shows all of it");
+    let parents = view.parents();
+    assert_eq!((parents.len(), parents.is_empty()), (raw.parents.len(), raw.parents.is_empty()));
 }
 
 #[track_caller]

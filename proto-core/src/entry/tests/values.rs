@@ -1,6 +1,9 @@
 //! Values on the heap: their encoding, and JSON.
 
-use std::{string::String, vec};
+use std::{
+    string::{String, ToString},
+    vec,
+};
 
 use proptest::prelude::*;
 
@@ -90,4 +93,13 @@ fn json_that_would_lose_something_is_refused() {
     assert_eq!(json("9223372036854775808"), Err(EntryError::Value));
     assert_eq!(json(r#"{"$bytes": "AQI="}"#), Ok(Value::Bytes(vec![1, 2])));
     assert_eq!(json(r#"{"$bytes": "no base64"}"#), Err(EntryError::Value));
+}
+
+#[test]
+fn a_map_with_a_key_like_that_of_bytes_stays_a_map() {
+    for (key, json) in [("bytes", r#"{"bytes":"AQI="}"#), ("$bytes", r#"{"$$bytes":"AQI="}"#)] {
+        let map = Value::Map([(String::from(key), Value::Text("AQI=".into()))].into());
+        assert_eq!(map.to_json().to_string(), json);
+        assert_eq!(Value::from_json(&map.to_json()), Ok(map));
+    }
 }

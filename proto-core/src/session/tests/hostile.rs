@@ -47,6 +47,24 @@ fn a_request_that_ends_early_is_cut_short() {
 }
 
 #[test]
+fn a_message_may_be_as_long_as_was_agreed_and_no_longer() {
+    let message = request();
+    let length: usize = message.iter().map(Vec::len).sum();
+    let answered = |allowed: usize| {
+        let mut config = config();
+        config.limits.message = u32::try_from(allowed).unwrap();
+        let mut store = some_store();
+        let mut host = Host::<8, 8>::new(Session::responder(config), &mut store, false);
+        host.deliver(message.clone());
+        host.run()
+    };
+    assert_eq!(answered(length), Ok(()));
+    for allowed in [length - 1, length / 2, 1] {
+        assert_eq!(answered(allowed), Err(Fault::TooLong), "{allowed} of {length}");
+    }
+}
+
+#[test]
 fn an_unknown_kind_is_refused_with_its_number() {
     let mut message = request();
     message.insert(1, vec![200]);
