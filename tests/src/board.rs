@@ -62,6 +62,14 @@ impl Board {
         Self { key, charter, base: Vec::new(), time: 0, ring: Vec::new(), holding, around: |step| step() }
     }
 
+    /// The same device, set up with a base.
+    #[must_use]
+    pub fn based(mut self, base: &[Position]) -> Self {
+        self.base = base.to_vec();
+        self.restart();
+        self
+    }
+
     /// Forgets all that is not durable, and reads that again.
     pub fn restart(&mut self) {
         self.holding =
@@ -70,6 +78,11 @@ impl Board {
             let entry = EntryView::read(bytes).expect("an entry that was written");
             self.holding.insert(&entry, place).expect("an entry that was taken");
         }
+    }
+
+    /// The bytes of the entries in its ring, in the order in which it took them.
+    pub fn entries(&self) -> &[Vec<u8>] {
+        &self.ring
     }
 
     /// Writes one value.

@@ -517,35 +517,41 @@ impl World {
         let Some(end) = self.hosts[host].ends.get_mut(&id) else { return false };
         let Some(wire) = self.wires.get_mut(&number) else { return false };
         let (mine, other) = (end.side, 1 - end.side);
-        if let Some(&Op::Prove(target)) = end.ops.front() {
-            // Whoever asks for lists asks a host.
-            let asked =
-                Address::new("world", &wire.ends[wire.ends.len() - 1].0.to_string()).with_key(target.to);
-            let purpose = target.tree.map_or(Purpose::Lists(asked), Purpose::Database);
-            let proofs = self.hosts[host].keyring.prover(purpose, target).frame(&binding(number));
-            wire.inbox[other].extend(proofs.map(Part::Frame));
-            self.hosts[host].ends.get_mut(&id).map(|end| end.ops.pop_front());
-            return true;
-        }
-        let event = match end.ops.front() {
-            Some(Op::Bind) => ExchangeEvent::Bound(Some(binding(number))),
-            Some(Op::Send(frame)) => {
-                let mut frame = frame.to_vec();
-                self.frames += 1;
-                match (self.fate)(&mut frame) {
-                    Fate::Arrive => {}
-                    Fate::Cut => {
-                        self.cut(number);
-                        return false;
-                    }
-                    Fate::Flip => {
-                        let bit = usize::try_from(self.frames).unwrap_or(0) * 7 % (frame.len() * 8);
-                        frame[bit / 8] ^= 1 << (bit % 8);
-                    }
-                }
-                wire.inbox[other].push_back(Part::Frame(frame));
-                ExchangeEvent::Sent
+        // What is said now: proofs are a frame as any other, if there are any.
+        let said = match end.ops.front() {
+            Some(&Op::Prove(target)) => {
+                // Whoever asks for lists asks a host.
+                let asked =
+                    Address::new("world", &wire.ends[wire.ends.len() - 1].0.to_string()).with_key(target.to);
+                let purpose = target.tree.map_or(Purpose::Lists(asked), Purpose::Database);
+                self.hosts[host].keyring.prover(purpose, target).frame(&binding(number))
             }
+            Some(Op::Send(frame)) => Some(frame.to_vec()),
+            _ => None,
+        };
+        if let Some(mut frame) = said {
+            self.frames += 1;
+            match (self.fate)(&mut frame) {
+                Fate::Arrive => {}
+                Fate::Cut => {
+                    self.cut(number);
+                    return false;
+                }
+                Fate::Flip => {
+                    let bit = usize::try_from(self.frames).unwrap_or(0) * 7 % (frame.len() * 8);
+                    frame[bit / 8] ^= 1 << (bit % 8);
+                }
+            }
+            wire.inbox[other].push_back(Part::Frame(frame));
+        }
+        let Some(end) = self.hosts[host].ends.get_mut(&id) else { return false };
+        let event = match end.ops.front() {
+            Some(Op::Prove(_)) => {
+                end.ops.pop_front();
+                return true;
+            }
+            Some(Op::Bind) => ExchangeEvent::Bound(Some(binding(number))),
+            Some(Op::Send(_)) => ExchangeEvent::Sent,
             Some(Op::Finish) => {
                 wire.inbox[other].push_back(Part::End);
                 ExchangeEvent::Finished

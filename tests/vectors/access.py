@@ -7,7 +7,7 @@ of them which entries have such an author.
 
 from entries import grants_and_revocations
 
-READ, STRONGEST_WRITE = 0, 2**16
+READ, STRONGEST_WRITE, STRONGEST = 0, 2**16, 2**18
 
 
 def strength(permission):
@@ -36,28 +36,59 @@ class History:
             return READ
         return max([STRONGEST_WRITE] + [strength(grant["permission"]) for grant in self.said[place]["grants"]])
 
-    def counting(self, held):
-        """The entries of a set that count in it."""
-        held = set(held)
+    def _table(self, held):
+        """For each bound that occurs in a set, the entries whose authors rank above it."""
         bounds = {self.needs(place) for place in held}
-        bounds |= {strength(grant["permission"]) for place in held for grant in (self.said[place] or {"grants": []})["grants"]}
+        bounds |= {strength(grant["permission"]) for place in held for grant in self.grants(place)}
         above = {}
         for bound in sorted(bounds, reverse=True):
             above[bound] = {place for place in held if self._above(held, place, bound, above)}
+        return above
+
+    def grants(self, place):
+        return self.said[place]["grants"] if self.said[place] else []
+
+    def counting(self, held):
+        """The entries of a set that count in it."""
+        held = set(held)
+        above = self._table(held)
         return {place for place in held if place in above[self.needs(place)]}
+
+    def permission(self, held, key):
+        """The strongest grant that would stand for an entry by this key on top of what is shared, or by nobody in
+        particular; nothing if there is none."""
+        if key == self.root_key:
+            return STRONGEST
+        shared, place = self.shared(held), len(self.entries)
+        self.entries.append({"author": key})
+        self.below.append(shared)
+        self.said.append(None)
+        try:
+            held = shared | {place}
+            above = self._table(held)
+            given = [strength(grant["permission"]) for maker in shared if maker in above[self.needs(maker)]
+                     for grant in self.grants(maker) if self._stands(held, place, maker, grant, above)]
+        finally:
+            for each in (self.entries, self.below, self.said):
+                each.pop()
+        return max(given, default=None)
 
     def _above(self, held, place, bound, above):
         author = self.entries[place]["author"]
         if author == self.root_key:
             return True
         for maker in self.below[place] & held:
-            for grant in (self.said[maker] or {"grants": []})["grants"]:
-                given = strength(grant["permission"])
-                if grant["who"] not in (author, "*") or given <= bound or maker not in above[self.needs(maker)]:
-                    continue
-                if not self._revoked(held, place, maker, grant["who"], given, above):
+            for grant in self.grants(maker):
+                if strength(grant["permission"]) > bound and maker in above[self.needs(maker)] and \
+                        self._stands(held, place, maker, grant, above):
                     return True
         return False
+
+    def _stands(self, held, place, maker, grant, above):
+        """A grant by an entry that counts stands for another on top of it."""
+        who, given = grant["who"], strength(grant["permission"])
+        named = who in (self.entries[place]["author"], "*")
+        return named and not self._revoked(held, place, maker, who, given, above)
 
     def _revoked(self, held, place, maker, who, given, above):
         for revoker in held:

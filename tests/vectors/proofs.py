@@ -46,11 +46,15 @@ def check_node(vector):
     signed(vector["key"], message, vector["signature"])
 
 
+def key_lines(side, key, by, to, tree, binding):
+    """What the owner of a further key signs."""
+    return lines(f"pleach/1/key/{side}", key, by, to, tree or "-", binding)
+
+
 def check_proof(vector):
     binding = lines("pleach/1/http/binding", vector["time"], vector["nonce"]).hex()
     need(binding == vector["binding"], "binding")
-    message = lines(f"pleach/1/key/{vector['side']}", vector["key"], vector["by"], vector["to"], vector["tree"] or "-",
-                    binding)
+    message = key_lines(vector["side"], vector["key"], vector["by"], vector["to"], vector["tree"], binding)
     signed(vector["key"], message, vector["signature"])
 
 

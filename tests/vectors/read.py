@@ -10,6 +10,7 @@ import traceback
 
 from access import History
 from entries import read_entry, whole_entry
+from partial import check_partial
 from postcard import Fault, need, read_frame, write_frame
 from proofs import check_request, check_serial, check_node, check_proof, check_response
 from sessions import check_session
@@ -87,6 +88,12 @@ def check_signed(vector):
     work[vector["what"]](vector)
 
 
+def check_contact(vector):
+    if "fault" in vector:
+        return expect(vector["fault"], check_partial, vector)
+    check_partial(vector)
+
+
 def check_invite(vector):
     work = check_redemption if "proof" in vector else check_ticket
     if "fault" in vector:
@@ -95,8 +102,8 @@ def check_invite(vector):
 
 
 CHECKS = {
-    "entries": check_entry, "messages": check_message, "sessions": check_session, "permissions": check_permissions,
-    "tickets": check_invite, "signed": check_signed,
+    "entries": check_entry, "messages": check_message, "sessions": check_session, "partial": check_contact,
+    "permissions": check_permissions, "tickets": check_invite, "signed": check_signed,
 }
 
 

@@ -4,10 +4,22 @@ at that moment."""
 from access import History
 from crypto import blake3, derive
 from entries import whole_entry
+from keys import may_read, shown
 from postcard import BASE64, END_HEIGHT, Fault, b32, need, read_frame, unb32
 
 END = (END_HEIGHT, bytes(32))
-REQUESTS, RESPONSES = ("sync", "have", "trees", "ask"), ("reply", "tree_list", "asked", "refusal")
+NOTHING = {"until": None, "tips": None, "count": 0, "token": None}
+ASKS_KEYS = 16
+
+# The frames of a message in their order, by its head; of a response by what it answers.
+REQUESTS = {
+    "sync": ["sync", "wants", "entries", "end"], "have": ["have", "gone", "entries", "end"], "trees": ["trees"],
+    "ask": ["ask"],
+}
+RESPONSES = {
+    "sync": ["reply", "entries", "missing", "end"], "have": ["reply", "advance", "entries", "missing", "end"],
+    "trees": ["tree_list"], "ask": ["asked"],
+}
 
 
 def total(ids):
@@ -56,23 +68,24 @@ class Side:
                 self.held.add(place)
 
 
-def message_of(frames):
-    """The names and values of the frames of a message, which stand in the order of section 3."""
+def message_of(frames, asked=None):
+    """The proofs in front of a message, none if there are none, and the names and values of its frames, which stand in the
+    order of section 3. `asked`: the head of the request that it answers."""
     read = [read_frame(bytes.fromhex(frame)) for frame in frames]
+    proofs = read.pop(0)[1] if read[0][0] == "keys" else []
     names = [name for name, _ in read]
-    need(names and names[0] in REQUESTS + RESPONSES, "Grammar")
-    if names[-1] == "refusal":
+    need(names and (asked or names[0] in REQUESTS), "Grammar")
+    need(not proofs or names[0] in ("sync", "have", "trees") or (asked == "sync" and names[0] == "reply"), "Grammar")
+    if asked and names[-1] == "refusal":
         need(all(name in ("reply", "entries") for name in names[:-1]), "Grammar")
-        return read
-    allowed = {
-        "sync": ["sync", "wants", "entries", "end"], "reply": ["reply", "advance", "entries", "missing", "end"],
-        "have": ["have", "gone", "entries", "end"],
-    }.get(names[0], [names[0]])
+        return proofs, read
+    allowed = RESPONSES[asked] if asked else REQUESTS[names[0]]
     places = [allowed.index(name) if name in allowed else -1 for name in names]
-    need(min(places) >= 0 and places == sorted(places), "Grammar")
+    need(min(places) == 0 and places == sorted(places), "Grammar")
     need(all(names.count(name) < 2 for name in set(names) if name != "entries"), "Grammar")
+    need(not {"advance", "entries"} <= set(names), "Grammar")
     need(len(allowed) == 1 or names[-1] == "end", "Grammar")
-    return read
+    return proofs, read
 
 
 def short(salt, one):
@@ -117,82 +130,123 @@ def position_of(start):
     return start["height"], bytes.fromhex(start["id"]).ljust(32, b"\0")
 
 
+def known(entry, raw):
+    """The id of an entry in a frame."""
+    data = BASE64[1](entry)
+    number = b32(blake3(data))
+    need(raw.get(number) == data, "Entries")
+    return number
+
+
+def entries_in(message, raw):
+    """The ids of the entries of a message."""
+    return [known(each, raw) for name, value in message if name == "entries" for each in value]
+
+
 def sent_entries(message, sender):
-    """The ids of the entries of a message: the sender holds them, and they ascend."""
-    ids, sent = [], []
-    for name, value in message:
-        for each in value if name == "entries" else []:
-            raw = BASE64[1](each)
-            number = b32(blake3(raw))
-            need(sender.raw.get(number) == raw and sender.history.at[number] in sender.held, "Entries")
-            ids.append(number)
-            sent.append(sender.position(sender.history.at[number]))
-    return ids, sent
+    """The same, and their positions. The sender holds them."""
+    ids = entries_in(message, sender.raw)
+    places = [sender.history.at[one] for one in ids]
+    need(sender.held.issuperset(places), "Entries")
+    return ids, [sender.position(place) for place in places]
+
+
+def history_of(raws):
+    """The history that entries are, and their bytes by their ids. Parents come first, and each is valid."""
+    entries = [whole_entry(bytes.fromhex(raw)) for raw in raws]
+    raw = {entry["id"]: bytes.fromhex(data) for entry, data in zip(entries, raws)}
+    history = History(entries)
+    for place, entry in enumerate(entries):
+        need(entry["tree"] == entries[0]["id"] and history.is_valid(place), "Entries")
+        heights = [entries[parent]["height"] for parent in history.parents[place]]
+        need(entry["height"] == 1 + max(heights, default=-1), "WrongHeight")
+    return history, raw
+
+
+def in_turns(messages):
+    need([part["from"] for part in messages] == [("initiator", "responder")[n % 2] for n in range(len(messages))],
+         "Turns")
+    return messages
+
+
+def check_request(message, spoken, responder, refused):
+    """What a request says of the set of which it speaks; whether it is malformed."""
+    hello = message[0][1]["head"]
+    malformed = False
+    try:
+        salt, start = bytes.fromhex(hello["salt"]), position_of(hello["start"])
+        check_ranges(message[0][1]["ranges"], start, salt, spoken, responder, False)
+    except Fault as fault:
+        need(fault.name == "Bounds", fault.name)
+        malformed = True
+    need(malformed == ("Malformed" in (refused or "")), "Bounds")
+    need(message[-1][1] == NOTHING, "End")
+
+
+def check_response(message, hello, pushed, spoken, responder):
+    """What a response says, before and after the responder stores what was pushed. What it sends."""
+    head, end, values = message[0][1], message[-1][1], dict(message)
+    reply, entries, history = head["head"], responder.history.entries, responder.history
+    salt, start = bytes.fromhex(hello["salt"]), position_of(hello["start"])
+    need(reply["count"] == len(responder.ids()), "Count")
+    same = hello["tips"] == responder.tips() and hello["count"] == reply["count"]
+    need(reply["same"] == same, "Same")
+    need(not (same and head["ranges"]), "Same")
+    check_ranges(head["ranges"], start, salt, responder, spoken, True)
+    sent, places = sent_entries(message, responder)
+    responder.store(pushed)
+    lacking = {parent for one in pushed for parent in entries[history.at[one]]["parents"]}
+    lacking = {one for one in lacking if history.at[one] not in responder.held and one not in pushed}
+    need(set(values.get("missing", [])) == lacking, "Missing")
+    until = end["until"]
+    need(until is None or all(place < (until["height"], unb32(until["id"])) for place in places), "Until")
+    tips = responder.tips()
+    need(end["tips"] == (None if tips == hello["tips"] else tips), "Tips")
+    need(end["count"] == len(responder.ids()), "Count")
+    return sent
 
 
 def check_session(vector):
-    entries = [whole_entry(bytes.fromhex(raw)) for raw in vector["entries"]]
-    raw = {entry["id"]: bytes.fromhex(data) for entry, data in zip(entries, vector["entries"])}
-    history = History(entries)
-    tree = entries[0]["id"]
-    for place, entry in enumerate(entries):
-        need(entry["tree"] == tree and history.is_valid(place), "Entries")
-        heights = [entries[parent]["height"] for parent in history.parents[place]]
-        need(entry["height"] == 1 + max(heights, default=-1), "WrongHeight")
+    history, raw = history_of(vector["entries"])
+    entries, tree, keys = history.entries, history.entries[0]["id"], vector.get("keys")
     sides = {name: Side(history, raw, vector[name]["before"]) for name in ("initiator", "responder")}
     initiator, responder = sides["initiator"], sides["responder"]
-    need([part["from"] for part in vector["messages"]] ==
-         [("initiator", "responder")[n % 2] for n in range(len(vector["messages"]))], "Turns")
     hello = spoken = None
     refused = False
-    for part in vector["messages"]:
-        message = message_of(part["frames"])
-        head, last = message[0], message[-1]
-        values = dict(message)
+    # Whether the initiator knows the responder for a reader: whoever holds nothing has nothing to give.
+    gives = not keys or not initiator.held or may_read(history, initiator.held, keys["responder"], [])
+    for part in in_turns(vector["messages"]):
+        proofs, message = message_of(part["frames"], hello and "sync")
+        further = shown(proofs, part, keys, tree) if keys else []
         if part["from"] == "initiator":
-            need(head[0] == "sync", "Grammar")
-            hello = head[1]["head"]
+            need(message[0][0] == "sync", "Grammar")
+            hello = message[0][1]["head"]
             need(hello["tree"] == tree, "Tree")
+            if keys:
+                serves = further is not None and may_read(history, responder.held, keys["initiator"], further)
+                need(serves == (vector["refused"] != "Unknown"), "Unknown")
+                binding = part.get("binding")
             # An initiator that found entries to push speaks of the set in which it found them.
             spoken = [side for side in (initiator.copy(), spoken) if side and side.is_said_in(hello)]
             need(spoken, "Tips")
             spoken = spoken[0]
-            salt, start = bytes.fromhex(hello["salt"]), position_of(hello["start"])
-            malformed = False
-            try:
-                check_ranges(head[1]["ranges"], start, salt, spoken, responder, False)
-            except Fault as fault:
-                need(fault.name == "Bounds", fault.name)
-                malformed = True
-            need(malformed == ("Malformed" in (vector["refused"] or "")), "Bounds")
-            need(last[1] == {"until": None, "tips": None, "count": 0, "token": None}, "End")
+            check_request(message, spoken, responder, vector["refused"])
             pushed, places = sent_entries(message, spoken)
             need(places == sorted(places), "Order")
+            need(gives or not pushed, "Reader")
             continue
-        if last[0] == "refusal":
+        asks, hello_answered, hello = hello["capabilities"] & ASKS_KEYS, hello, None
+        need(not vector["responder"].get("partial") or message == [("refusal", "Partial")], "Partial")
+        if message[-1][0] == "refusal":
             refused = True
             continue
-        reply = head[1]["head"]
-        need(reply["count"] == len(responder.ids()), "Count")
-        same = hello["tips"] == responder.tips() and hello["count"] == reply["count"]
-        need(reply["same"] == same, "Same")
-        need(not (same and head[1]["ranges"]), "Same")
-        check_ranges(head[1]["ranges"], start, salt, responder, spoken, True)
-        sent, places = sent_entries(message, responder)
-        responder.store(pushed)
-        lacking = {parent for one in pushed for parent in entries[history.at[one]]["parents"]}
-        lacking = {one for one in lacking if history.at[one] not in responder.held and one not in pushed}
-        need(set(values.get("missing", [])) == lacking, "Missing")
-        until = last[1]["until"]
-        need(until is None or all(place < (until["height"], unb32(until["id"])) for place in places), "Until")
-        tips = responder.tips()
-        need(last[1]["tips"] == (None if tips == hello["tips"] else tips), "Tips")
-        need(last[1]["count"] == len(responder.ids()), "Count")
-        initiator.store(sent)
+        need(not proofs or (asks and further is not None), "Proof")
+        gives = gives or may_read(history, initiator.held, keys["responder"], further)
+        initiator.store(check_response(message, hello_answered, pushed, spoken, responder))
     for name, side in sides.items():
         need(sorted(vector[name]["after"]) == sorted(entries[place]["id"] for place in side.held), "After")
-    need(refused or initiator.ids() == responder.ids(), "After")
-    if vector["refused"] is not None:
-        need(refused and message[-1] == ("refusal", vector["refused"]), "Refused")
-    else:
-        need(not refused, "Refused")
+    if not refused:
+        there, here = responder.ids(), initiator.ids()
+        need(there == here or (not gives and set(there) <= set(here)), "After")
+    need(refused == (vector["refused"] is not None), "Refused")
+    need(not refused or message[-1] == ("refusal", vector["refused"]), "Refused")

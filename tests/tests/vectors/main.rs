@@ -4,10 +4,12 @@
 
 mod entries;
 mod messages;
+mod partial;
 mod permissions;
 mod reader;
 mod sessions;
 mod signed;
+mod tape;
 mod tickets;
 
 use std::{fmt::Write as _, fs, path::PathBuf};
@@ -21,6 +23,7 @@ type Maker = fn() -> Vec<Value>;
 const FILES: &[(&str, Maker)] = &[
     ("entries", entries::vectors),
     ("messages", messages::vectors),
+    ("partial", partial::vectors),
     ("permissions", permissions::vectors),
     ("sessions", sessions::vectors),
     ("signed", signed::vectors),

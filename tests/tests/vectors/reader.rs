@@ -135,8 +135,79 @@ fn in_sessions() -> Vec<Change> {
             remove(&mut it["messages"][1]["frames"], 1);
         }),
         ("sessions", "another refusal", "refused: Unknown", |it| it["refused"] = json!("Partial")),
+        ("sessions", "a device that is asked as any other", "refused: Partial", |it| {
+            it["refused"] = json!("Unknown");
+            it["messages"][1]["frames"] = json!(["0600"]);
+        }),
         ("sessions", "malformed ranges that are answered", "refused: sending in a request", |it| {
             it["refused"] = json!(null);
+        }),
+    ]
+}
+
+/// Where a device that has no room says whether it wants relief: behind its versions, what it can do, its limits, the
+/// tree and its room.
+const RELIEVE: usize = 1 + 2 + 1 + (2 + 3) + 32 + (2 + 1 + 1);
+
+fn in_contacts() -> Vec<Change> {
+    vec![
+        ("partial", "two ids of the ring swapped", "readings", |it| {
+            let frame = &mut it["messages"][0]["frames"][0];
+            let mut bytes = HEXLOWER.decode(frame.as_str().expect("text").as_bytes()).expect("hexadecimal");
+            let ids = bytes.len() - 3 * 32;
+            bytes[ids..].rotate_left(32);
+            *frame = json!(hex(&bytes));
+        }),
+        ("partial", "a bit of the base", "news", |it| {
+            let last = it["messages"][0]["frames"][0].as_str().map_or(0, str::len) / 2 - 1;
+            flip(&mut it["messages"][0]["frames"][0], last);
+        }),
+        ("partial", "less room than it says", "news", |it| it["device"]["room"]["entries"] = json!(31)),
+        ("partial", "relief that is not asked for", "relief without news", |it| {
+            flip(&mut it["messages"][0]["frames"][0], RELIEVE);
+        }),
+        ("partial", "the same that is not", "news", |it| {
+            remove(&mut it["messages"][1]["frames"], 1);
+            let last = it["messages"][1]["frames"][0].as_str().map_or(0, str::len) / 2 - 2;
+            flip(&mut it["messages"][1]["frames"][0], last);
+        }),
+        ("partial", "nothing sent of what is lacking", "news", |it| {
+            remove(&mut it["messages"][1]["frames"], 1);
+        }),
+        ("partial", "a bit of what is missing", "readings", |it| {
+            flip(&mut it["messages"][1]["frames"][1], 40);
+        }),
+        ("partial", "readings that are not sent", "readings", |it| {
+            remove(&mut it["messages"][2]["frames"], 1);
+        }),
+        ("partial", "what is gone left out", "a node that is behind", |it| {
+            remove(&mut it["messages"][2]["frames"], 1);
+        }),
+        ("partial", "a base by a key that is not allowed", "a merge over a reading", |it| {
+            it["device"]["allowed"] = json!([it["device"]["key"]]);
+        }),
+        ("partial", "a base that is called bad", "a merge over a reading", |it| {
+            it["fault"] = json!("NotOnTop");
+        }),
+        ("partial", "a base that is called good", "a base beside a reading", |it| {
+            it.as_object_mut().map(|it| it.remove("fault"));
+        }),
+        ("partial", "a merge by another key than the node's", "a merge over a reading", |it| {
+            it["node"]["key"] = it["device"]["key"].clone();
+        }),
+        ("partial", "a merge that was there before", "a merge over a reading", |it| {
+            it["node"]["before"] = it["node"]["after"].clone();
+        }),
+        ("partial", "a ring that outlives its base", "a merge over a reading", |it| {
+            it["device"]["after"]["ring"] = it["device"]["before"]["ring"].clone();
+        }),
+        ("partial", "a reading that is not stored", "readings", |it| remove(&mut it["node"]["after"], 4)),
+        ("partial", "another refusal", "refused: NoAdvance", |it| it["refused"] = json!("Partial")),
+        ("partial", "a further key in another exchange", "a further key", |it| {
+            flip(&mut it["messages"][0]["binding"], 3);
+        }),
+        ("partial", "a further key left out", "a further key", |it| {
+            remove(&mut it["messages"][0]["frames"], 0);
         }),
     ]
 }
@@ -191,7 +262,7 @@ fn in_the_rest() -> Vec<Change> {
 #[test]
 fn the_reader_finds_each_of_these_changes() {
     let folder = tempfile::tempdir().expect("a folder");
-    let changes = [in_entries(), in_sessions(), in_the_rest()].concat();
+    let changes = [in_entries(), in_sessions(), in_contacts(), in_the_rest()].concat();
     assert!(changes.len() >= 20);
     for (file, what, name, change) in changes {
         let whole = fs::read_to_string(path(file)).expect("a file of vectors");

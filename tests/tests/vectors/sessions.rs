@@ -1,22 +1,25 @@
 //! Whole exchanges between two sets, every byte of them.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::sync::Arc;
 
 use pleach_core::{
     Id, Range,
     entry::{Grant, Permission, VerifiedEntry, Who},
     node::{Command, Tracking},
     storage::Store,
-    wire::{Frame, json as text},
+    wire::{Frame, Kind, Refusal, json as text},
 };
 use pleach_storage::{Memory, conformance::Maker};
-use pleach_tests::world::{Fate, HostId, World};
+use pleach_tests::{
+    frames::control,
+    world::{HostId, World},
+};
 use serde_json::{Value, json};
 
-use super::hex;
-
-/// Frames in the order in which they arrived; those of one message belong together.
-type Tape = Rc<RefCell<Vec<Vec<Vec<u8>>>>>;
+use super::{
+    hex,
+    tape::{Tape, listen, messages},
+};
 
 /// Two hosts over two sets, and what they say to each other.
 struct Pair {
@@ -25,11 +28,6 @@ struct Pair {
     initiator: HostId,
     responder: HostId,
     tape: Tape,
-}
-
-fn begins_a_message(frame: &[u8]) -> bool {
-    let frame = Frame::read(frame).expect("hosts send frames");
-    matches!(frame, Frame::Sync(..) | Frame::Reply(..) | Frame::Trees(..) | Frame::TreeList(..))
 }
 
 /// A tree that everybody may read.
@@ -50,25 +48,11 @@ fn holding(maker: &Maker, entries: &[&[VerifiedEntry]], number: u8) -> Memory {
 impl Pair {
     fn new(maker: &Maker, initiator: &[&[VerifiedEntry]], responder: &[&[VerifiedEntry]]) -> Self {
         let mut world = World::new(1);
-        let tape = Tape::default();
+        let tape = listen(&mut world);
         let (responder, initiator) = (
             world.host_over(Arc::new(holding(maker, responder, 1))),
             world.host_over(Arc::new(holding(maker, initiator, 2))),
         );
-        let heard = Rc::clone(&tape);
-        world.fate(move |frame| {
-            let mut tape = heard.borrow_mut();
-            let refuses = matches!(Frame::read(frame), Ok(Frame::Refusal(_)));
-            let ended = tape
-                .last()
-                .and_then(|message| message.last())
-                .is_some_and(|last| matches!(Frame::read(last), Ok(Frame::End(_))));
-            if begins_a_message(frame) || (refuses && ended) {
-                tape.push(Vec::new());
-            }
-            tape.last_mut().expect("a message begins with its head").push(frame.to_vec());
-            Fate::Arrive
-        });
         Self { world, tree: maker.tree(), initiator, responder, tape }
     }
 
@@ -125,16 +109,8 @@ impl Pair {
         all.sort_by_key(pleach_core::entry::Entry::position);
         all.dedup_by_key(|entry| entry.position());
         let entries: Vec<_> = all.iter().map(|entry| hex(entry.bytes())).collect();
-        let from = ["initiator", "responder"].into_iter().cycle();
-        let tape = self.tape.borrow();
-        let messages: Vec<_> = from
-            .zip(tape.iter())
-            .map(|(from, frames)| {
-                json!({ "from": from, "frames": frames.iter().map(|frame| hex(frame)).collect::<Vec<_>>() })
-            })
-            .collect();
         json!({
-            "name": name, "about": about, "entries": entries, "messages": messages, "refused": refused,
+            "name": name, "about": about, "entries": entries, "messages": messages(&self.tape), "refused": refused,
             "initiator": { "before": before[0], "after": after[0] },
             "responder": { "before": before[1], "after": after[1] },
         })
@@ -345,6 +321,24 @@ fn refusals() -> Vec<Value> {
     list
 }
 
+/// A node that asks a device. No program here lets one be asked, so the device's answer is written here.
+fn partial() -> Value {
+    let maker = Maker::new(6);
+    let base = grown(&maker);
+    let mut pair = Pair::new(&maker, &[&base, &maker.chain(base[1].position(), 2)], &[&base]);
+    let before = pair.both();
+    let (initiator, responder, tree) = (pair.initiator, pair.responder, pair.tree);
+    pair.world.mute(responder, true);
+    let address = pair.world.address(responder);
+    pair.world.command(initiator, Command::Sync { address, tree });
+    pair.world.settle();
+    pair.tape.borrow_mut().push(vec![control(Kind::Refusal, &Refusal::Partial)]);
+    let about = "a partial holder answers nobody, whatever it holds";
+    let mut vector = pair.vector("refused: Partial", about, &before, &json!("Partial"));
+    vector["responder"]["partial"] = json!(true);
+    vector
+}
+
 pub(super) fn vectors() -> Vec<Value> {
-    [exchanges(), tokens(), vec![held()], repairs(), refusals()].concat()
+    [exchanges(), tokens(), vec![held()], repairs(), refusals(), vec![partial()]].concat()
 }
