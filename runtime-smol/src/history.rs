@@ -127,8 +127,7 @@ impl Sync {
 
     /// Forgets the syncs that ended before a wall time, in milliseconds.
     pub async fn cleanup_sync_history(&self, before: u64) -> Result<(), Error> {
-        let changes = node::forget_history(&*self.instance()?.snapshot()?, before)?;
-        self.ask(Command::ForgetHistory { before, changes }).await.map(drop)
+        self.ask(Command::ForgetHistory { before }).await.map(drop)
     }
 
     /// How far a pair of peer and database is; nothing if both never held the same.

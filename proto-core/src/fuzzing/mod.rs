@@ -2,7 +2,6 @@
 //!
 //! A body takes any bytes, and panics if a promise does not hold. What is refused is refused; what is accepted must
 //! read the same every time, and be exactly what the encoder would write. Private: for the tests of this project.
-
 //!
 //! | file | holds |
 //! |---|---|

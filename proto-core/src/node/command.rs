@@ -131,13 +131,10 @@ pub enum Command {
     History,
     /// Take up where the history of syncs goes on. Before anything else about syncs. Replies [`Reply::Done`].
     RecallHistory(HistoryMarks),
-    /// Forget syncs that ended before this, in wall milliseconds; the changes are those of
-    /// [`forget_history`](super::forget_history). Replies [`Reply::Done`].
+    /// Forget syncs that ended before this, in wall milliseconds. Replies [`Reply::Done`].
     ForgetHistory {
         /// Wall milliseconds.
         before: u64,
-        /// What the metadata forget.
-        changes: MetaChanges,
     },
     /// Take up when peers were met, as the metadata have it. Before anything is accepted. Replies [`Reply::Done`].
     Recall(Vec<(PublicKey, Seen)>),

@@ -6,7 +6,7 @@ use crate::{
     Entropy, Id, Now, Position, PublicKey, SecretKey,
     node::{
         Action, Command, CommandId, Damage, Event, ExchangeId, Limits, NodeError, Notification, Number,
-        Origin, ReadReply, Reply,
+        Origin, Read, ReadReply, Reply,
         create::create_root,
         deciding::{Decision, Requests, Settled},
         exchanges::{Caller, Exchanges},
@@ -226,10 +226,9 @@ impl Node {
                 self.history.recall(marks);
                 self.out.reply(id, Ok(Reply::Done));
             }
-            Command::ForgetHistory { before, changes } => {
-                let flying = self.history.forget(before);
-                let changes = changes.iter().cloned().chain(flying).collect();
-                self.out.write(Waiting::Meta(id), Write::Meta(changes));
+            Command::ForgetHistory { before } => {
+                self.history.forget(id, before);
+                self.out.read_once(Waiting::Forget(id), Read::Forget { before });
             }
             Command::Recall(seen) => {
                 self.peers.recall(seen);
@@ -286,6 +285,20 @@ impl Node {
             Some(Waiting::Requests) => {
                 let settled = self.requests.found(reply, &mut self.out);
                 self.settled(settled);
+            }
+            Some(Waiting::Forget(id)) => {
+                let flying = self.history.flew(id);
+                match reply {
+                    Ok(ReadReply::Forget(kept)) => {
+                        let changes = kept.into_iter().chain(flying).collect();
+                        self.out.write(Waiting::Meta(id), Write::Meta(changes));
+                    }
+                    Ok(other) => {
+                        let bug = alloc::format!("the history was told {other:?}");
+                        self.out.reply(id, Err(NodeError::Bug(bug)));
+                    }
+                    Err(error) => self.out.reply(id, Err(error.into())),
+                }
             }
             _ => {}
         }

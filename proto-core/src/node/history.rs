@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Id, Now, PublicKey, canonical,
-    node::{Counts, Limits, LostSource, NodeError, SyncReport, record::reason},
-    storage::{MetaChange, MetaChanges, Snapshot, StorageError},
+    node::{CommandId, Counts, Limits, LostSource, NodeError, SyncReport, record::reason},
+    storage::{MetaChange, Snapshot, StorageError},
     wire::Address,
 };
 
@@ -210,6 +210,8 @@ pub(super) struct History {
     /// What is being written, each record with its place, by the number of the write among those of the history.
     flying: BTreeMap<u64, Vec<(Vec<u8>, SyncHistoryEntry)>>,
     writes: u64,
+    /// What was being written when it was to be forgotten, by the command that said so.
+    forgetting: BTreeMap<CommandId, Vec<MetaChange>>,
 }
 
 impl History {
@@ -289,12 +291,17 @@ impl History {
         flying.chain(unwritten).cloned().collect()
     }
 
-    /// What is older than this wall time and not written is not to be. Returns what has to be written behind that which is
-    /// being written now.
-    pub(super) fn forget(&mut self, before: u64) -> impl Iterator<Item = MetaChange> {
+    /// What is older than this wall time and not written is not to be. What is being written at this moment is kept in mind
+    /// for the command: a snapshot taken from now on may have it or not.
+    pub(super) fn forget(&mut self, command: CommandId, before: u64) {
         self.unwritten.retain(|_, (_, entry)| entry.at >= before);
-        let flying = self.flying.values().flatten();
-        flying.filter(move |(_, entry)| entry.at < before).map(|(place, _)| (place.clone(), None))
+        let old = self.flying.values().flatten().filter(|(_, entry)| entry.at < before);
+        self.forgetting.insert(command, old.map(|(place, _)| (place.clone(), None)).collect());
+    }
+
+    /// What was being written when the command came, and has to go as well.
+    pub(super) fn flew(&mut self, command: CommandId) -> Vec<MetaChange> {
+        self.forgetting.remove(&command).unwrap_or_default()
     }
 }
 
@@ -347,13 +354,13 @@ pub fn history_marks(snapshot: &dyn Snapshot) -> Result<HistoryMarks, StorageErr
 }
 
 /// The changes by which the metadata forget syncs that ended before a wall time.
-pub fn forget_history(snapshot: &dyn Snapshot, before: u64) -> Result<MetaChanges, StorageError> {
+pub(super) fn forget_history(snapshot: &dyn Snapshot, before: u64) -> Result<Vec<MetaChange>, StorageError> {
     let mut changes = Vec::new();
     for ring in [OPENED, SERVED] {
         let old = rows(snapshot, ring)?.into_iter().filter(|(_, entry)| entry.at < before);
         changes.extend(old.map(|(number, _)| (place(ring, number), None)));
     }
-    Ok(changes.into())
+    Ok(changes)
 }
 
 #[cfg(test)]
@@ -393,10 +400,16 @@ mod tests {
         let mut history = History::default();
         let [old, young] =
             [4, 9].map(|at| SyncHistoryEntry::nothing(at, SyncRole::Opened, Id::of(b"t"), None));
-        let (_, written) = history.opened(alloc::vec![old, young]);
+        let (write, written) = history.opened(alloc::vec![old, young]);
         history.served(Id::of(b"t"), None, &counts(), now(4));
-        let forgotten: Vec<_> = history.forget(9).collect();
-        assert_eq!(forgotten, [(written[0].0.clone(), None)], "behind the write that brings it");
+        history.forget(CommandId(1), 9);
+        history.written(write);
+        assert_eq!(
+            history.flew(CommandId(1)),
+            [(written[0].0.clone(), None)],
+            "though it has landed meanwhile"
+        );
+        assert_eq!(history.flew(CommandId(1)), []);
         assert_eq!(history.deadline(), None, "what was not written never is");
     }
 

@@ -91,9 +91,7 @@ pub use error::NodeError;
 pub use exchanges::{MAX_OPENED, MAX_STAYS};
 pub use flush::Attempt;
 pub use further::FurtherKeys;
-pub use history::{
-    HistoryMarks, MAX_HISTORY, SyncHistoryEntry, SyncRole, forget_history, history, history_marks,
-};
+pub use history::{HistoryMarks, MAX_HISTORY, SyncHistoryEntry, SyncRole, history, history_marks};
 pub use invites::{InviteInfo, InviteUse, invites, record_invite, record_revocation};
 pub(crate) use known::known_marks;
 pub use limits::{

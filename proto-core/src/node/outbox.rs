@@ -30,6 +30,8 @@ pub(super) enum Waiting {
     History(u64),
     /// A change of metadata.
     Meta(CommandId),
+    /// What is known of syncs that are to be forgotten.
+    Forget(CommandId),
     /// The access request under way.
     Requests,
     /// A question of an exchange.

@@ -15,13 +15,14 @@ use crate::{
     node::{
         BootstrapRequest, Difference, FurtherKeys, NodeError, RequestStatus,
         difference::difference,
+        history::forget_history,
         known,
         redeeming::{self, Redeeming, Worth},
         requests::{self, Receipt},
         undo::tips_without,
     },
     session::{ARRIVALS, Known, OwnedAnswer, Query, answer},
-    storage::{MetaChanges, Snapshot, StorageError},
+    storage::{MetaChange, MetaChanges, Snapshot, StorageError},
     wire::{AskOutcome, Have, MAX_TREE_NAME, NAMED_TIPS, Redemption, TREES_PAGE, Tips, TreeLine},
 };
 
@@ -114,6 +115,11 @@ pub enum Read {
         /// What was decided.
         status: RequestStatus,
     },
+    /// What the metadata keep of syncs that ended before this, in wall milliseconds, and are to forget.
+    Forget {
+        /// Wall milliseconds.
+        before: u64,
+    },
     /// The trees that a peer may read.
     Trees {
         /// The node key that the peer has proven, if any.
@@ -170,6 +176,8 @@ pub enum ReadReply {
     Redeem(Option<Box<Redeeming>>),
     /// To [`Read::Decide`]: the change of metadata; nothing if no such request is open.
     Decide(Option<MetaChanges>),
+    /// To [`Read::Forget`]: the change by which they do.
+    Forget(Vec<MetaChange>),
     /// To [`Read::Trees`].
     Trees {
         /// At most [`TREES_PAGE`].
@@ -252,6 +260,7 @@ pub fn perform(snapshot: &Arc<dyn Snapshot>, read: &Read) -> Result<ReadReply, S
             let change = requests::decide(snapshot, request, *status)?;
             Ok(ReadReply::Decide(change.map(Into::into)))
         }
+        Read::Forget { before } => forget_history(&**snapshot, *before).map(ReadReply::Forget),
         Read::Trees { proven, shown, after } => match keys_of(*proven, shown) {
             Some(keys) => trees(snapshot, &keys, *after),
             None => Ok(ReadReply::Forged),
