@@ -155,7 +155,7 @@ fn three_nodes_come_to_hold_the_same_over_lines_that_do_all_that_in_one_history(
         let (all, nothing) = (dag.whole(), Set::default());
         (*first, *third) == (all, nothing) || (*first, *third) == (nothing, all)
     };
-    three_from("three, all mischief", apart, 3, 60, &[CHAIN, ASKED, ASKS], each);
+    three_from("three, all mischief", apart, 3, 150, &[CHAIN, ASKED, ASKS], each);
 }
 
 #[test]
