@@ -163,6 +163,20 @@ def history_of(raws):
     return history, raw
 
 
+def is_disordered(vector):
+    """The first request is one whose frames stand in no order that there is: it is refused for that, and nothing comes of
+    it."""
+    request, *answers = in_turns(vector["messages"])
+    try:
+        message_of(request["frames"])
+        return False
+    except Fault as fault:
+        need(fault.name == "Grammar" and len(answers) == 1, fault.name)
+    refused = [read_frame(bytes.fromhex(frame)) for frame in answers[0]["frames"]]
+    need("Malformed" in (vector["refused"] or "") and refused == [("refusal", vector["refused"])], "Refused")
+    return True
+
+
 def in_turns(messages):
     need([part["from"] for part in messages] == [("initiator", "responder")[n % 2] for n in range(len(messages))],
          "Turns")
@@ -211,6 +225,9 @@ def check_session(vector):
     entries, tree, keys = history.entries, history.entries[0]["id"], vector.get("keys")
     sides = {name: Side(history, raw, vector[name]["before"]) for name in ("initiator", "responder")}
     initiator, responder = sides["initiator"], sides["responder"]
+    if is_disordered(vector):
+        need(all(vector[name]["before"] == vector[name]["after"] for name in sides), "After")
+        return
     hello = spoken = None
     refused = False
     # Whether the initiator knows the responder for a reader: whoever holds nothing has nothing to give.
@@ -225,7 +242,6 @@ def check_session(vector):
             if keys:
                 serves = further is not None and may_read(history, responder.held, keys["initiator"], further)
                 need(serves == (vector["refused"] != "Unknown"), "Unknown")
-                binding = part.get("binding")
             # An initiator that found entries to push speaks of the set in which it found them.
             spoken = [side for side in (initiator.copy(), spoken) if side and side.is_said_in(hello)]
             need(spoken, "Tips")
