@@ -6,7 +6,7 @@ from keys import may_read, shown
 from postcard import b32, need, unb32, varint
 from sessions import NOTHING, Side, entries_in, history_of, in_turns, known, message_of, sent_entries
 
-PARTIAL, MIN_FRAME, MAX_BASE, MAX_MISSING, MAX_TIPS = 2, 2_048, 4, 256, 31
+PARTIAL, MIN_FRAME, MAX_BASE, MAX_MISSING, MAX_TIPS, MAX_PARENTS = 2, 2_048, 4, 256, 31, 32
 
 
 class Device:
@@ -106,13 +106,17 @@ def answer_of(device, have, gone, node, key):
 
 
 def check_merge(node, one, parents, key):
-    """An entry that the node has written for this advance."""
-    place = node.history.at[one]
-    entry = node.history.entries[place]
-    need(place not in node.held and entry["author"] == key and not entry["stores"], "Merge")
-    need(entry["parents"] == parents, "Merge")
-    node.store([one])
-    need(place in node.held, "Merge")
+    """An entry that the node has written for this advance, over these; merges of its own come first where they are too many
+    for one."""
+    written, over = [one], set()
+    for each in written:
+        entry = node.history.entries[node.history.at[each]]
+        need(node.history.at[each] not in node.held and entry["author"] == key and not entry["stores"], "Merge")
+        held = {parent for parent in entry["parents"] if node.history.at[parent] in node.held}
+        over |= held
+        written += sorted(set(entry["parents"]) - held)
+    need(sorted(over, key=unb32) == parents and (len(written) == 1) == (len(parents) <= MAX_PARENTS), "Merge")
+    node.store(written)
 
 
 def check_limits(frames, limits):

@@ -4,15 +4,16 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use pleach_core::{
     Id, Position, PublicKey, Range, SecretKey,
-    entry::{EntryView, Permission, Who},
+    entry::{EntryView, Grant, Permission, Who},
     node::Limits,
     session::{
         Fault,
-        partial::{NotTaken, Outcome},
+        partial::{MAX_TIPS, NotTaken, Outcome},
     },
+    storage::Store,
     wire::{Kind, ProofTarget, Refusal, Side},
 };
-use pleach_storage::Memory;
+use pleach_storage::{Memory, conformance::Maker};
 use pleach_tests::{
     board::{Board, Ended, RING},
     frames::frame,
@@ -49,11 +50,31 @@ struct Scene {
 impl Scene {
     /// A device that holds nothing yet of a tree that somebody may write or read.
     fn of(who: Who, permission: Permission) -> Self {
+        Self::over(Memory::salted([1; 32]), |world, host| {
+            let tree = world.create_with(host, "greenhouse", vec![(who, permission)]);
+            world.write(host, tree, "a", "first").expect("a write");
+            tree
+        })
+    }
+
+    /// A tree that everybody may write, of which the node holds so many tips over what is the device's base.
+    fn fan(tips: usize) -> Self {
+        let (maker, store) = (Maker::new(8), Memory::salted([1; 32]));
+        let everybody = [Grant { who: Who::Everyone, permission: Permission::Write(0), name: None }];
+        let settings = maker.settings(&[maker.root().position()], &everybody, &[]);
+        let base = settings.position();
+        let all = [vec![maker.root(), settings], maker.fan(base, tips)].concat();
+        store.write(&maker.put(&all)).expect("they are valid");
+        let mut scene = Self::over(store, |_, _| maker.tree());
+        scene.board = Board::new(scene.tree, &[scene.world.key(scene.host)]).based(&[base]);
+        scene
+    }
+
+    fn over(store: Memory, tree: impl FnOnce(&mut World, HostId) -> Id) -> Self {
         let mut world = World::new(1);
         let tape = listen(&mut world);
-        let host = world.host_with(Arc::new(Memory::salted([1; 32])), Limits::new());
-        let tree = world.create_with(host, "greenhouse", vec![(who, permission)]);
-        world.write(host, tree, "a", "first").expect("a write");
+        let host = world.host_with(Arc::new(store), Limits::new());
+        let tree = tree(&mut world, host);
         let board = Board::new(tree, &[world.key(host)]);
         let (hosts, known) = (vec![host], BTreeMap::new());
         Self { world, tree, board, tape, host, hosts, node: host, shows: None, bindings: Vec::new(), known }
@@ -238,6 +259,9 @@ fn entries() -> Vec<Value> {
     scene.read(2);
     list.push(equal(scene, ("a reading over two tips", "the device merges what it holds"), 0));
 
+    let about = "what is lacking has as many tips as a device may have";
+    list.push(equal(Scene::fan(MAX_TIPS), ("as many tips as can be", about), 0));
+
     // Two who wrote apart, and a device that was set up with both.
     let mut scene = Scene::open();
     let (host, other) = (scene.host, scene.another());
@@ -296,6 +320,9 @@ fn advances() -> Vec<Value> {
     scene.read(1);
     let about = "one entry is new, and it builds on what the device knows through its base alone";
     list.push(equal(scene, ("a side branch below the base", about), 1));
+
+    let about = "all of it would fit, and the node merges its tips before it names the device's";
+    list.push(equal(Scene::fan(MAX_TIPS + 1), ("a tip too many", about), 1));
 
     let mut scene = Scene::advanced();
     while scene.board.write("t", 1).is_ok() {}
