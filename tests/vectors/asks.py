@@ -3,7 +3,7 @@
 from access import STRONGEST, STRONGEST_WRITE, strength
 from crypto import derive
 from postcard import ASK, BASE64, INVITE, Fault, b32, need, unb32, varint
-from sessions import Side, history_of, in_turns, is_disordered, message_of
+from sessions import VERSION, Side, agrees, history_of, in_turns, is_disordered, message_of
 from tickets import check_proof, check_promise, invite_id
 
 LONGEST = 366 * 24 * 60 * 60 * 1_000
@@ -99,7 +99,8 @@ def check_ask(vector):
     if key is None:
         need(answer == "refusal" and "Malformed" in what and what == vector["refused"] and not news, "Refused")
         return
-    need(answer == "asked" and what["version"] == 1 and vector["refused"] is None, "Answer")
+    need(answer == "asked" and vector["refused"] is None, "Answer")
+    need(agrees(asks["versions"]) and what["version"] == VERSION, "Version")
     settings = Settings(held) if asks["tree"] == history.entries[0]["id"] else None
     worth = redeemed(asks, key, settings, own, now) if asks["invite"] and settings else None
     if worth:

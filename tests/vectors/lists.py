@@ -2,9 +2,9 @@
 
 from keys import may_read, shown
 from postcard import need, unb32
-from sessions import history_of, in_turns, message_of
+from sessions import VERSION, agrees, history_of, in_turns, message_of
 
-VERSION, MAX_LINES, MAX_NAME = 1, 256, 128
+MAX_LINES, MAX_NAME = 256, 128
 
 
 def name_of(history):
@@ -25,7 +25,7 @@ def line_of(tree, history):
 
 def answer_of(asks, trees, node, further):
     """What has to be answered."""
-    if not asks["versions"]["oldest"] <= VERSION <= asks["versions"]["newest"]:
+    if not agrees(asks["versions"]):
         return "refusal", "Incompatible"
     if further is None:
         return "refusal", "Unknown"

@@ -4,7 +4,7 @@ them holds at that moment."""
 from access import READ
 from keys import may_read, shown
 from postcard import b32, need, unb32, varint
-from sessions import NOTHING, Side, entries_in, history_of, in_turns, known, message_of, sent_entries
+from sessions import NOTHING, VERSION, Side, agrees, entries_in, history_of, in_turns, known, message_of, sent_entries
 
 PARTIAL, MIN_FRAME, MAX_BASE, MAX_MISSING, MAX_TIPS, MAX_PARENTS = 2, 2_048, 4, 256, 31, 32
 
@@ -58,7 +58,7 @@ class Device:
 def check_have(device, have, ids, tree):
     """A request names what the device holds, and no more room than it has."""
     need(have["tree"] == tree, "Tree")
-    need(have["versions"]["oldest"] <= 1 <= have["versions"]["newest"], "Version")
+    need(agrees(have["versions"]), "Version")
     need(have["capabilities"] & PARTIAL and have["limits"]["frame"] >= MIN_FRAME, "Limits")
     places = [device.history.entries[device.history.at[one]] for one in device.base]
     need(have["base"] == [{"height": entry["height"], "id": entry["id"]} for entry in places], "Base")
@@ -142,7 +142,7 @@ def check_answer(message, device, node, key, expected):
         need(expected == message[-1], "Answer")
         return []
     reply = values["reply"]["head"]
-    need(reply["version"] == 1 and reply["capabilities"] & PARTIAL and not values["reply"]["ranges"], "Reply")
+    need(reply["version"] == VERSION and reply["capabilities"] & PARTIAL and not values["reply"]["ranges"], "Reply")
     need(reply["count"] == 0 and values["end"] == NOTHING, "Nothing")
     need(reply["same"] == (kind == "same"), "Answer")
     if "advance" in values:
@@ -187,6 +187,7 @@ def check_partial(vector):
         # Nothing is left to say, or the node lacks what is gone.
         is_over, have = not owed or gone, None
     need(is_over and have is None, "End")
+    need(key in device.allowed, "NotAllowed")
     need({"base": device.base, "ring": device.ring} == vector["device"]["after"], "After")
     need(sorted(vector["node"]["after"]) == sorted(history.entries[place]["id"] for place in node.held), "After")
     refusal = message[-1][1] if message[-1][0] == "refusal" else None

@@ -7,7 +7,7 @@ from entries import whole_entry
 from keys import may_read, shown
 from postcard import BASE64, END_HEIGHT, Fault, b32, need, read_frame, unb32
 
-END = (END_HEIGHT, bytes(32))
+VERSION, END = 1, (END_HEIGHT, bytes(32))
 NOTHING = {"until": None, "tips": None, "count": 0, "token": None}
 ASKS_KEYS = 16
 
@@ -86,6 +86,10 @@ def message_of(frames, asked=None):
     need(not {"advance", "entries"} <= set(names), "Grammar")
     need(len(allowed) == 1 or names[-1] == "end", "Grammar")
     return proofs, read
+
+
+def agrees(versions):
+    return versions["oldest"] <= VERSION <= versions["newest"]
 
 
 def short(salt, one):
@@ -186,6 +190,7 @@ def in_turns(messages):
 def check_request(message, spoken, responder, refused):
     """What a request says of the set of which it speaks; whether it is malformed."""
     hello = message[0][1]["head"]
+    need(agrees(hello["versions"]) == ("Incompatible" not in (refused or "")), "Version")
     malformed = False
     try:
         salt, start = bytes.fromhex(hello["salt"]), position_of(hello["start"])
@@ -202,7 +207,7 @@ def check_response(message, hello, pushed, spoken, responder):
     head, end, values = message[0][1], message[-1][1], dict(message)
     reply, entries, history = head["head"], responder.history.entries, responder.history
     salt, start = bytes.fromhex(hello["salt"]), position_of(hello["start"])
-    need(reply["count"] == len(responder.ids()), "Count")
+    need(reply["version"] == VERSION and reply["count"] == len(responder.ids()), "Count")
     same = hello["tips"] == responder.tips() and hello["count"] == reply["count"]
     need(reply["same"] == same, "Same")
     need(not (same and head["ranges"]), "Same")

@@ -124,6 +124,7 @@ fn in_sessions() -> Vec<Change> {
         ("sessions", "a bit of an entry on its way", "behind", |it| {
             flip(&mut it["messages"][1]["frames"][1], 60);
         }),
+        ("sessions", "another version", "behind", |it| flip(&mut it["messages"][1]["frames"][0], 1)),
         ("sessions", "another set before", "ahead", |it| remove(&mut it["initiator"]["before"], 3)),
         ("sessions", "another set after", "behind", |it| remove(&mut it["initiator"]["after"], 2)),
         ("sessions", "another count at the end", "bootstrap", |it| {
@@ -180,6 +181,9 @@ fn in_contacts() -> Vec<Change> {
         }),
         ("partial", "readings that are not sent", "readings", |it| {
             remove(&mut it["messages"][2]["frames"], 1);
+        }),
+        ("partial", "a node that is not on the list", "readings", |it| {
+            it["device"]["allowed"] = json!([it["device"]["key"]]);
         }),
         ("partial", "what is gone left out", "a node that is behind", |it| {
             remove(&mut it["messages"][2]["frames"], 1);
