@@ -4,9 +4,9 @@ them holds at that moment."""
 from access import READ
 from keys import may_read, shown
 from postcard import b32, need, unb32, varint
-from sessions import NOTHING, Side, entries_in, history_of, in_turns, known, message_of, sent_entries
+from sessions import NOTHING, VERSION, Side, agrees, entries_in, history_of, in_turns, known, message_of, sent_entries
 
-PARTIAL, MIN_FRAME, MAX_BASE, MAX_MISSING, MAX_TIPS = 2, 2_048, 4, 256, 31
+PARTIAL, MIN_FRAME, MAX_BASE, MAX_MISSING, MAX_TIPS, MAX_PARENTS = 2, 2_048, 4, 256, 31, 32
 
 
 class Device:
@@ -58,7 +58,7 @@ class Device:
 def check_have(device, have, ids, tree):
     """A request names what the device holds, and no more room than it has."""
     need(have["tree"] == tree, "Tree")
-    need(have["versions"]["oldest"] <= 1 <= have["versions"]["newest"], "Version")
+    need(agrees(have["versions"]), "Version")
     need(have["capabilities"] & PARTIAL and have["limits"]["frame"] >= MIN_FRAME, "Limits")
     places = [device.history.entries[device.history.at[one]] for one in device.base]
     need(have["base"] == [{"height": entry["height"], "id": entry["id"]} for entry in places], "Base")
@@ -106,13 +106,17 @@ def answer_of(device, have, gone, node, key):
 
 
 def check_merge(node, one, parents, key):
-    """An entry that the node has written for this advance."""
-    place = node.history.at[one]
-    entry = node.history.entries[place]
-    need(place not in node.held and entry["author"] == key and not entry["stores"], "Merge")
-    need(entry["parents"] == parents, "Merge")
-    node.store([one])
-    need(place in node.held, "Merge")
+    """An entry that the node has written for this advance, over these; merges of its own come first where they are too many
+    for one."""
+    written, over = [one], set()
+    for each in written:
+        entry = node.history.entries[node.history.at[each]]
+        need(node.history.at[each] not in node.held and entry["author"] == key and not entry["stores"], "Merge")
+        held = {parent for parent in entry["parents"] if node.history.at[parent] in node.held}
+        over |= held
+        written += sorted(set(entry["parents"]) - held)
+    need(sorted(over, key=unb32) == parents and (len(written) == 1) == (len(parents) <= MAX_PARENTS), "Merge")
+    node.store(written)
 
 
 def check_limits(frames, limits):
@@ -138,7 +142,7 @@ def check_answer(message, device, node, key, expected):
         need(expected == message[-1], "Answer")
         return []
     reply = values["reply"]["head"]
-    need(reply["version"] == 1 and reply["capabilities"] & PARTIAL and not values["reply"]["ranges"], "Reply")
+    need(reply["version"] == VERSION and reply["capabilities"] & PARTIAL and not values["reply"]["ranges"], "Reply")
     need(reply["count"] == 0 and values["end"] == NOTHING, "Nothing")
     need(reply["same"] == (kind == "same"), "Answer")
     if "advance" in values:
@@ -183,6 +187,7 @@ def check_partial(vector):
         # Nothing is left to say, or the node lacks what is gone.
         is_over, have = not owed or gone, None
     need(is_over and have is None, "End")
+    need(key in device.allowed, "NotAllowed")
     need({"base": device.base, "ring": device.ring} == vector["device"]["after"], "After")
     need(sorted(vector["node"]["after"]) == sorted(history.entries[place]["id"] for place in node.held), "After")
     refusal = message[-1][1] if message[-1][0] == "refusal" else None

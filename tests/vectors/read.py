@@ -9,7 +9,9 @@ import sys
 import traceback
 
 from access import History
+from asks import check_ask
 from entries import read_entry, whole_entry
+from lists import check_list
 from partial import check_partial
 from postcard import Fault, need, read_frame, write_frame
 from proofs import check_request, check_serial, check_node, check_proof, check_response
@@ -103,7 +105,8 @@ def check_invite(vector):
 
 CHECKS = {
     "entries": check_entry, "messages": check_message, "sessions": check_session, "partial": check_contact,
-    "permissions": check_permissions, "tickets": check_invite, "signed": check_signed,
+    "keys": check_session, "lists": check_list, "asks": check_ask, "permissions": check_permissions,
+    "tickets": check_invite, "signed": check_signed,
 }
 
 

@@ -7,7 +7,7 @@ from entries import whole_entry
 from keys import may_read, shown
 from postcard import BASE64, END_HEIGHT, Fault, b32, need, read_frame, unb32
 
-END = (END_HEIGHT, bytes(32))
+VERSION, END = 1, (END_HEIGHT, bytes(32))
 NOTHING = {"until": None, "tips": None, "count": 0, "token": None}
 ASKS_KEYS = 16
 
@@ -88,6 +88,10 @@ def message_of(frames, asked=None):
     return proofs, read
 
 
+def agrees(versions):
+    return versions["oldest"] <= VERSION <= versions["newest"]
+
+
 def short(salt, one):
     return blake3(b"pleach list v1" + salt + one)[:8]
 
@@ -163,6 +167,20 @@ def history_of(raws):
     return history, raw
 
 
+def is_disordered(vector):
+    """The first request is one whose frames stand in no order that there is: it is refused for that, and nothing comes of
+    it."""
+    request, *answers = in_turns(vector["messages"])
+    try:
+        message_of(request["frames"])
+        return False
+    except Fault as fault:
+        need(fault.name == "Grammar" and len(answers) == 1, fault.name)
+    refused = [read_frame(bytes.fromhex(frame)) for frame in answers[0]["frames"]]
+    need("Malformed" in (vector["refused"] or "") and refused == [("refusal", vector["refused"])], "Refused")
+    return True
+
+
 def in_turns(messages):
     need([part["from"] for part in messages] == [("initiator", "responder")[n % 2] for n in range(len(messages))],
          "Turns")
@@ -172,6 +190,7 @@ def in_turns(messages):
 def check_request(message, spoken, responder, refused):
     """What a request says of the set of which it speaks; whether it is malformed."""
     hello = message[0][1]["head"]
+    need(agrees(hello["versions"]) == ("Incompatible" not in (refused or "")), "Version")
     malformed = False
     try:
         salt, start = bytes.fromhex(hello["salt"]), position_of(hello["start"])
@@ -188,7 +207,7 @@ def check_response(message, hello, pushed, spoken, responder):
     head, end, values = message[0][1], message[-1][1], dict(message)
     reply, entries, history = head["head"], responder.history.entries, responder.history
     salt, start = bytes.fromhex(hello["salt"]), position_of(hello["start"])
-    need(reply["count"] == len(responder.ids()), "Count")
+    need(reply["version"] == VERSION and reply["count"] == len(responder.ids()), "Count")
     same = hello["tips"] == responder.tips() and hello["count"] == reply["count"]
     need(reply["same"] == same, "Same")
     need(not (same and head["ranges"]), "Same")
@@ -211,6 +230,9 @@ def check_session(vector):
     entries, tree, keys = history.entries, history.entries[0]["id"], vector.get("keys")
     sides = {name: Side(history, raw, vector[name]["before"]) for name in ("initiator", "responder")}
     initiator, responder = sides["initiator"], sides["responder"]
+    if is_disordered(vector):
+        need(all(vector[name]["before"] == vector[name]["after"] for name in sides), "After")
+        return
     hello = spoken = None
     refused = False
     # Whether the initiator knows the responder for a reader: whoever holds nothing has nothing to give.
@@ -225,7 +247,6 @@ def check_session(vector):
             if keys:
                 serves = further is not None and may_read(history, responder.held, keys["initiator"], further)
                 need(serves == (vector["refused"] != "Unknown"), "Unknown")
-                binding = part.get("binding")
             # An initiator that found entries to push speaks of the set in which it found them.
             spoken = [side for side in (initiator.copy(), spoken) if side and side.is_said_in(hello)]
             need(spoken, "Tips")

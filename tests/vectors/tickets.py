@@ -20,13 +20,16 @@ def check_promise(invite):
     need(verify(unb32(invite["by"]), invite_id(invite), signature), "Worthless")
 
 
+def check_proof(invite, redeemer, proof):
+    message = derive("pleach 2026 invite redemption v1", invite_id(invite) + unb32(redeemer))
+    need(verify(unb32(invite["key"]), message, INVITE.fields["signature"].write(proof)), "Worthless")
+
+
 def check_redemption(vector):
     invite = vector["invite"]
     check_promise(invite)
     need(b32(invite_id(invite)) == vector["id"], "id")
-    message = derive("pleach 2026 invite redemption v1", invite_id(invite) + unb32(vector["redeemer"]))
-    proof = INVITE.fields["signature"].write(vector["proof"])
-    need(verify(unb32(invite["key"]), message, proof), "Worthless")
+    check_proof(invite, vector["redeemer"], vector["proof"])
 
 
 def read_key(text):

@@ -404,7 +404,7 @@ pub struct TreeInfo {
     pub name: String,
     /// Entries that the peer holds.
     pub entries: u64,
-    /// When its newest entry claims to have been written, wall milliseconds.
+    /// The newest time that the first two of its tips claim, in wall milliseconds; 0 if not known.
     pub changed: u64,
 }
 

@@ -38,6 +38,6 @@ pub struct TreeLine {
     pub name: String<MAX_TREE_NAME>,
     /// Entries.
     pub count: u64,
-    /// When it last changed at the answering node, in its wall milliseconds; 0 if not known.
+    /// The newest time that the first two of its tips claim, in wall milliseconds; 0 if not known.
     pub changed: u64,
 }

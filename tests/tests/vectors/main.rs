@@ -2,7 +2,10 @@
 //!
 //! The files are `tests/vectors/*.json`, their form is in the README beside them.
 
+mod asks;
 mod entries;
+mod keys;
+mod lists;
 mod messages;
 mod partial;
 mod permissions;
@@ -21,7 +24,10 @@ use serde_json::{Value, json};
 type Maker = fn() -> Vec<Value>;
 
 const FILES: &[(&str, Maker)] = &[
+    ("asks", asks::vectors),
     ("entries", entries::vectors),
+    ("keys", keys::vectors),
+    ("lists", lists::vectors),
     ("messages", messages::vectors),
     ("partial", partial::vectors),
     ("permissions", permissions::vectors),

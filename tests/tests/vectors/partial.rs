@@ -4,15 +4,16 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use pleach_core::{
     Id, Position, PublicKey, Range, SecretKey,
-    entry::{EntryView, Permission, Who},
+    entry::{EntryView, Grant, Permission, Who},
     node::Limits,
     session::{
         Fault,
-        partial::{NotTaken, Outcome},
+        partial::{MAX_TIPS, NotTaken, Outcome},
     },
+    storage::Store,
     wire::{Kind, ProofTarget, Refusal, Side},
 };
-use pleach_storage::Memory;
+use pleach_storage::{Memory, conformance::Maker};
 use pleach_tests::{
     board::{Board, Ended, RING},
     frames::frame,
@@ -49,11 +50,31 @@ struct Scene {
 impl Scene {
     /// A device that holds nothing yet of a tree that somebody may write or read.
     fn of(who: Who, permission: Permission) -> Self {
+        Self::over(Memory::salted([1; 32]), |world, host| {
+            let tree = world.create_with(host, "greenhouse", vec![(who, permission)]);
+            world.write(host, tree, "a", "first").expect("a write");
+            tree
+        })
+    }
+
+    /// A tree that everybody may write, of which the node holds so many tips over what is the device's base.
+    fn fan(tips: usize) -> Self {
+        let (maker, store) = (Maker::new(8), Memory::salted([1; 32]));
+        let everybody = [Grant { who: Who::Everyone, permission: Permission::Write(0), name: None }];
+        let settings = maker.settings(&[maker.root().position()], &everybody, &[]);
+        let base = settings.position();
+        let all = [vec![maker.root(), settings], maker.fan(base, tips)].concat();
+        store.write(&maker.put(&all)).expect("they are valid");
+        let mut scene = Self::over(store, |_, _| maker.tree());
+        scene.board = Board::new(scene.tree, &[scene.world.key(scene.host)]).based(&[base]);
+        scene
+    }
+
+    fn over(store: Memory, tree: impl FnOnce(&mut World, HostId) -> Id) -> Self {
         let mut world = World::new(1);
         let tape = listen(&mut world);
-        let host = world.host_with(Arc::new(Memory::salted([1; 32])), Limits::new());
-        let tree = world.create_with(host, "greenhouse", vec![(who, permission)]);
-        world.write(host, tree, "a", "first").expect("a write");
+        let host = world.host_with(Arc::new(store), Limits::new());
+        let tree = tree(&mut world, host);
         let board = Board::new(tree, &[world.key(host)]);
         let (hosts, known) = (vec![host], BTreeMap::new());
         Self { world, tree, board, tape, host, hosts, node: host, shows: None, bindings: Vec::new(), known }
@@ -79,6 +100,12 @@ impl Scene {
         scene
     }
 
+    /// A device that holds nothing, and talks to these.
+    fn allow(&mut self, nodes: &[HostId]) {
+        let keys: Vec<_> = nodes.iter().map(|node| self.world.key(*node)).collect();
+        self.board = Board::new(self.tree, &keys);
+    }
+
     fn write(&mut self, path: &str, value: &str) -> Position {
         self.world.write(self.host, self.tree, path, value).expect("a write")
     }
@@ -98,7 +125,11 @@ impl Scene {
 
     /// The answer of whoever answers the device, who is asked over the wire.
     fn contact(&mut self) -> Ended {
-        let (key, allowed) = (self.board.key.clone(), self.world.key(self.host));
+        let key = self.board.key.clone();
+        // A stranger takes the place of one that is allowed.
+        let allowed = &self.board.holding.charter().allowed;
+        let answers = self.world.key(self.node);
+        let allowed = if allowed.contains(&answers) { answers } else { allowed[0] };
         let Self { world, tree, board, tape, node, shows, bindings, .. } = self;
         let (by, to, tree) = (key.public(), world.key(*node), Some(*tree));
         board.talk(allowed, |mut request| {
@@ -238,6 +269,9 @@ fn entries() -> Vec<Value> {
     scene.read(2);
     list.push(equal(scene, ("a reading over two tips", "the device merges what it holds"), 0));
 
+    let about = "what is lacking has as many tips as a device may have";
+    list.push(equal(Scene::fan(MAX_TIPS), ("as many tips as can be", about), 0));
+
     // Two who wrote apart, and a device that was set up with both.
     let mut scene = Scene::open();
     let (host, other) = (scene.host, scene.another());
@@ -297,6 +331,9 @@ fn advances() -> Vec<Value> {
     let about = "one entry is new, and it builds on what the device knows through its base alone";
     list.push(equal(scene, ("a side branch below the base", about), 1));
 
+    let about = "all of it would fit, and the node merges its tips before it names the device's";
+    list.push(equal(Scene::fan(MAX_TIPS + 1), ("a tip too many", about), 1));
+
     let mut scene = Scene::advanced();
     while scene.board.write("t", 1).is_ok() {}
     assert_eq!(scene.board.holding.ring().len(), RING);
@@ -307,8 +344,9 @@ fn advances() -> Vec<Value> {
 
 /// What ends in nothing.
 fn in_vain() -> Vec<Value> {
-    let mut scene = Scene::met();
+    let mut scene = Scene::open();
     let other = scene.another();
+    scene.allow(&[scene.host, other]);
     scene.write("large", &"x".repeat(LARGE));
     assert!(scene.contact().is_equal());
     scene.read(1);
@@ -320,8 +358,8 @@ fn in_vain() -> Vec<Value> {
 
     let mut scene = Scene::of(Who::Everyone, Permission::Read);
     scene.write("large", &"x".repeat(LARGE));
-    let other = scene.another();
-    (scene.node, scene.board) = (other, Board::new(scene.tree, &[scene.world.key(scene.host)]));
+    scene.node = scene.another();
+    scene.allow(&[scene.node]);
     let about = "the node would have to write a merge, and may not";
     let read_only = refused(scene, ("refused: NoAdvance", about), Refusal::NoAdvance);
 

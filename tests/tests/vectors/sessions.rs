@@ -22,12 +22,12 @@ use super::{
 };
 
 /// Two hosts over two sets, and what they say to each other.
-struct Pair {
-    world: World,
-    tree: Id,
-    initiator: HostId,
-    responder: HostId,
-    tape: Tape,
+pub(super) struct Pair {
+    pub(super) world: World,
+    pub(super) tree: Id,
+    pub(super) initiator: HostId,
+    pub(super) responder: HostId,
+    pub(super) tape: Tape,
 }
 
 /// A tree that everybody may read.
@@ -46,7 +46,7 @@ fn holding(maker: &Maker, entries: &[&[VerifiedEntry]], number: u8) -> Memory {
 }
 
 impl Pair {
-    fn new(maker: &Maker, initiator: &[&[VerifiedEntry]], responder: &[&[VerifiedEntry]]) -> Self {
+    pub(super) fn new(maker: &Maker, initiator: &[&[VerifiedEntry]], responder: &[&[VerifiedEntry]]) -> Self {
         let mut world = World::new(1);
         let tape = listen(&mut world);
         let (responder, initiator) = (
@@ -65,11 +65,11 @@ impl Pair {
         positions.iter().map(|position| position.id.to_string()).collect()
     }
 
-    fn both(&self) -> [Vec<String>; 2] {
+    pub(super) fn both(&self) -> [Vec<String>; 2] {
         [self.ids(self.initiator), self.ids(self.responder)]
     }
 
-    fn sync(&mut self) {
+    pub(super) fn sync(&mut self) {
         let (initiator, responder, tree) = (self.initiator, self.responder, self.tree);
         self.world.sync(initiator, responder, tree).expect("an exchange");
     }
@@ -85,7 +85,13 @@ impl Pair {
     }
 
     /// The vector, with what the sides held before and what they hold now.
-    fn vector(&self, name: &str, about: &str, before: &[Vec<String>; 2], refused: &Value) -> Value {
+    pub(super) fn vector(
+        &self,
+        name: &str,
+        about: &str,
+        before: &[Vec<String>; 2],
+        refused: &Value,
+    ) -> Value {
         self.told(name, about, before, &self.both(), refused)
     }
 
