@@ -1,5 +1,40 @@
-//! The store in memory passes the suite.
+//! The store in memory passes the suite, and documents over it know who outranks whom.
 
-use pleach_storage::{Memory, conformance};
+use pleach_core::{
+    document::{Scope, SettingsStore, StoreType},
+    entry::{Grant, Permission, SETTINGS, Who},
+    storage::Store,
+};
+use pleach_storage::{
+    Memory,
+    conformance::{Maker, store_all},
+};
 
-conformance!(|| (Memory::new(), ()));
+pleach_storage::conformance!(|| (Memory::new(), ()));
+
+#[test]
+fn a_revocation_has_an_effect_on_who_ranks_below_and_on_nobody_else() {
+    let root = Maker::new(1);
+    let [admin, writer, nobody] = [5, 6, 7].map(|seed| root.signed_by(seed));
+    let who = |maker: &Maker| Who::Key(maker.key().public());
+    let mut grants = [(&admin, Permission::Admin(3)), (&writer, Permission::Write(3))]
+        .map(|(maker, permission)| Grant { who: who(maker), permission, name: None });
+    grants.sort_by_key(|grant| grant.who);
+    let store = Memory::new();
+    store_all(&store, &root, [&root.root(), &root.settings(&[root.root().position()], &grants, &[])]);
+    let scope = Scope::of_snapshot(store.snapshot().unwrap(), root.tree(), SETTINGS).unwrap();
+    let settings = SettingsStore::open(scope).unwrap();
+    for (by, whom, outranks) in [
+        (&root, &admin, true),
+        (&root, &root, false),
+        (&admin, &root, false),
+        (&admin, &writer, true),
+        (&admin, &admin, false),
+        (&admin, &nobody, true),
+        (&writer, &admin, false),
+        (&writer, &writer, false),
+    ] {
+        let found = settings.outranks(by.key().public(), who(whom)).unwrap();
+        assert_eq!(found, outranks, "{:?} {:?}", who(by), who(whom));
+    }
+}
