@@ -228,8 +228,13 @@ fn a_node_that_lacks_the_base_is_told_that_it_is_gone() {
     board.write("t", 1).unwrap();
     let (base, key) = (board.holding.base()[0], board.key.public());
     // It is the other that answers.
-    let ended = board.talk(world.key(host), |request| Some((world.ask(other, key, request)?, true)));
+    let mut requests = 0;
+    let ended = board.talk(world.key(host), |request| {
+        requests += 1;
+        Some((world.ask(other, key, request)?, true))
+    });
     assert_eq!(ended, Ended::Done(Outcome::Behind(base.id)));
+    assert_eq!(requests, 2, "the node that lacks it asks for it, and is told that it is gone");
 }
 
 #[test]
