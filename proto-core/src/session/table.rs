@@ -214,7 +214,9 @@ mod tests {
 
     fn table<const R: usize>(rows: &[(u64, State)]) -> Table<R> {
         let mut table = Table::settled(Position::MIN);
-        rows.iter().for_each(|(end, state)| table.push(place(*end), *state));
+        for (end, state) in rows {
+            table.push(place(*end), *state);
+        }
         table
     }
 

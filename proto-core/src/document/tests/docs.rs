@@ -48,6 +48,6 @@ fn a_page_of_what_a_draft_wrote_begins_behind_the_path_before_it() {
     };
     assert_eq!(
         (page(None, 2), page(Some("b"), 2), page(Some("d"), 2)),
-        ("ab".into(), "cd".into(), "".into())
+        ("ab".into(), "cd".into(), String::new())
     );
 }
