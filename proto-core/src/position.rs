@@ -76,4 +76,12 @@ mod tests {
         assert_eq!(low.next(), Position { height: 3, id: Id::from_bytes(one) });
         assert_eq!(Position { height: 3, id: Id::MAX }.next(), Position { height: 4, id: Id::MIN });
     }
+
+    #[test]
+    fn a_range_holds_its_start_and_not_its_end() {
+        let at = |height| Position { height, id: Id::MIN };
+        let range = Range { start: at(3), end: at(5) };
+        assert_eq!([2, 3, 4, 5].map(|height| range.contains(&at(height))), [false, true, true, false]);
+        assert!(!range.is_empty() && Range { start: at(3), end: at(3) }.is_empty());
+    }
 }

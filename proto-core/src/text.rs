@@ -140,4 +140,21 @@ mod tests {
         wrong.push_str(&text[1..]).unwrap();
         assert_eq!(parse(&wrong), Err(TextError::Character(0)));
     }
+
+    #[test]
+    fn what_could_move_a_cursor_or_turn_the_writing_is_shown_as_an_escape() {
+        for (c, escaped) in [
+            ('a', false),
+            ('é', false),
+            ('\n', true),
+            ('\u{1b}', true),
+            ('\u{9b}', true),
+            ('\u{202e}', true),
+            ('\u{2066}', true),
+            ('\u{200d}', false),
+        ] {
+            assert_eq!(Shown::escapes(c), escaped, "{c:?}");
+        }
+        assert_eq!(std::format!("{}", Shown("a\u{1b}\u{202e}b")), r"a\u{1b}\u{202e}b");
+    }
 }

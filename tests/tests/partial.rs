@@ -178,6 +178,7 @@ fn a_full_ring_refuses_writes_until_the_base_advances() {
     }
     assert_eq!(board.write("t", 0), Err(NotTaken::Full));
     assert_eq!(board.holding.ring().len(), RING);
+    assert!(board.holding.wants_relief());
     assert_eq!(advanced(&board.contact(&mut world, host, NEVER)), 1);
     assert_eq!(reading(&world, host, tree, "t"), Some(Value::from(i64::from(written) - 1)));
     assert!(board.holding.ring().is_empty());
@@ -227,8 +228,13 @@ fn a_node_that_lacks_the_base_is_told_that_it_is_gone() {
     board.write("t", 1).unwrap();
     let (base, key) = (board.holding.base()[0], board.key.public());
     // It is the other that answers.
-    let ended = board.talk(world.key(host), |request| Some((world.ask(other, key, request)?, true)));
+    let mut requests = 0;
+    let ended = board.talk(world.key(host), |request| {
+        requests += 1;
+        Some((world.ask(other, key, request)?, true))
+    });
     assert_eq!(ended, Ended::Done(Outcome::Behind(base.id)));
+    assert_eq!(requests, 2, "the node that lacks it asks for it, and is told that it is gone");
 }
 
 #[test]
@@ -259,6 +265,13 @@ fn a_base_by_a_stranger_is_refused() {
     let ended = board.talk(world.key(host), |request| Some((world.ask(stranger, key, request)?, true)));
     assert!(matches!(ended, Ended::Fault(Fault::Entry { .. })), "{ended:?}");
     assert!(board.holding.base().is_empty());
+}
+
+#[test]
+fn an_answer_that_is_longer_than_the_board_allows_is_a_fault_of_the_peer() {
+    let (world, host, _, mut board) = met();
+    let ended = board.talk(world.key(host), |_| Some((vec![vec![0; 64 * 1024 + 1]], true)));
+    assert_eq!(ended, Ended::Fault(Fault::TooLong));
 }
 
 #[test]

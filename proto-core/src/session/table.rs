@@ -213,3 +213,54 @@ impl<const R: usize> Table<R> {
         self.ranges().find(|(_, row)| row.state.blocks()).map(|(start, _)| start)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::Id;
+
+    fn place(height: u64) -> Position {
+        Position { height, id: Id::of(b"any") }
+    }
+
+    fn table<const R: usize>(rows: &[(u64, State)]) -> Table<R> {
+        let mut table = Table::settled(Position::MIN);
+        for (end, state) in rows {
+            table.push(place(*end), *state);
+        }
+        table
+    }
+
+    fn rows<const R: usize>(table: &Table<R>) -> Vec<(u64, State)> {
+        table.rows.iter().map(|row| (row.end.height, row.state)).collect()
+    }
+
+    #[test]
+    fn a_promise_is_kept_below_the_bound_and_changes_no_other_range() {
+        let promised = [(10, State::Promised), (20, State::Empty), (40, State::Promised)];
+        let kept = |bound: Option<u64>| {
+            let mut table = table::<8>(&promised);
+            table.promises_kept(bound.map(place));
+            (table.start, rows(&table))
+        };
+        let (at, open, empty) = (place(10), State::Open, State::Empty);
+        assert_eq!(kept(None), (at, [(20, empty)].into()));
+        assert_eq!(kept(Some(40)), (at, [(20, empty)].into()));
+        let third = State::Settled;
+        assert_eq!(kept(Some(30)), (at, [(20, empty), (30, third), (40, open)].into()));
+        assert_eq!(kept(Some(15)), (at, [(20, empty), (40, open)].into()));
+        assert_eq!(kept(Some(5)), (place(5), [(10, open), (20, empty), (40, open)].into()));
+    }
+
+    #[test]
+    fn the_last_row_of_a_table_is_kept_for_what_stays_open() {
+        let two = [(10, State::Empty), (20, State::Ask)];
+        let with = |state| table::<3>(&[two[0], two[1], (30, state)]);
+        assert_eq!((with(State::Settled).cut, rows(&with(State::Settled)).len()), (None, 3));
+        let mut full = with(State::Empty);
+        assert_eq!(full.settle_cut(), Some(place(20)));
+        assert_eq!(rows(&full), [two[0], two[1], (Position::END.height, State::Open)]);
+    }
+}

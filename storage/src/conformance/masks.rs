@@ -137,6 +137,47 @@ pub fn a_tree_is_tidied_of_what_was_never_shared(store: &dyn Store) {
     assert_eq!(put(store, &tree.root, [&stranger]).masked, 1, "it may come again");
 }
 
+/// What settings say holds for what builds on them in the same write.
+pub fn settings_hold_for_what_builds_on_them_in_one_write(store: &dyn Store) {
+    let tree = Tree::new(store);
+    let early = tree.writer.entry(&[tree.start.position()], "early", "x");
+    let revocation = Tree::revokes(&tree.root, &tree.writer, &early);
+    let late = tree.writer.entry(&[revocation.position()], "late", "x");
+    let outcome = put(store, &tree.root, [&early, &revocation, &late]);
+    assert_eq!(outcome.stored, [early.position(), revocation.position()]);
+    assert_eq!(outcome.refused.map(|(id, _)| id), Some(late.id()));
+    assert!(tree.shows(store, "early") && !tree.shows(store, "late"));
+}
+
+/// An entry that joins branches is the first to see all their settings; a revocation beside them holds for it as well.
+pub fn a_revocation_hides_what_joins_the_branches_beside_it(store: &dyn Store) {
+    let tree = Tree::new(store);
+    let others = [7, 8].map(|seed| Tree::revokes(&tree.root, &tree.root.signed_by(seed), &tree.start));
+    let revocation = Tree::revokes(&tree.root, &tree.writer, &tree.start);
+    store_all(store, &tree.root, others.iter().chain([&revocation]));
+    let mut branches = others.map(|other| other.position());
+    branches.sort_unstable();
+    let joined = tree.writer.entry(&branches, "joined", "x");
+    assert_eq!(put(store, &tree.root, [&joined]).masked, 1);
+    assert!(!tree.shows(store, "joined"));
+    tree.intact(store);
+}
+
+/// What does not count is kept though it takes some megabytes: something may come that builds on it.
+pub fn some_megabytes_that_do_not_count_are_kept(store: &dyn Store) {
+    let tree = Tree::new(store);
+    store_all(store, &tree.root, [&Tree::revokes(&tree.root, &tree.writer, &tree.start)]);
+    let text = "x".repeat(128 * 1024);
+    let start = [tree.start.position()];
+    let much: Vec<_> =
+        (0..20).map(|number| tree.writer.entry(&start, &format!("much.{number}"), &text)).collect();
+    let outcome = put(store, &tree.root, &much);
+    assert_eq!((outcome.masked, outcome.held.len()), (20, 0));
+    let on_top = tree.admin.entry(&[much[19].position()], "on top", "x");
+    assert_eq!(put(store, &tree.root, [&on_top]).stored, [on_top.position()]);
+    tree.intact(store);
+}
+
 /// A history with more writes than one write changes, and the revocation that hides them.
 fn much_and_its_revocation(root: &Maker) -> (Vec<VerifiedEntry>, VerifiedEntry) {
     let writer = root.signed_by(5);

@@ -61,6 +61,9 @@ macro_rules! conformance {
             a_tree_is_tidied_of_what_was_never_shared
             a_revocation_that_changes_much_goes_in_steps
             a_revocation_on_a_long_history_is_carried_through_at_once
+            settings_hold_for_what_builds_on_them_in_one_write
+            a_revocation_hides_what_joins_the_branches_beside_it
+            some_megabytes_that_do_not_count_are_kept
             what_a_revocation_builds_on_stays_whatever_falls_beside_it
             what_a_revocation_of_everybody_builds_on_stays
             a_revocation_holds_for_what_comes_behind_it_in_one_write

@@ -122,6 +122,11 @@ mod tests {
         assert_eq!(listed(Order::Ascending, 1)?, "anew");
         assert_eq!(listed(Order::Descending, 2)?, "gnew dnew");
         assert_eq!(listed(Order::Ascending, 3)?, "anew bold dnew");
+        for (start, end) in [("h", "a"), ("d", "d")] {
+            overlay.scan(Table::Meta, &Span::new(start, end), Order::Ascending, &mut |key, _| {
+                panic!("{key:?} lies in no empty span");
+            })?;
+        }
         Ok(())
     }
 }

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, string::String};
 
-use super::shelf::{Shelf, tree};
+use super::shelf::{Shelf, public, tree};
 use crate::{
-    document::{Doc, Scope},
+    document::{Doc, DocStore, Draft, Scope},
     entry::Value,
 };
 
@@ -33,4 +33,21 @@ fn a_doc_is_its_map() {
 fn a_store_knows_by_what_name_it_was_opened() {
     let scope = Scope::of_snapshot(Shelf::default().snapshot(), tree(), "notes").unwrap();
     assert_eq!(scope.name(), "notes");
+}
+
+#[test]
+fn a_page_of_what_a_draft_wrote_begins_behind_the_path_before_it() {
+    let draft = Draft::new(Shelf::default().snapshot(), tree(), public(), [1; 32]);
+    let doc: DocStore = draft.store("s").unwrap();
+    for path in ["a", "b", "c", "d"] {
+        doc.set(path, 1).unwrap();
+    }
+    let page = |after, limit| {
+        let leaves = doc.leaves(after, limit).unwrap();
+        leaves.into_iter().map(|(path, _)| path).collect::<String>()
+    };
+    assert_eq!(
+        (page(None, 2), page(Some("b"), 2), page(Some("d"), 2)),
+        ("ab".into(), "cd".into(), String::new())
+    );
 }

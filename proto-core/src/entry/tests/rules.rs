@@ -21,6 +21,7 @@ fn accepted(raw: &Raw) {
     assert_eq!(Raw::of(&view).bytes(), bytes, "the view shows all of it");
     let parents = view.parents();
     assert_eq!((parents.len(), parents.is_empty()), (raw.parents.len(), raw.parents.is_empty()));
+    assert_eq!(view.stores().iter().len(), raw.stores.len());
 }
 
 #[track_caller]
