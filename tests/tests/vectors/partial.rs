@@ -294,6 +294,13 @@ fn advances() -> Vec<Value> {
     let about = "what the node holds is too large, and its only tip serves as a base";
     list.push(equal(scene, ("a base for a device that holds nothing", about), 1));
 
+    let mut scene = Scene::open();
+    scene.write("large", &"x".repeat(LARGE));
+    scene.node = scene.another();
+    scene.allow(&[scene.node]);
+    let about = "the node's only tip is by another key than its own: it writes a merge over it";
+    list.push(equal(scene, ("a base that another has written", about), 1));
+
     let mut scene = Scene::advanced();
     for n in 0..=RING / 2 {
         scene.write("n", &n.to_string());
