@@ -121,11 +121,19 @@ impl Sync {
 
     /// How far a pair of peer and database is; nothing if both never held the same.
     pub fn get_sync_cursor(&self, peer: &PublicKey, database: &Id) -> Result<Option<SyncCursor>, Error> {
+        self.noted()?;
         Ok(SyncCursor::read(&*self.instance()?.snapshot()?, database, peer)?)
     }
 
     /// How syncs with a peer went, over all databases that it is known for; nothing if it is known for none.
     pub fn get_sync_metadata(&self, peer: &PublicKey) -> Result<Option<SyncMetadata>, Error> {
+        self.noted()?;
         Ok(self.book()?.metadata(peer)?)
+    }
+
+    /// Waits until the store has what the node has noted so far: syncs are reported when they end, and noted meanwhile.
+    fn noted(&self) -> Result<(), Error> {
+        // Writes are carried out in order.
+        self.ask(Command::Meta([].into())).map(drop)
     }
 }

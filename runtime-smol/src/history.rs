@@ -106,8 +106,8 @@ impl Sync {
 /// sync.sync_with_peer(&place, Some(&tree)).await?;
 /// let history = sync.get_sync_history(&HistoryFilter::new().tree(tree).peer(peer)).await?;
 /// assert_eq!(history[0].entries_received, 1);
-/// assert_eq!(sync.get_sync_metadata(&peer)?.map(|sums| sums.successful_syncs), Some(1));
-/// assert!(sync.get_sync_cursor(&peer, &tree)?.is_some_and(|cursor| cursor.last_sync.is_some()));
+/// assert_eq!(sync.get_sync_metadata(&peer).await?.map(|sums| sums.successful_syncs), Some(1));
+/// assert!(sync.get_sync_cursor(&peer, &tree).await?.is_some_and(|cursor| cursor.last_sync.is_some()));
 /// sync.cleanup_sync_history(u64::MAX).await?;
 /// assert!(sync.get_sync_history(&HistoryFilter::new()).await?.is_empty());
 /// # Ok::<(), pleach_smol::Error>(())
@@ -131,12 +131,24 @@ impl Sync {
     }
 
     /// How far a pair of peer and database is; nothing if both never held the same.
-    pub fn get_sync_cursor(&self, peer: &PublicKey, database: &Id) -> Result<Option<SyncCursor>, Error> {
+    pub async fn get_sync_cursor(
+        &self,
+        peer: &PublicKey,
+        database: &Id,
+    ) -> Result<Option<SyncCursor>, Error> {
+        self.noted().await?;
         Ok(SyncCursor::read(&*self.instance()?.snapshot()?, database, peer)?)
     }
 
     /// How syncs with a peer went, over all databases that it is known for; nothing if it is known for none.
-    pub fn get_sync_metadata(&self, peer: &PublicKey) -> Result<Option<SyncMetadata>, Error> {
+    pub async fn get_sync_metadata(&self, peer: &PublicKey) -> Result<Option<SyncMetadata>, Error> {
+        self.noted().await?;
         Ok(self.book()?.metadata(peer)?)
+    }
+
+    /// Waits until the store has what the node has noted so far: syncs are reported when they end, and noted meanwhile.
+    async fn noted(&self) -> Result<(), Error> {
+        // Writes are carried out in order.
+        self.ask(Command::Meta([].into())).await.map(drop)
     }
 }

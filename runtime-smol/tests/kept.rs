@@ -136,12 +136,12 @@ fn both_sides_record_a_sync_and_remember_it_after_a_restart() {
         assert_eq!((served.role, served.entries_sent), (SyncRole::Served, 2));
 
         let peer = alice.device_key();
-        let cursor = sync.get_sync_cursor(&peer, &id).unwrap().expect("they were the same");
+        let cursor = sync.get_sync_cursor(&peer, &id).await.unwrap().expect("they were the same");
         assert!(cursor.last_sync.is_some() && cursor.arrived_here.is_some());
-        let metadata = sync.get_sync_metadata(&peer).unwrap().expect("known by that sync");
+        let metadata = sync.get_sync_metadata(&peer).await.unwrap().expect("known by that sync");
         assert_eq!((metadata.successful_syncs, metadata.entries_received, metadata.databases), (1, 2, 1));
-        assert_eq!(sync.get_sync_cursor(&peer, &Id::of(b"none")).unwrap(), None);
-        assert_eq!(serving.get_sync_metadata(&bob.device_key()).unwrap(), None);
+        assert_eq!(sync.get_sync_cursor(&peer, &Id::of(b"none")).await.unwrap(), None);
+        assert_eq!(serving.get_sync_metadata(&bob.device_key()).await.unwrap(), None);
 
         bob.close().await;
         drop((bob, sync));
