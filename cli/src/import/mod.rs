@@ -19,6 +19,7 @@ mod change;
 mod content;
 mod export;
 #[cfg(any(test, feature = "fuzzing"))]
+#[cfg_attr(not(test), allow(dead_code, reason = "only a fuzzer calls it"))]
 pub(crate) mod fuzzing;
 mod history;
 mod known;

@@ -150,7 +150,11 @@ pub fn value(bytes: &[u8]) {
         return;
     };
     assert_eq!(value.encode().as_deref(), Ok(bytes), "one value, one encoding");
-    assert_eq!(Value::from_json(&value.to_json()), Ok(value), "JSON stands for the same value");
+    let json = value.to_json();
+    assert_eq!(Value::from_json(&json).as_ref(), Ok(&value), "JSON stands for the same value");
+    let text = serde_json::to_string(&json).expect("JSON has a text");
+    let read = serde_json::from_str(&text).map(|json| Value::from_json(&json));
+    assert_eq!(read.ok(), Some(Ok(value)), "and so does its text: {text}");
 }
 
 /// The bytes as a frame between peers. What is accepted is what the encoder writes, item by item.

@@ -30,6 +30,8 @@ pub fn seeds() -> Vec<Seed> {
         ("writes", "store_data", samples.writes.clone()),
         ("log", "store_data", samples.log.clone()),
         ("nested", "value", samples.nested.clone()),
+        // 4.444444444444445e63, of which a hasty reader makes the number below.
+        ("float", "value", vec![4, 219, 136, 227, 178, 145, 155, 37, 77]),
         ("key_of_bytes", "value", vec![8, 1, 6, b'$', b'b', b'y', b't', b'e', b's', 5, 1, b'x']),
         ("id", "text", database.to_string().into_bytes()),
         ("signature", "text", samples.root.view().signature().to_string().into_bytes()),

@@ -103,3 +103,16 @@ fn a_map_with_a_key_like_that_of_bytes_stays_a_map() {
         assert_eq!(Value::from_json(&map.to_json()), Ok(map));
     }
 }
+
+#[test]
+fn a_float_survives_the_text_of_json_to_the_last_bit() {
+    let mut chance = crate::Entropy::new([7; 32]);
+    // The first is one of those that a hasty reader gets wrong in the last bit.
+    let some = [0x4d25_9b91_b2e3_88db, 1, 0x7fef_ffff_ffff_ffff, 0x0010_0000_0000_0000].map(f64::from_bits);
+    let many = core::iter::repeat_with(|| f64::from_le_bytes(chance.draw())).take(10_000);
+    for float in some.into_iter().chain(many).filter(|float| float.is_finite()) {
+        let text = serde_json::to_string(&Value::Float(float).to_json()).unwrap();
+        let read = Value::from_json(&serde_json::from_str(&text).unwrap());
+        assert_eq!(read, Ok(Value::Float(float)), "{text}");
+    }
+}
