@@ -398,11 +398,12 @@ mod tests {
     #[test]
     fn what_is_being_written_is_forgotten_with_the_rest() {
         let mut history = History::default();
+        let [early, late] = [4, 9].map(|at| now(at).wall);
         let [old, young] =
-            [4, 9].map(|at| SyncHistoryEntry::nothing(at, SyncRole::Opened, Id::of(b"t"), None));
+            [early, late].map(|at| SyncHistoryEntry::nothing(at, SyncRole::Opened, Id::of(b"t"), None));
         let (write, written) = history.opened(alloc::vec![old, young]);
         history.served(Id::of(b"t"), None, &counts(), now(4));
-        history.forget(CommandId(1), 9);
+        history.forget(CommandId(1), late);
         history.written(write);
         assert_eq!(
             history.flew(CommandId(1)),
