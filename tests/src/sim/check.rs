@@ -79,11 +79,12 @@ impl Sim {
             self.trace.bytes(position.id.as_bytes());
         }
         let Ok(snapshot) = self.hosts[index].shelf.snapshot() else { return };
+        // What a store judges by may have rotted too: once it is repaired, all that it holds is looked at.
+        if self.hosts[index].rotten {
+            return;
+        }
         for position in &put.stored {
             let Some(known) = self.ledger.known.get(&position.id) else {
-                if self.hosts[index].rotten {
-                    continue;
-                }
                 return self.break_off(format!(
                     "causal consistency: node {index} stored {} whose ancestors nobody has",
                     position.id
