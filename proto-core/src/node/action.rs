@@ -55,7 +55,8 @@ pub enum Action {
     },
     /// Drop a snapshot.
     Release(SnapshotId),
-    /// Carry out a write with [`crate::storage::Store::write`].
+    /// Carry out a write with [`crate::storage::Store::write`], behind all those that were asked for before: a record that is
+    /// forgotten may be on its way.
     Write {
         /// Comes back with the outcome.
         number: Number,
