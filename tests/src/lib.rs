@@ -1,6 +1,7 @@
 //! What needs more than one crate to be tested, and the checks of the house itself: see `tests/tests/`.
 
 pub mod board;
+pub mod corpus;
 pub mod frames;
 pub mod fuzzing;
 pub mod history;

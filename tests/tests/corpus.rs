@@ -1,14 +1,10 @@
 //! The fuzzers' bodies as ordinary tests: over the committed corpus, over small damage to it, and over random bytes.
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
 use pleach_core::fuzzing::{self, Body, Seed, WIRE_TYPES};
-use pleach_tests::pages::root;
+use pleach_tests::{corpus, pages::root};
 use proptest::{collection::vec, prelude::*};
-
-fn folder(body: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(body)
-}
 
 /// The bodies of all crates that read what comes from outside.
 fn bodies() -> impl Iterator<Item = (&'static str, Body)> {
@@ -19,46 +15,19 @@ fn seeds() -> Vec<Seed> {
     [fuzzing::seeds(), pleach_transports::fuzzing::seeds()].concat()
 }
 
-/// Every file of a body's corpus, by name.
-fn corpus(body: &str) -> Vec<(String, Vec<u8>)> {
-    let files = fs::read_dir(folder(body)).unwrap_or_else(|error| panic!("the corpus of {body}: {error}"));
-    let mut files: Vec<_> = files
-        .map(|file| {
-            let path = file.expect("the folder can be listed").path();
-            (path.display().to_string(), fs::read(&path).expect("a seed can be read"))
-        })
-        .collect();
-    files.sort();
-    files
-}
-
 #[test]
 fn the_corpus_holds_the_seeds_as_the_code_makes_them() {
-    let bless = std::env::var_os("PLEACH_BLESS").is_some();
-    for (name, body, bytes) in seeds() {
+    for (name, body, _) in seeds() {
         assert!(bodies().any(|(known, _)| known == body), "{name} is a seed of no body");
-        let path = folder(body).join(name);
-        if bless {
-            fs::create_dir_all(folder(body)).expect("the folder can be made");
-            fs::write(&path, &bytes).expect("a seed can be written");
-        }
-        let stored = fs::read(&path).unwrap_or_default();
-        assert!(
-            stored == bytes,
-            "{} is stale: run PLEACH_BLESS=1 cargo test -p pleach-tests --test corpus",
-            path.display()
-        );
     }
+    corpus::check_seeds(&seeds(), "corpus");
 }
 
 #[test]
 fn every_body_has_a_corpus_and_a_target() {
     for (body, _) in bodies() {
-        assert!(!corpus(body).is_empty(), "no seeds for {body}");
-        let target =
-            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../fuzz/fuzz_targets/{body}.rs"));
-        let text = fs::read_to_string(&target).unwrap_or_default();
-        assert!(text.contains(&format!("fuzzing::{body}")), "{} does not run it", target.display());
+        assert!(!corpus::files(body).is_empty(), "no seeds for {body}");
+        corpus::check_target(body);
     }
 }
 
@@ -66,7 +35,7 @@ fn every_body_has_a_corpus_and_a_target() {
 fn every_body_takes_its_corpus_and_whatever_is_left_of_a_seed() {
     let seeds = seeds();
     for (body, run) in bodies() {
-        for (name, bytes) in corpus(body) {
+        for (name, bytes) in corpus::files(body) {
             println!("{name}");
             run(&bytes);
             // What a fuzzer has found was cut by it already.
@@ -135,7 +104,7 @@ fn every_type_that_goes_over_the_wire_has_a_body() {
 /// One of the bodies, with a file of its corpus.
 fn seeded() -> impl Strategy<Value = (&'static str, Body, Vec<u8>)> {
     let all: Vec<_> = bodies()
-        .flat_map(|(body, run)| corpus(body).into_iter().map(move |(_, bytes)| (body, run, bytes)))
+        .flat_map(|(body, run)| corpus::files(body).into_iter().map(move |(_, bytes)| (body, run, bytes)))
         .collect();
     prop::sample::select(all)
 }

@@ -3,45 +3,24 @@
 //!
 //! `PLEACH_INPUTS` says how many random inputs; the one that fails is printed, for the corpus.
 
-use std::{fs, path::PathBuf};
-
 use pleach_core::Entropy;
-use pleach_tests::fuzzing::{BODIES, starts};
+use pleach_tests::{
+    corpus,
+    fuzzing::{BODIES, starts},
+};
 
 /// Random inputs for each body in an ordinary run.
 const INPUTS: u64 = 150;
 
-fn folder(body: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(body)
-}
-
-fn corpus(body: &str) -> Vec<Vec<u8>> {
-    let files = fs::read_dir(folder(body)).unwrap_or_else(|error| panic!("the corpus of {body}: {error}"));
-    let mut paths: Vec<_> = files.map(|file| file.expect("the folder can be listed").path()).collect();
-    paths.sort();
-    paths.iter().map(|path| fs::read(path).expect("a seed can be read")).collect()
-}
-
 #[test]
 fn the_corpus_holds_the_seeds_as_the_code_makes_them() {
-    for (name, body, bytes) in starts() {
-        let path = folder(body).join(name);
-        if std::env::var_os("PLEACH_BLESS").is_some() {
-            fs::create_dir_all(folder(body)).expect("the folder can be made");
-            fs::write(&path, &bytes).expect("a seed can be written");
-        }
-        let stale = "is stale: run PLEACH_BLESS=1 cargo test -p pleach-tests --test fuzzed";
-        assert!(fs::read(&path).unwrap_or_default() == bytes, "{} {stale}", path.display());
-    }
+    corpus::check_seeds(&starts(), "fuzzed");
 }
 
 #[test]
 fn every_body_has_a_target() {
     for (body, _) in BODIES {
-        let target =
-            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../fuzz/fuzz_targets/{body}.rs"));
-        let text = fs::read_to_string(&target).unwrap_or_default();
-        assert!(text.contains(&format!("fuzzing::{body}")), "{} does not run it", target.display());
+        corpus::check_target(body);
     }
 }
 
@@ -59,7 +38,7 @@ impl Drop for Shown<'_> {
 /// Runs a body over its corpus with parts of it changed, and over random bytes.
 fn run(body: &str) {
     let (name, run) = BODIES.iter().find(|(known, _)| *known == body).expect("a body");
-    let seeds = corpus(name);
+    let seeds: Vec<_> = corpus::files(name).into_iter().map(|(_, bytes)| bytes).collect();
     let inputs = std::env::var("PLEACH_INPUTS").ok();
     let inputs = inputs.map_or(INPUTS, |text| text.parse().expect("a number"));
     for bytes in &seeds {

@@ -175,9 +175,8 @@ pub(crate) fn import(bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::PathBuf};
-
     use pleach_core::Entropy;
+    use pleach_tests::corpus;
 
     use super::*;
 
@@ -188,16 +187,11 @@ mod tests {
     #[test]
     fn every_file_of_the_corpus_is_read_and_taken_in_or_refused() {
         for (name, run) in BODIES {
-            let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(name);
-            let mut files: Vec<_> = fs::read_dir(&folder)
-                .expect("a corpus")
-                .map(|file| file.expect("the folder can be listed").path())
-                .collect();
-            files.sort();
+            let files = corpus::files(name);
             assert!(files.len() > 3, "no seeds for {name}");
-            for file in files {
-                println!("{}", file.display());
-                run(&fs::read(&file).expect("a seed can be read"));
+            for (file, bytes) in files {
+                println!("{file}");
+                run(&bytes);
             }
         }
     }
@@ -215,10 +209,7 @@ mod tests {
     #[test]
     fn every_body_has_a_target() {
         for (name, _) in BODIES {
-            let target =
-                PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../fuzz/fuzz_targets/{name}.rs"));
-            let text = fs::read_to_string(&target).unwrap_or_default();
-            assert!(text.contains(&format!("fuzzing::{name}(")), "{} does not run it", target.display());
+            corpus::check_target(name);
         }
     }
 }

@@ -78,11 +78,11 @@ impl Sim {
         for position in &put.stored {
             self.trace.bytes(position.id.as_bytes());
         }
-        let Ok(snapshot) = self.hosts[index].shelf.snapshot() else { return };
         // What a store judges by may have rotted too: once it is repaired, all that it holds is looked at.
         if self.hosts[index].rotten {
             return;
         }
+        let Ok(snapshot) = self.hosts[index].shelf.snapshot() else { return };
         for position in &put.stored {
             let Some(known) = self.ledger.known.get(&position.id) else {
                 return self.break_off(format!(
@@ -137,13 +137,13 @@ impl Sim {
 
     /// What was asked last stands: a request for access that was recorded earlier does not take its place.
     pub(super) fn check_requests(&mut self, index: usize) {
+        if self.hosts[index].rotten {
+            return;
+        }
         let Ok(snapshot) = self.hosts[index].shelf.snapshot() else { return };
         let (Ok(open), Ok(decided)) = (pending_requests(&*snapshot), decided_requests(&*snapshot)) else {
             return;
         };
-        if self.hosts[index].rotten {
-            return;
-        }
         for request in open.iter().chain(&decided) {
             let newest = self.ledger.newest.entry((index, request.key, request.tree)).or_default();
             let asked = self.ledger.asked.get(&request.id).copied().flatten();

@@ -10,10 +10,10 @@ use pleach_core::{
     entry::{Permission, VerifiedEntry, Who},
     node::Command,
     storage::Fingerprint,
-    wire::{Ask, Bound, EntriesWriter, Hello, IdPrefix, Kind, Mode, RangeItem, Salt, Tips, Versions, write},
+    wire::{Ask, Bound, EntriesWriter, Hello, IdPrefix, Kind, Mode, RangeItem, Salt, Tips, Versions},
 };
 
-use crate::frames::{end, hello};
+use crate::frames::{end, frame, hello};
 
 use super::{Due, Sim, host::Asked, kinds::Strategy, ledger::MAX_SETTINGS};
 
@@ -35,18 +35,6 @@ impl Peer {
 
 /// Parts of a message; nothing is its end.
 pub(super) type Said = Vec<Option<Vec<u8>>>;
-
-/// A frame of a head and items.
-pub(super) fn frame<H: serde::Serialize, I: serde::Serialize>(
-    kind: Kind,
-    head: &H,
-    items: impl IntoIterator<Item = I>,
-) -> Vec<u8> {
-    let mut room = vec![0; 64 * 1024];
-    let length = write(kind, head, items, &mut room).unwrap_or(0);
-    room.truncate(length);
-    room
-}
 
 /// A frame that carries these bytes as entries, as far as they fit.
 pub(super) fn entries(all: &[Vec<u8>]) -> Vec<u8> {
