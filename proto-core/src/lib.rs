@@ -9,14 +9,14 @@
 //! | [`Id`], [`PublicKey`], [`Position`], [`limits`] | the ground |
 //! | [`entry`] | one entry: bytes, rules |
 //! | [`access`] | who may do what |
-//! | [`document`] | what applications read and write |
 //! | [`storage`] | what every store does |
+//! | [`document`] | what applications read and write |
 //! | [`wire`] | what peers say to each other |
 //! | [`session`] | one exchange about one tree, without a heap |
 //! | [`node`] | the engine: commands, peers, sessions, timers |
 //! | [`instance`] | what the handles of every runtime are made of |
 //!
-//! A room imports only from rooms above it in this table.
+//! A room imports only from rooms above it in this table (but for an error of `storage` that `access` names).
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -10,7 +10,7 @@
 //! | [`memory`] | the process's memory, with faults on demand |
 //! | `http` | HTTP/1.1, signed both ways; on an executor or on plain threads |
 //! | `quic` | QUIC, keys proven in TLS; on an executor or on a thread of its own |
-//! | `iroh` | QUIC again, to a node that is found by its key, through NATs and over relays; on a thread of its own |
+//! | `iroh` | QUIC again, to an endpoint that is found by its id, through NATs and over relays; on a thread of its own |
 //! | `serial` | a plain line of bytes, keys proven in a signed greeting; two threads a line |
 //!
 //! [`host`] is what every runtime shares to use them.

@@ -1,4 +1,4 @@
-//! iroh: QUIC between endpoints that find each other by their keys, through NATs and, where nothing else works, over
+//! iroh: QUIC between endpoints that find each other by their ids, through NATs and, where nothing else works, over
 //! relays. Each exchange is one bidirectional stream.
 //!
 //! An endpoint's key is not the node's. It follows from the node key and a salt that is kept under the transport's name,
