@@ -83,14 +83,17 @@ fn what_a_revoked_key_wrote_apart_is_shown_nowhere() {
     for node in [&b, &c] {
         node.run(&["join", &ticket]).good();
     }
+    // A node that serves also dials those it knows: the first is away while nobody else should hear of the revocation.
+    serving.stop();
     a.run(&["keys", "notes", "revoke", &b.key()]).good();
     b.run(&["put", "notes", "main", "b", "hidden"]).good();
-    // The third has not heard of it, and builds on what it gets.
+    // The third builds on what it gets.
     let other = b.serve(&["--http", "127.0.0.1:0"]);
     c.run(&["sync", "notes", "--peer", &other.addresses[0]]).good();
     other.stop();
     c.run(&["put", "notes", "main", "c", "shown"]).good();
     assert_eq!(c.text(&["get", "notes", "main", "b"], "value"), "hidden");
+    let serving = a.serve(&["--http", "127.0.0.1:0"]);
     c.run(&["sync", "notes", "--peer", &serving.addresses[0]]).good();
     for node in [&a, &c] {
         node.run(&["get", "notes", "main", "b"]).error(1);
