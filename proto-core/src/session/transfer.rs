@@ -72,8 +72,8 @@ impl<const R: usize, const M: usize> Session<R, M> {
         if self.role == Role::Responder {
             return self.send_missing(outgoing);
         }
-        let end = End { until: self.until, ..End::default() };
-        self.send_end(&end, outgoing)
+        // What did not fit is pushed in the next request; the responder need not know.
+        self.send_end(&End::default(), outgoing)
     }
 
     pub(super) fn send_end(&mut self, end: &End, outgoing: &mut [u8]) -> Result<(), Fault> {

@@ -11,7 +11,7 @@ use super::collisions::Reading;
 use crate::{
     Id, Position, Range, canonical,
     storage::{Epoch, Measure, Token},
-    wire::{EntriesWriter, Frame, NAMED_TIPS, Salt},
+    wire::{End, EntriesWriter, Frame, NAMED_TIPS, Salt},
 };
 
 use super::super::{
@@ -391,6 +391,8 @@ pub(super) fn exchange_with<const R: usize, const M: usize>(
     while initiator.done.is_none() {
         let request = core::mem::take(&mut initiator.outbound);
         cost.requests += beyond(&request, &mut cost.moved);
+        let end = Frame::read(request.last().unwrap()).unwrap();
+        assert_eq!(end, Frame::End(End::default()), "the end of a request says nothing");
         let reading = Reading::of(&request[0]);
         let (mine, theirs) = (initiator.store.snapshot(), b.snapshot());
         cost.collisions += reading.collisions(&request[0], config.bits, &mine, &theirs);
