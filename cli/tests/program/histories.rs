@@ -165,7 +165,9 @@ fn standard_input_that_never_ends_is_no_reason_to_write_half() {
     let before = node.run(&["stats", "half"]).good().clone();
     let serving = node.serve(&[]);
     let mut child = node.command(&["import", "half", "-"]).stdin(Stdio::piped()).spawn().unwrap();
-    child.stdin.as_mut().unwrap().write_all(b"{\"value\":1}\n{\"value\":2}\n").unwrap();
+    // More than a pipe holds: some of it has been read.
+    let lines = "{\"value\":1}\n".repeat(1 << 16);
+    child.stdin.as_mut().unwrap().write_all(lines.as_bytes()).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
     serving.stop();

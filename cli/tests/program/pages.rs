@@ -55,6 +55,24 @@ fn whoever_follows_the_page_about_servers_gets_where_it_says() {
 }
 
 #[test]
+fn whoever_follows_the_page_about_imports_gets_where_it_says() {
+    let mut reader = Reader::new();
+    let page = blocks(&read("docs/import.md"));
+    let history = &page.iter().find(|block| block.language == "json").unwrap().text;
+    std::fs::write(reader.place("history.jsonl"), history).unwrap();
+    for command in session("docs/import.md") {
+        reader.types(&command);
+    }
+    let out = std::fs::read_to_string(reader.place("out.jsonl")).unwrap();
+    assert_eq!(out.lines().count(), history.lines().count(), "{out}");
+    // What went in comes out, and goes in once more without a change.
+    assert!(reader.types("pleach --data ann --json get notes trees elm || true").trim().is_empty());
+    assert!(reader.types("pleach --data ann get notes trees").contains("meters"));
+    reader.types("pleach --data ann import notes history.jsonl");
+    assert_eq!(reader.types("pleach --data ann export notes -").trim(), out.trim());
+}
+
+#[test]
 fn whoever_follows_the_page_about_sharing_gets_where_it_says() {
     let mut reader = Reader::new();
     for command in session("docs/sharing.md") {
