@@ -82,7 +82,9 @@ fn refusal(answer: &[Vec<u8>]) -> Refusal {
 /// Rows 6, 7, 19 and 26.
 #[test]
 fn a_proof_of_a_further_key_is_worth_nothing_elsewhere_later_or_from_another_node_over_any_transport() {
-    for (carrier, json) in Carrier::ALL.into_iter().zip([false; 5]).chain([(Carrier::HttpOnThreads, true)]) {
+    for (carrier, json) in
+        Carrier::ALL.map(|carrier| (carrier, false)).into_iter().chain([(Carrier::HttpOnThreads, true)])
+    {
         let grove = grove();
         let tree = Some(grove.tree());
         let ask = |by, prover: &Prover| heard(carrier, json, &grove, by, prover, &fetch(grove.tree()));

@@ -90,14 +90,15 @@ impl Clock for Hands {
 pub(crate) enum Carrier {
     HttpOnExecutor,
     HttpOnThreads,
+    Https,
     Quic,
     Serial,
     Memory,
 }
 
 impl Carrier {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::HttpOnExecutor, Self::HttpOnThreads, Self::Quic, Self::Serial, Self::Memory];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::HttpOnExecutor, Self::HttpOnThreads, Self::Https, Self::Quic, Self::Serial, Self::Memory];
 
     /// Those over which bytes travel that somebody can record.
     pub(crate) const RECORDED: [Self; 4] =
@@ -249,8 +250,10 @@ impl Stage {
         let place = bind.map(|seed| format!("place{seed}"));
         let local = bind.map(|_| "127.0.0.1:0");
         Any(match self.carrier {
-            Carrier::HttpOnExecutor | Carrier::HttpOnThreads => {
+            Carrier::HttpOnExecutor | Carrier::HttpOnThreads | Carrier::Https => {
                 let builder = HttpTransport::builder();
+                let builder =
+                    if self.carrier == Carrier::Https { builder.node_certificate() } else { builder };
                 let builder = if self.json { builder.json() } else { builder };
                 Box::new(local.into_iter().fold(builder, HttpBuilder::bind))
             }
@@ -303,7 +306,7 @@ impl Stage {
                 let address = sync.accept_connections_on("stage").await.expect("a place");
                 (Running::Smol(instance), address)
             }),
-            Carrier::HttpOnThreads | Carrier::Serial | Carrier::Memory => {
+            Carrier::HttpOnThreads | Carrier::Https | Carrier::Serial | Carrier::Memory => {
                 let instance = pleach_blocking::Instance::open_with(store, options).expect("an instance");
                 instance.enable_sync().expect("sync");
                 let sync = instance.sync().expect("sync");

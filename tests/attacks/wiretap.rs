@@ -35,7 +35,7 @@ impl Tap {
             Carrier::HttpOnExecutor | Carrier::HttpOnThreads => tcp(&to.address.address, &recorded),
             Carrier::Quic => udp(&to.address.address, &recorded),
             Carrier::Serial => to.address.address.clone(),
-            Carrier::Memory => panic!("nothing is recorded there"),
+            Carrier::Https | Carrier::Memory => panic!("nothing is recorded there"),
         };
         let address = Address { address: place, ..to.address.clone() };
         Self { address, recorded, carrier: stage.carrier, cables: stage.cables.clone() }
@@ -66,7 +66,7 @@ impl Tap {
                 self.cables.inject(&to.address, End::Listener, &bytes);
                 Vec::new()
             }
-            Carrier::Memory => unreachable!("there is no such tap"),
+            Carrier::Https | Carrier::Memory => unreachable!("there is no such tap"),
         }
     }
 }
