@@ -32,6 +32,19 @@ fn every_body_has_a_corpus_and_a_target() {
 }
 
 #[test]
+fn the_long_runs_cut_no_seed() {
+    let script = fs::read_to_string(root().join("fuzz/long")).expect("the script can be read");
+    let length = script.lines().find_map(|line| line.trim().strip_prefix("length=")).expect("a length");
+    let length: usize = length.parse().expect("a number");
+    for folder in fs::read_dir(root().join("fuzz/corpus")).expect("the corpora can be listed") {
+        let body = folder.expect("the folder can be listed").file_name();
+        for (name, bytes) in corpus::files(&body.to_string_lossy()) {
+            assert!(bytes.len() <= length, "{name} has {} bytes", bytes.len());
+        }
+    }
+}
+
+#[test]
 fn every_body_takes_its_corpus_and_whatever_is_left_of_a_seed() {
     let seeds = seeds();
     for (body, run) in bodies() {
