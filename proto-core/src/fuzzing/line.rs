@@ -28,14 +28,16 @@ const KEYS: [[u8; 32]; 2] = [[1; 32], [2; 32]];
 struct Side {
     link: Link,
     waiting: Vec<u8>,
-    /// All that it ever wrote as pieces of frames.
+    /// What it wrote since it began to greet: of what one session hears, all was written in this order.
     wrote: Vec<Vec<u8>>,
+    /// How much of what the other side wrote this session is past.
+    heard: usize,
 }
 
 /// The bytes as what happens on a line: each step is a byte, of which the highest bit names a side. What comes is the
 /// other side's, or is refused: whatever is lost, repeated or written by a third who has no key.
 pub fn line(bytes: &[u8]) {
-    let mut sides = links().map(|link| Side { link, waiting: Vec::new(), wrote: Vec::new() });
+    let mut sides = links().map(|link| Side { link, waiting: Vec::new(), wrote: Vec::new(), heard: 0 });
     let mut left = bytes.iter().copied();
     let mut flipped = false;
     let mut room = [0; ON_LINE];
@@ -100,8 +102,9 @@ fn hear(sides: &mut [Side; 2], at: usize, count: usize, flipped: bool) {
             }
             Ok(Heard::Part(piece) | Heard::Last(piece)) => {
                 // A few flips together can fit a checksum of 32 bits.
-                let written = flipped || there.wrote.iter().any(|wrote| wrote == piece);
-                assert!(written, "a piece that the other side never wrote");
+                let later = there.wrote.iter().skip(here.heard).position(|wrote| wrote == piece);
+                assert!(flipped || later.is_some(), "a piece that was not written, or was heard before");
+                here.heard += later.map_or(0, |later| later + 1);
                 0
             }
             Ok(Heard::Nothing | Heard::End | Heard::Closed) | Err(_) => 0,

@@ -19,10 +19,12 @@ impl<'a> Script<'a> {
         taken
     }
 
-    /// So many bytes as a number of two says, or what is left.
+    /// So many bytes as a number of two says; of a number that is too large, so many as it leaves when it is divided by what is
+    /// there, so that something is left behind most frames.
     pub(super) fn frame(&mut self) -> &'a [u8] {
         let length = usize::from(u16::from_le_bytes([self.next(), self.next()]));
-        self.take(length)
+        let left = self.0.len();
+        self.take(if length > left { length % (left + 1) } else { length })
     }
 
     pub(super) const fn is_over(&self) -> bool {
