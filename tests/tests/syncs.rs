@@ -201,10 +201,14 @@ fn a_cut_at_every_frame_loses_nothing_and_the_next_try_goes_on() {
             seen += 1;
             if seen == armed.get() { Fate::Cut } else { Fate::Arrive }
         });
+        let held = |world: &World| world.count(alice, maker.tree()) + world.count(bob, maker.tree());
+        let before = held(&world);
         let uncut = world.sync(bob, alice, maker.tree()).is_ok();
         world.settle();
         until.set(u64::MAX);
+        let (lacking, first) = (before + 2 * NEWS as u64 - held(&world), sent.get() as u64);
         world.sync(bob, alice, maker.tree()).unwrap();
+        assert_eq!(sent.get() as u64 - first, lacking, "only what was not stored is sent again");
         assert!(same(&world, alice, bob, maker.tree()), "cut at frame {cut}");
         moved.push(sent.get() - 2 * NEWS);
         if uncut {
@@ -216,21 +220,44 @@ fn a_cut_at_every_frame_loses_nothing_and_the_next_try_goes_on() {
 
 #[test]
 fn a_flipped_bit_never_gets_into_a_store() {
-    for flip in 1..10 {
-        let (mut world, alice, bob, tree) = pair(200 + flip);
-        fill(&mut world, alice, tree, "a", 50);
-        let until = world.frames + flip;
-        let mut seen = world.frames;
-        world.fate(move |_| {
+    let (maker, store, tip) = public_tree();
+    let other = store.fork().unwrap();
+    let mut chain = Chain::new(maker.key(), maker.tree(), vec![tip], 2);
+    store.write(&maker.put(&chain.grow(50, 200))).unwrap();
+    let exchange = |number: u64, flip: Option<(u64, usize)>| {
+        let mut world = World::new(200 + number);
+        let alice = world.host_over(Arc::new(store.fork().unwrap()));
+        let bob = world.host_over(Arc::new(other.fork().unwrap()));
+        let lengths = Rc::new(RefCell::new(Vec::new()));
+        let (heard, mut seen) = (Rc::clone(&lengths), 0);
+        world.meddle(move |frame| {
             seen += 1;
-            if seen == until { Fate::Flip } else { Fate::Arrive }
+            heard.borrow_mut().push(frame.len());
+            match flip {
+                Some((at, bit)) if at == seen => frame[bit / 8] ^= 1 << (bit % 8),
+                _ => {}
+            }
+            Fate::Arrive
         });
-        let _ = world.sync(bob, alice, tree);
+        let _ = world.sync(bob, alice, maker.tree());
         world.settle();
+        assert!(flip.is_none_or(|(at, _)| seen_at_least(&lengths, at)), "it was flipped");
         world.fate(|_| Fate::Arrive);
-        world.sync(bob, alice, tree).unwrap();
-        assert!(same(&world, alice, bob, tree), "flip in frame {flip}");
+        world.sync(bob, alice, maker.tree()).unwrap();
+        assert!(same(&world, alice, bob, maker.tree()), "flip {flip:?}");
+        lengths.take()
+    };
+    // Bits all over each frame of the exchange.
+    for (at, length) in (1..).zip(exchange(0, None)) {
+        for place in 0..8 {
+            let bit = (length * 8 - 1) * place / 7;
+            exchange(at * 8 + place as u64, Some((at, bit)));
+        }
     }
+}
+
+fn seen_at_least(lengths: &RefCell<Vec<usize>>, count: u64) -> bool {
+    lengths.borrow().len() as u64 >= count
 }
 
 #[test]

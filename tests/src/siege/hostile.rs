@@ -5,10 +5,12 @@ mod quic;
 
 use std::{
     cell::Cell,
+    error::Error,
     fmt,
     future::Future,
     net::Ipv4Addr,
     rc::Rc,
+    str::FromStr,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -58,21 +60,57 @@ const KINDS: [Kind; 6] =
 /// What they have done, all together.
 #[derive(Default)]
 struct Tally {
-    connections: Cell<u64>,
+    /// Connections made, by kind.
+    connections: [Cell<u64>; KINDS.len()],
     requests: Cell<u64>,
     ends: Cell<u64>,
     open: Cell<u64>,
+}
+
+/// The same in numbers, as whoever besieges tells it.
+#[derive(Clone, Debug, Default)]
+pub struct Hostilities {
+    /// Connections made by each of the six kinds.
+    pub connections: [u64; KINDS.len()],
+    /// Requests sent.
+    pub requests: u64,
+    /// Connections that ended, or did not come about.
+    pub ends: u64,
+    /// Connections that are open.
+    pub open: u64,
 }
 
 fn count(cell: &Cell<u64>) {
     cell.set(cell.get() + 1);
 }
 
-impl fmt::Display for Tally {
+impl Tally {
+    fn told(&self) -> String {
+        let others = [&self.requests, &self.ends, &self.open];
+        let numbers = self.connections.iter().chain(others).map(|number| number.get().to_string());
+        numbers.collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl FromStr for Hostilities {
+    type Err = Box<dyn Error>;
+
+    fn from_str(told: &str) -> Outcome<Self> {
+        let numbers = told.split(' ').map(str::parse).collect::<Result<Vec<u64>, _>>()?;
+        let (connections, rest) = numbers.split_first_chunk().ok_or("too few numbers")?;
+        let &[requests, ends, open] = rest else { return Err("another count of numbers".into()) };
+        Ok(Self { connections: *connections, requests, ends, open })
+    }
+}
+
+impl fmt::Display for Hostilities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { connections, requests, ends, open } = self;
-        let [connections, requests, ends, open] = [connections, requests, ends, open].map(Cell::get);
-        write!(f, "{connections} connections made, {ends} ended, {open} open now, {requests} requests")
+        write!(f, "{} connections made (", connections.iter().sum::<u64>())?;
+        for (at, (kind, count)) in KINDS.iter().zip(connections).enumerate() {
+            write!(f, "{}{kind:?} {count}", if at == 0 { "" } else { ", " })?;
+        }
+        write!(f, "), {ends} ended, {open} open now, {requests} requests")
     }
 }
 
@@ -145,6 +183,14 @@ struct Hostile {
 }
 
 impl Hostile {
+    /// Says that it is connected, for as long as what this returns lives.
+    fn connected(&self) -> Open<'_> {
+        let made = KINDS.iter().zip(&self.tally.connections).find(|(kind, _)| **kind == self.kind);
+        made.into_iter().for_each(|(_, made)| count(made));
+        count(&self.tally.open);
+        Open(&self.tally)
+    }
+
     /// Does what its kind does, again and again.
     async fn besiege<F: Future<Output = Outcome<()>>>(&self, once: impl Fn() -> F) {
         loop {
@@ -153,6 +199,15 @@ impl Hostile {
             count(&self.tally.ends);
             Timer::after(AGAIN).await;
         }
+    }
+}
+
+/// A connection that is open.
+struct Open<'a>(&'a Tally);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get() - 1);
     }
 }
 
@@ -209,7 +264,7 @@ pub(super) fn play(core: &str, count: &str, near: &str, node: &str, tree: &str) 
             if read? == 0 {
                 return Ok(());
             }
-            tell(&tally.to_string());
+            tell(&tally.told());
         }
     })))
 }

@@ -12,6 +12,7 @@ use std::fmt;
 pub use crate::parts::{Again, Outcome};
 use crate::parts::{Part, role, system};
 pub use honest::{entry, key};
+pub use hostile::Hostilities;
 
 /// What is besieged, and how much.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +45,7 @@ pub struct Report {
     /// Bytes that the node had in memory at most: before anybody came, alone with honest peers, and in all.
     pub memory: [u64; 3],
     /// What the hostile peers did, as they count it.
-    pub hostile: String,
+    pub hostile: Hostilities,
 }
 
 impl Report {
@@ -115,7 +116,7 @@ pub fn run(siege: &Siege, again: &Again) -> Outcome<Report> {
         processor: [0; 2],
         seconds: [0.0; 2],
         memory,
-        hostile: String::new(),
+        hostile: Hostilities::default(),
     };
     let mut besiegers = None;
     for (phase, trees) in trees.chunks(siege.honest).enumerate().take(2) {
@@ -139,7 +140,7 @@ pub fn run(siege: &Siege, again: &Again) -> Outcome<Report> {
     }
     if let Some(mut hostile) = besiegers {
         hostile.say("tell")?;
-        report.hostile = hostile.hear()?;
+        report.hostile = hostile.hear()?.parse()?;
     }
     report.memory = memory;
     Ok(report)

@@ -19,11 +19,8 @@ const LARGE: usize = 8 << 20;
 /// One connection, until the node ends it.
 pub(super) async fn once(hostile: &Hostile) -> Outcome<()> {
     let mut stream = connect(hostile).await?;
-    count(&hostile.tally.connections);
-    hostile.tally.open.set(hostile.tally.open.get() + 1);
-    let result = on(hostile, &mut stream).await;
-    hostile.tally.open.set(hostile.tally.open.get() - 1);
-    result
+    let _open = hostile.connected();
+    on(hostile, &mut stream).await
 }
 
 async fn connect(hostile: &Hostile) -> Outcome<Async<TcpStream>> {

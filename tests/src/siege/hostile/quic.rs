@@ -18,12 +18,9 @@ pub(super) fn transport(hostile: &Hostile, executor: &Arc<Executor<'static>>) ->
 pub(super) async fn once(hostile: &Hostile, transport: &QuicTransport) -> Outcome<()> {
     let mut exchange = transport.dial(&hostile.node)?;
     poll_fn(|task| exchange.poll_open(task)).await?;
-    count(&hostile.tally.connections);
-    hostile.tally.open.set(hostile.tally.open.get() + 1);
-    let result = on(hostile, &mut *exchange).await;
-    hostile.tally.open.set(hostile.tally.open.get() - 1);
+    let _open = hostile.connected();
     // Whoever floods does not wait; who was turned away asks a new connection.
-    result
+    on(hostile, &mut *exchange).await
 }
 
 async fn on(hostile: &Hostile, exchange: &mut dyn Exchange) -> Outcome<()> {
