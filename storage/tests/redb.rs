@@ -2,38 +2,21 @@
 
 #![cfg(feature = "redb")]
 
-use std::{
-    fs,
-    io::{BufRead, BufReader, Write as _},
-    process::{Command, Stdio},
-};
+use std::fs;
 
 use pleach_core::{
     limits::MAX_ENTRY,
-    storage::{Snapshot, StorageError, Store},
+    storage::{StorageError, Store},
 };
 use pleach_storage::{
     Options, Redb, conformance,
-    conformance::{Maker, store_all},
+    conformance::{Maker, audited, store_all},
 };
 
 conformance!(|| {
     let folder = tempfile::tempdir().unwrap();
     (Redb::open(folder.path().join("store")).unwrap(), folder)
 });
-
-fn audited(snapshot: &dyn Snapshot, maker: &Maker) -> usize {
-    let (mut after, mut count) = (None, 0);
-    loop {
-        let page = snapshot.audit(&maker.tree(), after, 1_000).unwrap();
-        assert_eq!(page.faults, []);
-        count += page.entries.len();
-        after = page.next;
-        if after.is_none() {
-            return count;
-        }
-    }
-}
 
 #[test]
 fn what_was_written_is_there_when_the_file_is_opened_again() {
@@ -50,7 +33,7 @@ fn what_was_written_is_there_when_the_file_is_opened_again() {
     let store = Redb::open_with(&path, Options { cache_bytes: 1 << 20 }).unwrap();
     assert_eq!(store.snapshot().unwrap().summary(&maker.tree()).unwrap(), before);
     store_all(&store, &maker, &chain[250..]);
-    assert_eq!(audited(&*store.snapshot().unwrap(), &maker), 502);
+    assert_eq!(audited(&store, &maker.tree()), 502);
 }
 
 #[test]
@@ -169,47 +152,4 @@ fn only_its_owner_can_read_a_new_file() {
     let path = folder.path().join("store");
     Redb::open(&path).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-}
-
-/// Where the child of the next test writes; set, it makes the test the child.
-const CHILD: &str = "PLEACH_STORAGE_TEST_CHILD";
-
-#[test]
-fn a_process_killed_in_the_middle_of_a_write_loses_nothing_that_it_was_told() {
-    let maker = Maker::new(1);
-    if let Ok(path) = std::env::var(CHILD) {
-        return write_until_killed(&path, &maker);
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store");
-    for kill_after in [1, 4, 9] {
-        let name = "a_process_killed_in_the_middle_of_a_write_loses_nothing_that_it_was_told";
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([name, "--exact", "--nocapture"])
-            .env(CHILD, &path)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let acknowledged = lines.filter_map(|line| line.strip_prefix("held ")?.parse::<usize>().ok());
-        let told = acknowledged.take(kill_after).last().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let store = Redb::open(&path).unwrap();
-        let held = audited(&*store.snapshot().unwrap(), &maker);
-        assert!(held >= told, "{told} were acknowledged, {held} are there");
-    }
-}
-
-/// Grows the chain from where it stands, and says after every write how long it is.
-fn write_until_killed(path: &str, maker: &Maker) {
-    let store = Redb::open(path).unwrap();
-    let tips = store.snapshot().unwrap().tips(&maker.tree(), None, 1).unwrap();
-    let mut last = tips.first().copied().unwrap_or_else(|| store_all(&store, maker, [&maker.root()])[0]);
-    loop {
-        let chain = maker.chain(last, 300);
-        last = *store_all(&store, maker, &chain).last().unwrap();
-        println!("held {}", last.height + 1);
-        std::io::stdout().flush().unwrap();
-    }
 }

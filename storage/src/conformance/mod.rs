@@ -17,7 +17,7 @@ pub use damage::{Damage, Rot};
 pub use disk::{Cut, Disk, Slip, Trouble};
 pub use maker::Maker;
 use pleach_core::{
-    Position,
+    Id, Position,
     storage::{Put, Store, Write, Written},
 };
 
@@ -108,6 +108,21 @@ fn written(store: &dyn Store, write: &Write) -> Put {
     match store.write(write) {
         Ok(Written::Put(put)) => put,
         other => panic!("a put gives {other:?}"),
+    }
+}
+
+/// Reads a whole tree again from its bytes, and finds no fault; how many entries it has.
+pub fn audited(store: &dyn Store, tree: &Id) -> usize {
+    let snapshot = store.snapshot().unwrap();
+    let (mut after, mut count) = (None, 0);
+    loop {
+        let page = snapshot.audit(tree, after, 1_000).unwrap();
+        assert_eq!(page.faults, []);
+        count += page.entries.len();
+        after = page.next;
+        if after.is_none() {
+            return count;
+        }
     }
 }
 
