@@ -143,7 +143,8 @@ pub(crate) enum Command {
     Sync {
         /// Id or name; without it, every database with a known peer
         db: Option<String>,
-        /// With whom: `http:KEY@host:port`, `quic:KEY@host:port` or `serial:KEY@/dev/tty…`; without it, every known peer
+        /// With whom: `http:KEY@host:port`, `https:`, `quic:` or `iroh:` likewise, or `serial:KEY@/dev/tty…`; without it,
+        /// every known peer
         #[arg(long, value_name = "ADDRESS", value_parser = address)]
         peer: Option<String>,
     },
@@ -162,7 +163,7 @@ pub(crate) enum Command {
     },
     /// List the databases that a peer lets this node read
     Trees {
-        /// `http:KEY@host:port` or `quic:KEY@host:port`
+        /// `http:KEY@host:port`, `https:`, `quic:` or `iroh:` likewise, or `serial:KEY@/dev/tty…`
         #[arg(value_parser = address)]
         address: String,
     },
@@ -308,7 +309,7 @@ pub(crate) enum PeerAddressAction {
     Add {
         /// The peer's public key
         key: PublicKey,
-        /// `http:host:port`, `quic:host:port` or `serial:/dev/tty…`
+        /// `http:host:port`, `https:` or `quic:` likewise, `iroh:place` or `serial:/dev/tty…`
         #[arg(value_parser = address)]
         address: String,
     },
