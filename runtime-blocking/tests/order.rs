@@ -1,13 +1,16 @@
-//! What was asked for earlier is carried out earlier, whichever thread does it.
+//! What was asked for, or decided, earlier is carried out earlier, whichever thread does it.
 
 use std::{
-    sync::{Arc, Condvar, Mutex},
+    sync::{
+        Arc, Condvar, Mutex,
+        mpsc::{Receiver, Sender, channel},
+    },
     thread,
 };
 
 use pleach_blocking::{
-    Address, Database, DatabaseKey, Doc, HistoryFilter, Id, Instance, Memory, MemoryNetwork, Permission,
-    Snapshot, StorageError, Store, Sync, Who,
+    Address, Database, DatabaseKey, Doc, HistoryFilter, Id, Instance, Memory, MemoryNetwork, PeerStatus,
+    Permission, SecretKey, Snapshot, StorageError, Store, Sync, SyncPeerInfo, Who,
 };
 use pleach_core::storage::{MetaChange, Write, Written};
 
@@ -146,4 +149,77 @@ fn what_is_noted_of_a_pair_that_is_back_is_not_deleted_with_what_it_was() {
     gate.meanwhile(sync, move || again.sync_with_peer(&place, Some(&tree)).map(drop)).unwrap();
     let sums = sync.get_sync_metadata(&peer).unwrap();
     assert_eq!(sums.map(|sums| sums.successful_syncs), Some(1));
+}
+
+/// What a thread called `late` does.
+#[derive(Debug, PartialEq)]
+enum Late {
+    HasSnapshot,
+    HasEnded,
+}
+
+/// A store whose snapshots a thread called `late` gets to use only when it is let go on.
+struct Delaying {
+    store: Memory,
+    told: Sender<Late>,
+    go: Mutex<Receiver<()>>,
+}
+
+impl Store for Delaying {
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StorageError> {
+        let snapshot = self.store.snapshot();
+        if thread::current().name() == Some("late") {
+            self.told.send(Late::HasSnapshot).unwrap();
+            self.go.lock().unwrap().recv().unwrap();
+        }
+        snapshot
+    }
+
+    fn write(&self, write: &Write) -> Result<Written, StorageError> {
+        self.store.write(write)
+    }
+}
+
+#[test]
+fn enabling_sync_again_undoes_nothing_that_was_decided_meanwhile() {
+    let ((told, heard), (go, going)) = (channel(), channel());
+    let store = Delaying { store: Memory::new(), told: told.clone(), go: Mutex::new(going) };
+    let (network, bob) = (MemoryNetwork::new(), Instance::open(Memory::new()).unwrap());
+    let instance = Instance::open(store).unwrap();
+    let (serving, sync) = (Sync::new(&instance).unwrap(), Sync::new(&bob).unwrap());
+    serving.register_transport("memory", network.builder().bind("alice")).unwrap();
+    sync.register_transport("memory", network.builder()).unwrap();
+    let grants = vec![(Who::Everyone, Permission::Read)];
+    let database = Database::create_with(&instance, DatabaseKey::Device, Doc::new(), grants).unwrap();
+    let (tree, tip) = (database.root_id(), database.tips().unwrap()[0].id);
+    let place = serving.accept_connections().unwrap().remove(0);
+    let (peer, pair) = (bob.device_key(), SecretKey::from_bytes([9; 32]).public());
+
+    // Held at its first snapshot, then at its second, until it ends without another.
+    for before in 0.. {
+        serving.update_peer_status(&peer, PeerStatus::Active).unwrap();
+        serving.register_sync_peer(SyncPeerInfo::new(pair, tree, Vec::new())).unwrap();
+        let (again, ends) = (instance.clone(), told.clone());
+        let late = thread::Builder::new().name("late".into()).spawn(move || {
+            let enabled = Sync::new(&again).map(drop);
+            ends.send(Late::HasEnded).unwrap();
+            enabled
+        });
+        let mut stops = heard.iter().take_while(|late| *late == Late::HasSnapshot);
+        stops.by_ref().take(before).for_each(|_| go.send(()).unwrap());
+        let stopped = stops.next().is_some();
+        serving.update_peer_status(&peer, PeerStatus::Blocked).unwrap();
+        serving.remove_tree_sync(&pair, &tree).unwrap();
+        if stopped {
+            go.send(()).unwrap();
+            stops.for_each(|_| go.send(()).unwrap());
+        }
+        late.unwrap().join().unwrap().unwrap();
+        assert_eq!(sync.discover_peer_trees(&place).unwrap(), [], "blocked at snapshot {before}");
+        let untracked = serving.queue_entry_for_sync(&pair, &tip, &tree).unwrap_err();
+        assert!(untracked.is_not_found(), "{untracked}");
+        if !stopped {
+            break;
+        }
+    }
 }
