@@ -2,8 +2,9 @@
 //!
 //! What must keep its order (orders to exchanges, replies, notifications) is passed on under the lock and takes no
 //! time. What blocks is done without it: reads in place; signatures on threads of their own, one for each core; writes
-//! in place by a caller that waits for just that, or else on a thread of their own. So an exchange's thread receives the
-//! next frame while others check and write those before.
+//! in place by a caller that waits for just that, while no others are under way, or else on a thread of their own. So an
+//! exchange's thread receives the next frame while others check and write those before. Who writes is settled under the
+//! lock too: writes keep the order in which the node asked for them, whoever carries them out.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -18,7 +19,7 @@ use pleach_core::{
     node::{Action, Command, CommandId, Event, Node, NodeError, Number, Read, Reply, SnapshotId, perform},
     storage::{Snapshot, StorageError, Store, Write},
 };
-use pleach_transports::host::{Report, Spawn, Switchboard, Threads, Verifier, Watchers, Writer};
+use pleach_transports::host::{Claim, Report, Spawn, Switchboard, Threads, Verifier, Watchers, Writer};
 
 /// The node and all that carries out its actions.
 pub(crate) struct Driver {
@@ -44,7 +45,7 @@ struct State {
 
 /// What blocks.
 enum Work {
-    Write(Number, Write),
+    Write(Number, Write, Claim),
     Read(Number, Result<Arc<dyn Snapshot>, StorageError>, Read),
     Verify(Number, Vec<Entry>),
 }
@@ -125,16 +126,15 @@ impl Driver {
         self.work_off(event, &|| false);
     }
 
-    /// Works off an event; writes in place while `writes` says so.
-    fn work_off(&self, event: Event, writes: &dyn Fn() -> bool) {
+    /// Works off an event; writes in place while `waits` says that the caller would only wait otherwise.
+    fn work_off(&self, event: Event, waits: &dyn Fn() -> bool) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
-            for work in self.step(event) {
+            for work in self.step(event, waits) {
                 match work {
-                    Work::Write(number, write) if writes() => {
-                        events.push_back(Event::Written(number, self.store.write(&write)));
+                    Work::Write(number, write, claim) => {
+                        events.push_back(Event::Written(number, claim.write(&write)));
                     }
-                    Work::Write(number, write) => self.writer.write(number, write),
                     Work::Verify(number, entries) => self.verifier.verify(number, entries),
                     Work::Read(number, snapshot, read) => {
                         let reply = snapshot.and_then(|snapshot| perform(&snapshot, &read));
@@ -146,14 +146,14 @@ impl Driver {
     }
 
     /// One event: what keeps its order is passed on at once, what blocks is returned.
-    fn step(&self, event: Event) -> Vec<Work> {
+    fn step(&self, event: Event, waits: &dyn Fn() -> bool) -> Vec<Work> {
         let mut state = self.lock();
         if state.closed {
             return Vec::new();
         }
         let before = state.node.deadline();
         state.node.handle(self.clock.now(), event);
-        let mut work = Vec::new();
+        let (mut work, mut writes) = (Vec::new(), Vec::new());
         while let Some(action) = state.node.poll_action() {
             match action {
                 Action::Exchange(id, op) => self.board.carry_out(id, op),
@@ -163,7 +163,7 @@ impl Driver {
                     }
                 }
                 Action::Notify(notification) => self.watchers.tell(&notification),
-                Action::Write { number, write } => work.push(Work::Write(number, write)),
+                Action::Write { number, write } => writes.push((number, write)),
                 Action::Verify { number, entries } => work.push(Work::Verify(number, entries)),
                 Action::Read { number, snapshot, read } => {
                     let snapshot = self.snapshot(&mut state, snapshot);
@@ -175,10 +175,26 @@ impl Driver {
                 action => tracing::error!(?action, "an action that this runtime does not know"),
             }
         }
+        // Once it is known whether the caller still waits, and before the lock lets others ask for writes.
+        for (number, write) in writes {
+            if let Some(claimed) = self.line_up(number, write, waits()) {
+                // Others wait for it.
+                work.insert(0, claimed);
+            }
+        }
         if state.node.deadline() != before {
             self.changed.notify_one();
         }
         work
+    }
+
+    /// Puts a write in line; in place it is carried out by a caller that waits, if it is the first.
+    fn line_up(&self, number: Number, write: Write, waits: bool) -> Option<Work> {
+        let Some(claim) = waits.then(|| self.writer.claim()).flatten() else {
+            self.writer.write(number, write);
+            return None;
+        };
+        Some(Work::Write(number, write, claim))
     }
 
     /// Opened here, under the lock, so that a release by another thread cannot come first.

@@ -152,6 +152,8 @@ fn what_a_peer_brings_is_not_written_by_the_thread_that_receives_it() {
     sync.sync_with_peer(&address, Some(&database.root_id())).unwrap();
     assert_eq!(*noted.lock().unwrap(), ["pleach-store"]);
 
+    // What is noted of the sync is on its way to the disk, and nobody overtakes it.
+    sync.get_sync_metadata(&a.0.device_key()).unwrap();
     noted.lock().unwrap().clear();
     write(&Database::open(&instance, &database.root_id(), DatabaseKey::Device).unwrap(), "mine", "b");
     let own = std::thread::current().name().unwrap_or_default().to_owned();

@@ -27,7 +27,7 @@ use pleach_transports::{
 };
 
 use crate::{
-    driver::{self, Callers, Feed, Hands, OnExecutor},
+    driver::{self, Callers, Feed, Hands, OnExecutor, Readers},
     sync::Sync,
 };
 
@@ -138,7 +138,7 @@ impl Instance {
         let watchers = Arc::new(Watchers::default());
         let hands = Hands {
             writer: Writer::start(&threads, Arc::clone(&store), Arc::clone(&report))?,
-            reader: driver::reader(&threads, Arc::clone(&store), feed.clone())?,
+            readers: Readers::start(&threads, &store, &feed)?,
             verifier: Verifier::start(&threads, report)?,
             board: board.clone(),
             watchers: Arc::clone(&watchers),

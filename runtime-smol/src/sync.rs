@@ -72,9 +72,16 @@ impl Sync {
         Self { instance: instance.downgrade(), remembers: true, keys: [].into() }
     }
 
-    /// Makes or takes up `_sync`, and tells the node what it says about peers.
+    /// Makes or takes up `_sync`, and tells the node what it says about peers. Done once: after that the node is told of
+    /// each change, and what was read before it would take it back.
     pub(crate) async fn enable(instance: &Instance) -> Result<(), Error> {
-        let tree = Self::with_tree(instance).await?.sync_tree_root_id()?;
+        // Held to the end: whoever changes the book meanwhile would find sync off, and tell the node nothing.
+        let _turn = instance.turn().await;
+        if instance.is_sync_enabled() {
+            return instance.context().map(drop);
+        }
+        Self::make_tree(instance).await?;
+        let tree = Self::of(instance).sync_tree_root_id()?;
         let book = PeerBook::read(instance.snapshot()?, &tree, instance.device_key())?;
         for command in book.start()? {
             instance.ask(command).await?;
@@ -90,10 +97,16 @@ impl Sync {
     /// A handle on what `_sync` says, which is made if there is none; sync is not enabled by that.
     pub(crate) async fn with_tree(instance: &Instance) -> Result<Self, Error> {
         let _turn = instance.turn().await;
+        Self::make_tree(instance).await?;
+        Ok(Self::of(instance))
+    }
+
+    /// Makes `_sync` if there is none. The caller has the turn.
+    async fn make_tree(instance: &Instance) -> Result<(), Error> {
         if instance.sync_tree().is_none() {
             instance.sync_tree_is(Self::create_tree(instance).await?);
         }
-        Ok(Self::of(instance))
+        Ok(())
     }
 
     async fn create_tree(instance: &Instance) -> Result<Id, Error> {

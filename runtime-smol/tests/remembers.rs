@@ -2,12 +2,14 @@
 
 mod world;
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use pleach_core::storage::{Write, Written};
 use pleach_smol::{
-    Error, Follow, Instance, Memory, MemoryNetwork, Options, Permission, Snapshot, StorageError, Store,
+    Error, Follow, Instance, Memory, MemoryNetwork, Options, PeerStatus, Permission, SecretKey, Snapshot,
+    StorageError, Store, Sync, SyncPeerInfo,
 };
+use smol::future::poll_once;
 use world::{Shared, World, assert_same, grant_all, write};
 
 #[test]
@@ -143,5 +145,70 @@ fn a_ticket_never_names_the_unspecified_address() {
         assert!(!ticket.to_string().contains("0.0.0.0"), "{ticket}");
         let quic = node.sync.get_server_address_for("quic").unwrap();
         assert!(ticket.addresses().contains(&quic), "{ticket}");
+    });
+}
+
+#[test]
+fn enabling_sync_again_undoes_nothing_that_was_decided_meanwhile() {
+    smol::block_on(async {
+        let network = MemoryNetwork::new();
+        let (a, b) = (World::new(Memory::new()).await, World::new(Memory::new()).await);
+        a.sync.register_transport("memory", network.builder().bind("a")).await.unwrap();
+        b.sync.register_transport("memory", network.builder()).await.unwrap();
+        let database = a.create("shared", &grant_all(Permission::Read)).await;
+        let place = a.sync.accept_connections().await.unwrap().remove(0);
+        let (tree, bob) = (database.root_id(), b.instance.device_key());
+        let other = SecretKey::from_bytes([9; 32]).public();
+        a.sync.register_peer(&bob, None).await.unwrap();
+        a.sync.register_sync_peer(SyncPeerInfo::new(other, tree, Vec::new())).await.unwrap();
+
+        let mut again = pin!(Sync::new(&a.instance));
+        let begun = poll_once(&mut again).await;
+        a.sync.update_peer_status(&bob, PeerStatus::Blocked).await.unwrap();
+        a.sync.remove_tree_sync(&other, &tree).await.unwrap();
+        if begun.is_none() {
+            again.await.unwrap();
+        }
+        assert_eq!(b.sync.discover_peer_trees(&place).await.unwrap(), [], "blocked");
+        let tip = database.tips().unwrap()[0].id;
+        let untracked = a.sync.queue_entry_for_sync(&other, &tip, &tree).await.unwrap_err();
+        assert!(untracked.is_not_found(), "{untracked}");
+    });
+}
+
+#[test]
+fn what_is_decided_while_sync_is_being_enabled_holds() {
+    smol::block_on(async {
+        let (network, store) = (MemoryNetwork::new(), Arc::new(Memory::new()));
+        let (a, b) = (World::new(Shared(store.clone())).await, World::new(Memory::new()).await);
+        let bob = b.instance.device_key();
+        a.create("shared", &grant_all(Permission::Read)).await;
+        a.sync.register_peer(&bob, None).await.unwrap();
+        a.instance.create_user("ann", None).await.unwrap();
+        a.instance.close().await;
+
+        let instance = Instance::open(Shared(store)).await.unwrap();
+        let sync = instance.login_user("ann", None).await.unwrap().sync().unwrap();
+        let mut enabling = pin!(instance.enable_sync());
+        assert_eq!(poll_once(&mut enabling).await, None, "the node is told what was in the book");
+        let mut deciding = pin!(sync.update_peer_status(&bob, PeerStatus::Blocked));
+        let mut decided = None;
+        // Every chance to be done before.
+        for _ in 0..100 {
+            decided = poll_once(&mut deciding).await;
+            if decided.is_some() {
+                break;
+            }
+            sync.list_peers().await.unwrap();
+        }
+        enabling.await.unwrap();
+        match decided {
+            Some(decided) => decided.unwrap(),
+            None => deciding.await.unwrap(),
+        }
+        sync.register_transport("memory", network.builder().bind("a")).await.unwrap();
+        b.sync.register_transport("memory", network.builder()).await.unwrap();
+        let place = sync.accept_connections().await.unwrap().remove(0);
+        assert_eq!(b.sync.discover_peer_trees(&place).await.unwrap(), [], "blocked");
     });
 }

@@ -6,12 +6,12 @@ use async_channel::Sender;
 use pleach_core::node::{Action, CommandId, NodeError, Reply};
 use pleach_transports::host::{Switchboard, Verifier, Watchers, Writer};
 
-use super::threads::ReadJob;
+use super::Readers;
 
 /// Where actions go.
 pub(crate) struct Hands {
     pub(crate) writer: Writer,
-    pub(crate) reader: Sender<ReadJob>,
+    pub(crate) readers: Readers,
     pub(crate) verifier: Verifier,
     pub(crate) board: Switchboard,
     pub(crate) watchers: Arc<Watchers>,
@@ -34,17 +34,12 @@ impl Hands {
         id
     }
 
-    /// Carries out an action, or hands it to the thread or task that does. Sending fails only when that has ended,
-    /// which it does after the loop.
+    /// Carries out an action, or hands it to the thread or task that does.
     pub(crate) fn carry_out(&mut self, action: Action) {
         match action {
             Action::Exchange(id, op) => self.board.carry_out(id, op),
-            Action::Read { number, snapshot, read } => {
-                let _ = self.reader.try_send(ReadJob::Read(number, snapshot, read));
-            }
-            Action::Release(snapshot) => {
-                let _ = self.reader.try_send(ReadJob::Release(snapshot));
-            }
+            Action::Read { number, snapshot, read } => self.readers.read(number, snapshot, read),
+            Action::Release(snapshot) => self.readers.release(snapshot),
             Action::Write { number, write } => self.writer.write(number, write),
             Action::Verify { number, entries } => self.verifier.verify(number, entries),
             Action::Reply(command, result) => {

@@ -3,7 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `hands` | [`Hands`]: how each action is carried out |
-//! | `threads` | the thread that reads, and what blocks at the start |
+//! | `threads` | [`Readers`]: the threads that read; and what blocks at the start |
 //! | `exchanges` | where the tasks of exchanges and doors run |
 
 mod exchanges;
@@ -23,7 +23,7 @@ use pleach_core::{
 
 pub(crate) use exchanges::OnExecutor;
 pub(crate) use hands::{Callers, Hands};
-pub(crate) use threads::{call, reader};
+pub(crate) use threads::{Readers, call};
 
 /// How often, and after how long each time, the end of all tasks is looked for: a second in all.
 const WIND_DOWN_STEPS: u32 = 500;

@@ -1,5 +1,5 @@
-//! The threads that work for a node: as many that check signatures as there are cores, and one that writes. While one
-//! batch is written, the next is checked and another is received by whoever polls the exchange.
+//! The threads that check signatures, as many as there are cores. While one batch is written, the next is checked and
+//! another is received by whoever polls the exchange.
 
 use std::{
     num::NonZero,
@@ -15,7 +15,6 @@ use pleach_core::{
     entry::Entry,
     instance::{Checked, Error, check, join_checked},
     node::{Event, Number},
-    storage::{Store, Write},
 };
 
 use crate::host::{Report, Threads};
@@ -113,58 +112,5 @@ fn work(parts: &Receiver<Part>, report: &Report) {
             let all = std::mem::take(&mut *all);
             report(Event::Verified(batch.number, join_checked(all.into_iter().flatten())));
         }
-    }
-}
-
-/// Writes on a thread of its own, which ends when this is dropped.
-///
-/// ```
-/// # use std::sync::{Arc, mpsc};
-/// # use pleach_core::{node::{Event, Number}, storage::{Snapshot, StorageError, Store, Write, Written}};
-/// # use pleach_transports::host::{Threads, Writer};
-/// struct Full;
-/// impl Store for Full {
-///     fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StorageError> {
-///         Err(StorageError::Failed("no".into()))
-///     }
-///     fn write(&self, _: &Write) -> Result<Written, StorageError> {
-///         Err(StorageError::Failed("the disk is full".into()))
-///     }
-/// }
-/// let (told, heard) = mpsc::channel();
-/// let threads = Threads::default();
-/// let report = Arc::new(move |event: Event| told.send(format!("{event:?}")).unwrap());
-/// let writer = Writer::start(&threads, Arc::new(Full), report)?;
-/// writer.write(Number(7), Write::Meta([].into()));
-/// assert!(heard.recv().unwrap().starts_with("Written(Number(7), Err"));
-/// drop(writer);
-/// threads.join();
-/// # Ok::<(), pleach_core::instance::Error>(())
-/// ```
-#[derive(Debug)]
-pub struct Writer(Sender<(Number, Write)>);
-
-impl Writer {
-    /// Starts the thread. Outcomes are reported from it.
-    pub fn start(threads: &Threads, store: Arc<dyn Store>, report: Report) -> Result<Self, Error> {
-        // A node has one write in flight for each tree.
-        let (sender, jobs) = async_channel::unbounded::<(Number, Write)>();
-        threads.start("pleach-store", move || {
-            while let Ok((number, write)) = jobs.recv_blocking() {
-                report(Event::Written(number, store.write(&write)));
-            }
-        })?;
-        Ok(Self(sender))
-    }
-
-    /// Carries out a write; [`Event::Written`] follows.
-    pub fn write(&self, number: Number, write: Write) {
-        // After the end nobody waits for the outcome.
-        let _ = self.0.try_send((number, write));
-    }
-
-    /// Lets the thread end once it has written what was asked before.
-    pub fn close(&self) {
-        self.0.close();
     }
 }
