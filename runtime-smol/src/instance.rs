@@ -308,6 +308,11 @@ impl Instance {
     pub(crate) async fn ask(&self, command: Command) -> Result<Reply, Error> {
         self.0.feed.ask(command).await
     }
+
+    /// Gives the node a command of which nobody awaits the reply.
+    pub(crate) fn tell(&self, command: Command) {
+        self.0.feed.tell(command);
+    }
 }
 
 impl WeakInstance {

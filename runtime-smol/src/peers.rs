@@ -1,5 +1,7 @@
 //! The peer book: who is known, where, in what state, and which database goes to whom.
 
+use std::collections::VecDeque;
+
 use pleach_core::{
     Id, PublicKey,
     instance::{Edit, Error, PeerBook, PeerInfo, SyncPeerInfo},
@@ -7,7 +9,7 @@ use pleach_core::{
     wire::Address,
 };
 
-use crate::{Sync, SyncHandle};
+use crate::{Instance, Sync, SyncHandle};
 
 impl Sync {
     /// What `_sync` says about peers.
@@ -23,17 +25,35 @@ impl Sync {
     ) -> Result<(), Error> {
         let instance = self.instance()?;
         let _turn = instance.turn().await;
-        let edit = make(&mut self.book()?)?;
-        if !edit.is_empty() {
-            self.change(|draft| edit.write(draft)).await?;
-        }
+        let mut edit = make(&mut self.book()?)?;
         // Until sync is enabled the node knows of no pairs; then it is told of all.
-        if instance.is_sync_enabled() {
-            for command in edit.commands {
-                self.ask(command).await?;
-            }
+        let commands =
+            if instance.is_sync_enabled() { std::mem::take(&mut edit.commands) } else { Vec::new() };
+        let mut owed = Owed { instance: &instance, commands: commands.into() };
+        // The commit goes to the node when this is polled first, and so before anything that is owed.
+        if !edit.is_empty()
+            && let Err(error) = self.change(|draft| edit.write(draft)).await
+        {
+            owed.commands.clear();
+            return Err(error);
+        }
+        while let Some(command) = owed.commands.pop_front() {
+            self.ask(command).await?;
         }
         Ok(())
+    }
+}
+
+/// What the node is to be told of a change on its way to the disk. Whoever does not wait for it leaves the rest to the node,
+/// so that what it does and what is kept agree.
+struct Owed<'a> {
+    instance: &'a Instance,
+    commands: VecDeque<Command>,
+}
+
+impl Drop for Owed<'_> {
+    fn drop(&mut self) {
+        self.commands.drain(..).for_each(|command| self.instance.tell(command));
     }
 }
 

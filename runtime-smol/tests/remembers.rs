@@ -177,6 +177,28 @@ fn enabling_sync_again_undoes_nothing_that_was_decided_meanwhile() {
 }
 
 #[test]
+fn a_block_for_which_nobody_waits_holds_all_the_same() {
+    smol::block_on(async {
+        let network = MemoryNetwork::new();
+        let (a, b) = (World::new(Memory::new()).await, World::new(Memory::new()).await);
+        a.sync.register_transport("memory", network.builder().bind("a")).await.unwrap();
+        b.sync.register_transport("memory", network.builder()).await.unwrap();
+        a.create("shared", &grant_all(Permission::Read)).await;
+        let place = a.sync.accept_connections().await.unwrap().remove(0);
+        let bob = b.instance.device_key();
+        a.sync.register_peer(&bob, None).await.unwrap();
+        assert_eq!(b.sync.discover_peer_trees(&place).await.unwrap().len(), 1);
+
+        let blocking = poll_once(a.sync.update_peer_status(&bob, PeerStatus::Blocked)).await;
+        // Another change stands behind it.
+        a.sync.register_peer(&SecretKey::from_bytes([9; 32]).public(), None).await.unwrap();
+        assert_eq!(b.sync.discover_peer_trees(&place).await.unwrap(), [], "blocked");
+        let known = a.sync.get_peer_info(&bob).await.unwrap().unwrap();
+        assert_eq!(known.status, PeerStatus::Blocked, "{blocking:?}");
+    });
+}
+
+#[test]
 fn what_is_decided_while_sync_is_being_enabled_holds() {
     smol::block_on(async {
         let (network, store) = (MemoryNetwork::new(), Arc::new(Memory::new()));

@@ -60,6 +60,11 @@ impl Feed {
         let _ = self.0.try_send(Input::Stop);
     }
 
+    /// Gives the node a command of which nobody awaits the reply.
+    pub(crate) fn tell(&self, command: Command) {
+        let _ = self.0.try_send(Input::Command(command, async_channel::bounded(1).0));
+    }
+
     /// Gives the node a command and waits for its reply.
     pub(crate) async fn ask(&self, command: Command) -> Result<Reply, Error> {
         let (sender, receiver) = async_channel::bounded(1);
