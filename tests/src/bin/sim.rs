@@ -78,18 +78,28 @@ fn main() -> ExitCode {
 }
 
 fn play(args: &Args) -> Result<bool, String> {
-    if let Some(file) = &args.replay {
-        let text = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
-        let (plan, hash) = Plan::read(&text)?;
-        let outcome = run(&plan);
-        report(args, &outcome)?;
-        match hash {
-            Some(hash) if hash != outcome.hash => println!("another history than the file's: {hash:016x}"),
-            Some(_) => println!("the same history as the file's"),
-            None => {}
-        }
-        return Ok(outcome.broken.is_none());
+    match &args.replay {
+        Some(file) => replay(args, file),
+        None => play_seeds(args),
     }
+}
+
+/// One run from its file: fails too if it is another history than the one that the file tells of.
+fn replay(args: &Args, file: &str) -> Result<bool, String> {
+    let text = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+    let (plan, hash) = Plan::read(&text)?;
+    let outcome = run(&plan);
+    report(args, &outcome)?;
+    let same = hash.is_none_or(|hash| hash == outcome.hash);
+    match hash {
+        Some(hash) if !same => println!("another history than the file's: {hash:016x}"),
+        Some(_) => println!("the same history as the file's"),
+        None => {}
+    }
+    Ok(same && outcome.broken.is_none())
+}
+
+fn play_seeds(args: &Args) -> Result<bool, String> {
     let began = Instant::now();
     let limit = args.minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0));
     let many = limit.is_some() || args.seeds.is_some();
@@ -176,17 +186,16 @@ fn report(args: &Args, outcome: &Outcome) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("{}: {error}", args.out);
     fs::create_dir_all(&args.out).map_err(failed)?;
     fs::write(name("txt"), &outcome.picture).map_err(failed)?;
-    let text = format!(
-        "# A run of the simulator; lines of faults and peers can be taken out, then the hash too.\n{}hash {:016x}\n",
-        plan.written(),
-        outcome.hash
-    );
-    fs::write(name("run"), text).map_err(failed)?;
+    // What is replayed has its file, which somebody may have shortened by hand.
+    if args.replay.is_none() {
+        fs::write(name("run"), outcome.file()).map_err(failed)?;
+    }
     if let Some(broken) = &outcome.broken {
         println!("  {broken}");
         println!("  again:   cargo run --release -p pleach-tests --bin sim -- --seed {}", plan.seed);
     }
     println!("  picture: {}", name("txt"));
-    println!("  replay:  cargo run --release -p pleach-tests --bin sim -- --replay {}", name("run"));
+    let file = args.replay.clone().unwrap_or_else(|| name("run"));
+    println!("  replay:  cargo run --release -p pleach-tests --bin sim -- --replay {file}");
     Ok(())
 }

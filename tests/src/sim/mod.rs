@@ -151,6 +151,17 @@ pub struct Outcome {
     pub picture: String,
 }
 
+impl Outcome {
+    /// The file to replay it from.
+    pub fn file(&self) -> String {
+        format!(
+            "# A run of the simulator; lines of faults and peers can be taken out, then the hash too.\n{}hash {:016x}\n",
+            self.plan.written(),
+            self.hash
+        )
+    }
+}
+
 /// Runs a plan: a phase in which things go wrong, then one in which all is healed.
 pub fn run(plan: &Plan) -> Outcome {
     let mut sim = Sim::new(plan.clone());
