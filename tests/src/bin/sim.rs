@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pleach_tests::sim::{Fault, Outcome, Plan, Strategy, Tally, run};
+use pleach_tests::sim::{Coverage, Outcome, Plan, run};
 
 const USAGE: &str = "usage: sim [--seed N] [--seeds COUNT] [--minutes M] [--replay FILE] [--out DIR]
 
@@ -15,9 +15,6 @@ picture and a file to replay in DIR (target/sim), and is printed as a command.";
 
 /// Of the seeds one in so many runs twice.
 const TWICE: u64 = 10;
-
-/// Seeds behind which every kind must have been hit.
-const ENOUGH: u64 = 40;
 
 struct Args {
     seed: u64,
@@ -102,8 +99,7 @@ fn replay(args: &Args, file: &str) -> Result<bool, String> {
 fn play_seeds(args: &Args) -> Result<bool, String> {
     let began = Instant::now();
     let limit = args.minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0));
-    let many = limit.is_some() || args.seeds.is_some();
-    let (mut sum, mut tally) = (Sum::default(), Tally::new());
+    let (mut sum, mut coverage) = (Sum::default(), Coverage::new());
     for seed in args.seed.. {
         let plan = Plan::of(seed);
         let outcome = run(&plan);
@@ -111,7 +107,7 @@ fn play_seeds(args: &Args) -> Result<bool, String> {
         sum.events += outcome.events;
         sum.handled += outcome.handled;
         sum.commits += outcome.commits;
-        tally.add(&outcome.tally);
+        coverage.add(&plan, &outcome.tally);
         report(args, &outcome)?;
         let mut fine = outcome.broken.is_none();
         if seed % TWICE == 0 {
@@ -133,22 +129,10 @@ fn play_seeds(args: &Args) -> Result<bool, String> {
             break;
         }
     }
-    let mut fine = sum.failed.is_empty();
-    println!("\n{}", tally.table());
-    let faults = Fault::ALL.iter().zip(&tally.faults).filter(|(_, hits)| **hits == 0);
-    let never: Vec<String> = faults
-        .map(|(kind, _)| format!("{kind:?}"))
-        .chain(
-            Strategy::ALL
-                .iter()
-                .zip(&tally.strategies)
-                .filter(|(_, hits)| **hits == 0)
-                .map(|(kind, _)| format!("{kind:?}")),
-        )
-        .collect();
-    if many && sum.seeds >= ENOUGH && !never.is_empty() {
-        println!("never hit: {}", never.join(", "));
-        fine = false;
+    println!("\n{}", coverage.table());
+    let never = coverage.never();
+    if !never.is_empty() {
+        println!("drawn by {} seeds or more and never hit: {}", Coverage::ENOUGH, never.join(", "));
     }
     let seconds = began.elapsed().as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "for people")]
@@ -160,7 +144,7 @@ fn play_seeds(args: &Args) -> Result<bool, String> {
     for seed in &sum.failed {
         println!("failed: cargo run --release -p pleach-tests --bin sim -- --seed {seed}");
     }
-    Ok(fine)
+    Ok(sum.failed.is_empty() && never.is_empty())
 }
 
 fn report(args: &Args, outcome: &Outcome) -> Result<(), String> {
@@ -178,6 +162,10 @@ fn report(args: &Args, outcome: &Outcome) -> Result<(), String> {
         outcome.hash,
         if outcome.broken.is_some() { "FAILED" } else { "ok" },
     );
+    let unhit = outcome.unhit();
+    if !unhit.is_empty() {
+        println!("  drawn and not hit: {}", unhit.join(", "));
+    }
     let alone = args.minutes.is_none() && args.seeds.is_none();
     if outcome.broken.is_none() && !alone {
         return Ok(());

@@ -45,7 +45,7 @@ use pleach_core::{
     storage::Write,
 };
 
-pub use kinds::{Fault, Strategy, Tally};
+pub use kinds::{Coverage, Fault, Strategy, Tally};
 pub use plan::Plan;
 
 use self::{
@@ -152,6 +152,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Kinds that were drawn and did not happen.
+    pub fn unhit(&self) -> Vec<String> {
+        self.tally.unhit(&self.plan)
+    }
+
     /// The file to replay it from.
     pub fn file(&self) -> String {
         format!(
@@ -299,7 +304,8 @@ impl Sim {
         self.check_all();
     }
 
-    /// Whether every kind that was drawn has happened. One that never does in a whole run of seeds fails the run.
+    /// Whether every kind that was drawn has happened. Some are too rare for one short world: what happens in none of many
+    /// fails the run of all of them, by [`Coverage::never`].
     fn all_hit(&self) -> bool {
         let faults = self.plan.faults.iter().all(|fault| self.tally.faults[*fault as usize] > 0);
         let mut strategies = self.plan.peers.iter().flatten();

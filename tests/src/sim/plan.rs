@@ -69,6 +69,13 @@ impl Plan {
         }
     }
 
+    /// Whether it has each kind, faults first, in the order of the lists of all of them.
+    pub(super) fn draws(&self) -> impl Iterator<Item = bool> {
+        let faults = Fault::ALL.iter().map(|fault| self.faults.contains(fault));
+        let strategy = |strategy| self.peers.iter().any(|peer| peer.contains(strategy));
+        faults.chain(Strategy::ALL.iter().map(strategy))
+    }
+
     /// The plan as lines of a file: kinds can be taken out by hand.
     pub fn written(&self) -> String {
         use std::fmt::Write;
