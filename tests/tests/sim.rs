@@ -31,6 +31,8 @@ fn plans() -> Vec<Plan> {
 fn sound(plan: &Plan) -> Outcome {
     let outcome = run(plan);
     assert_eq!(outcome.broken, None, "as a file to replay:\n{}\n{}", outcome.file(), outcome.picture);
+    assert_eq!(outcome.compared, plan.hosts - 1, "all are compared with the first");
+    assert!(outcome.promised > 0, "nothing that was acknowledged was looked for");
     outcome
 }
 

@@ -52,6 +52,8 @@ struct Sum {
     events: u64,
     handled: u64,
     commits: u64,
+    compared: usize,
+    promised: usize,
     failed: Vec<u64>,
 }
 
@@ -107,6 +109,8 @@ fn play_seeds(args: &Args) -> Result<bool, String> {
         sum.events += outcome.events;
         sum.handled += outcome.handled;
         sum.commits += outcome.commits;
+        sum.compared += outcome.compared;
+        sum.promised += outcome.promised;
         coverage.add(&plan, &outcome.tally);
         report(args, &outcome)?;
         let mut fine = outcome.broken.is_none();
@@ -141,10 +145,14 @@ fn play_seeds(args: &Args) -> Result<bool, String> {
         "{} seeds, {} events ({} taken by nodes), {} commits in {seconds:.1} s: {rate:.0} events a second",
         sum.seeds, sum.events, sum.handled, sum.commits
     );
+    println!(
+        "in the end {} nodes held the same as the first of theirs, and {} acknowledged entries were looked for",
+        sum.compared, sum.promised
+    );
     for seed in &sum.failed {
         println!("failed: cargo run --release -p pleach-tests --bin sim -- --seed {seed}");
     }
-    Ok(sum.failed.is_empty() && never.is_empty())
+    Ok(sum.failed.is_empty() && never.is_empty() && sum.compared > 0 && sum.promised > 0)
 }
 
 fn report(args: &Args, outcome: &Outcome) -> Result<(), String> {

@@ -329,20 +329,33 @@ impl Sim {
         }
     }
 
-    /// Whether all honest nodes that may read a tree hold the same of it; else who does not.
-    pub(super) fn converged(&self) -> Result<(), String> {
+    /// Honest nodes that may not read a tree, as the first node knows it.
+    pub(super) fn shut_out(&self, tree: &Id) -> Result<Vec<usize>, StorageError> {
+        let first = self.hosts[0].shelf.snapshot()?;
+        let everybody = first.permission(tree, &Who::Everyone)?;
+        let mut out = Vec::new();
+        for (index, host) in self.hosts.iter().enumerate() {
+            let own = first.permission(tree, &Who::Key(host.public))?;
+            if own.max(everybody) < Some(Permission::Read) {
+                out.push(index);
+            }
+        }
+        Ok(out)
+    }
+
+    /// Whether all honest nodes hold the same of every tree: how many were compared with the first; else who does not.
+    pub(super) fn converged(&self) -> Result<usize, String> {
         if let Some(index) = self.hosts.iter().position(|host| host.rotten) {
             return Err(format!("node {index} is not whole again"));
         }
+        let mut compared = 0;
         for tree in &self.trees {
+            if let Some(index) = self.shut_out(tree).map_err(|error| error.to_string())?.first() {
+                return Err(format!("node {index} may not read"));
+            }
             let first = self.hosts[0].shelf.snapshot().map_err(|error| error.to_string())?;
             let Ok(Some(summary)) = first.summary(tree) else { return Err("node 0 lost the tree".into()) };
-            let everybody = first.permission(tree, &Who::Everyone).ok().flatten();
-            for (index, host) in self.hosts.iter().enumerate() {
-                let own = first.permission(tree, &Who::Key(host.public)).ok().flatten();
-                if own.max(everybody) < Some(Permission::Read) {
-                    continue;
-                }
+            for (index, host) in self.hosts.iter().enumerate().skip(1) {
                 let there = host.shelf.snapshot().and_then(|snapshot| snapshot.summary(tree));
                 let there = there.map_err(|error| format!("node {index}: {error}"))?;
                 let Some(there) = there else {
@@ -354,12 +367,14 @@ impl Sim {
                         there.measure.count, there.tips.count, summary.measure.count, summary.tips.count
                     ));
                 }
+                compared += 1;
             }
         }
-        Ok(())
+        Ok(compared)
     }
 
-    /// Eventual update: what was acknowledged and still counts is at every honest node at the end.
+    /// Eventual update: what was acknowledged and still counts is at every honest node at the end. The first stands for all:
+    /// they hold the same.
     pub(super) fn check_updates(&mut self) {
         let Ok(first) = self.hosts[0].shelf.snapshot() else { return };
         let promised: Vec<(usize, (Id, Id))> = self
@@ -370,12 +385,11 @@ impl Sim {
             .collect();
         for (index, (tree, id)) in promised {
             let own = self.hosts[index].shelf.snapshot().and_then(|snapshot| snapshot.headers(&tree, &[id]));
-            let shared = matches!(own.as_deref(), Ok([Some(header)]) if header.shared);
-            let may = first.permission(&tree, &Who::Key(self.hosts[index].public)).ok().flatten();
-            if shared
-                && may >= Some(Permission::Read)
-                && matches!(first.headers(&tree, &[id]).as_deref(), Ok([None]))
-            {
+            if !matches!(own.as_deref(), Ok([Some(header)]) if header.shared) {
+                continue;
+            }
+            self.promised += 1;
+            if matches!(first.headers(&tree, &[id]).as_deref(), Ok([None])) {
                 self.break_off(format!(
                     "eventual update: node {index} acknowledged {id}, and node 0 never heard of it"
                 ));

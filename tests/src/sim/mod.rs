@@ -121,6 +121,8 @@ struct Sim {
     handled: u64,
     commits: u64,
     resting: usize,
+    compared: usize,
+    promised: usize,
     broken: Option<String>,
 }
 
@@ -143,6 +145,10 @@ pub struct Outcome {
     pub millis: u64,
     /// The most that a node at rest kept, in bytes of text.
     pub resting: usize,
+    /// Nodes that were found to hold the same as the first in the end.
+    pub compared: usize,
+    /// Acknowledged entries that were looked for at the end.
+    pub promised: usize,
     /// How often each kind was hit.
     pub tally: Tally,
     /// The invariant that broke, if one did.
@@ -183,6 +189,8 @@ pub fn run(plan: &Plan) -> Outcome {
         entries,
         millis: sim.now,
         resting: sim.resting,
+        compared: sim.compared,
+        promised: sim.promised,
         tally: sim.tally,
         broken: sim.broken,
         picture: sim.trace.picture(sim.hosts.len(), sim.now),
@@ -230,6 +238,8 @@ impl Sim {
             handled: 0,
             commits: 0,
             resting: 0,
+            compared: 0,
+            promised: 0,
             broken: None,
         };
         for index in 0..sim.hosts.len() {
@@ -338,8 +348,10 @@ impl Sim {
                 continue;
             }
             look = self.now + LOOK;
+            self.let_in();
             match self.converged() {
-                Ok(()) => {
+                Ok(compared) => {
+                    self.compared = compared;
                     self.check_all();
                     self.check_updates();
                     // Writing a whole node out takes long: some must do.
@@ -351,6 +363,6 @@ impl Sim {
                 Err(why) => apart = why,
             }
         }
-        self.break_off(format!("convergence: after {} ms of health {apart}", HEALED.min(self.now)));
+        self.break_off(format!("eventual update: after {} ms of health {apart}", HEALED.min(self.now)));
     }
 }
