@@ -44,18 +44,20 @@ impl Plan {
         let on_disk: Vec<bool> = (0..hosts).map(|_| chance.below(6) < share).collect();
         let count = usize::try_from(chance.between(4, Fault::ALL.len() as u64)).expect("small");
         let mut faults = chance.some(Fault::ALL, count);
-        // The first node's disk is spared what nobody comes back from.
-        let spared = |fault: &Fault| match fault {
-            Fault::LostUnsynced | Fault::TornWrite => !on_disk.contains(&true),
-            Fault::Rot => !on_disk[1..].contains(&true),
-            _ => false,
-        };
-        faults.retain(|fault| !spared(fault));
         let mut peers = Vec::new();
         for _ in 0..chance.below(5) {
             let count = usize::try_from(chance.between(1, 10)).expect("small");
             peers.push(chance.some(Strategy::ALL, count));
         }
+        // The first node's disk is spared what nobody comes back from.
+        let spared = |fault: &Fault| match fault {
+            Fault::LostUnsynced | Fault::TornWrite => !on_disk.contains(&true),
+            Fault::Rot => !on_disk[1..].contains(&true),
+            // It takes a third to answer.
+            Fault::DialElsewhere => hosts < 3 && peers.is_empty(),
+            _ => false,
+        };
+        faults.retain(|fault| !spared(fault));
         Self {
             seed,
             hosts,
