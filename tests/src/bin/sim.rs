@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pleach_tests::sim::{Coverage, Outcome, Plan, run};
+use pleach_tests::sim::{Coverage, Most, Outcome, Plan, run};
 
 const USAGE: &str = "usage: sim [--seed N] [--seeds COUNT] [--minutes M] [--replay FILE] [--out DIR]
 
@@ -54,6 +54,8 @@ struct Sum {
     commits: u64,
     compared: usize,
     promised: usize,
+    most: Most,
+    healing: u64,
     failed: Vec<u64>,
 }
 
@@ -111,6 +113,8 @@ fn play_seeds(args: &Args) -> Result<bool, String> {
         sum.commits += outcome.commits;
         sum.compared += outcome.compared;
         sum.promised += outcome.promised;
+        sum.most.add(&outcome.most);
+        sum.healing = sum.healing.max(outcome.healing);
         coverage.add(&plan, &outcome.tally);
         report(args, &outcome)?;
         let mut fine = outcome.broken.is_none();
@@ -146,8 +150,14 @@ fn play_seeds(args: &Args) -> Result<bool, String> {
         sum.seeds, sum.events, sum.handled, sum.commits
     );
     println!(
-        "in the end {} nodes held the same as the first of theirs, and {} acknowledged entries were looked for",
-        sum.compared, sum.promised
+        "in the end, {} s later at most, {} nodes held the same as the first of theirs; {} acknowledged entries were looked for",
+        sum.healing / 1_000,
+        sum.compared,
+        sum.promised
+    );
+    println!(
+        "a node had at most {} snapshots open and {} writes under way, and was {} bytes of text at rest",
+        sum.most.snapshots, sum.most.writes, sum.most.resting
     );
     for seed in &sum.failed {
         println!("failed: cargo run --release -p pleach-tests --bin sim -- --seed {seed}");

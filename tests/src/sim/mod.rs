@@ -62,14 +62,17 @@ use self::{
 /// Events between two checks of everything.
 const FULL_CHECK: u64 = 10_000;
 
-/// Milliseconds in which a healed network must come together.
-const HEALED: u64 = 24 * 60 * 60 * 1_000;
+/// Milliseconds in which a healed network must come together: a peer that failed is tried again within minutes.
+const HEALED: u64 = 2 * 60 * 60 * 1_000;
 
 /// Events after which a healed network is given up.
 const HEALED_EVENTS: u64 = 400_000;
 
 /// Milliseconds between two looks at whether it has.
 const LOOK: u64 = 5_000;
+
+/// Milliseconds in which each node of a network that came together is seen at rest.
+const REST: u64 = 10 * 60 * 1_000;
 
 /// How many times longer than planned the safety phase may be, until every kind was hit.
 const PATIENCE: u64 = 6;
@@ -120,10 +123,31 @@ struct Sim {
     dues: u64,
     handled: u64,
     commits: u64,
-    resting: usize,
+    most: Most,
     compared: usize,
     promised: usize,
+    healing: u64,
     broken: Option<String>,
+}
+
+/// The most that one node of a run kept in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Most {
+    /// Snapshots open at once.
+    pub snapshots: usize,
+    /// Writes under way at once.
+    pub writes: usize,
+    /// At rest, in bytes of text.
+    pub resting: usize,
+}
+
+impl Most {
+    /// The most of both.
+    pub fn add(&mut self, other: &Self) {
+        self.snapshots = self.snapshots.max(other.snapshots);
+        self.writes = self.writes.max(other.writes);
+        self.resting = self.resting.max(other.resting);
+    }
 }
 
 /// How a run went.
@@ -143,12 +167,14 @@ pub struct Outcome {
     pub entries: usize,
     /// Virtual milliseconds.
     pub millis: u64,
-    /// The most that a node at rest kept, in bytes of text.
-    pub resting: usize,
+    /// The most that a node kept in memory.
+    pub most: Most,
     /// Nodes that were found to hold the same as the first in the end.
     pub compared: usize,
     /// Acknowledged entries that were looked for at the end.
     pub promised: usize,
+    /// Virtual milliseconds that it took the healed network to come together.
+    pub healing: u64,
     /// How often each kind was hit.
     pub tally: Tally,
     /// The invariant that broke, if one did.
@@ -188,9 +214,10 @@ pub fn run(plan: &Plan) -> Outcome {
         commits: sim.commits,
         entries,
         millis: sim.now,
-        resting: sim.resting,
+        most: sim.most,
         compared: sim.compared,
         promised: sim.promised,
+        healing: sim.healing,
         tally: sim.tally,
         broken: sim.broken,
         picture: sim.trace.picture(sim.hosts.len(), sim.now),
@@ -237,9 +264,10 @@ impl Sim {
             dues: 0,
             handled: 0,
             commits: 0,
-            resting: 0,
+            most: Most::default(),
             compared: 0,
             promised: 0,
+            healing: 0,
             broken: None,
         };
         for index in 0..sim.hosts.len() {
@@ -339,6 +367,7 @@ impl Sim {
                 }
             }
         }
+        let begun = self.now;
         let (until, most) = (self.now + HEALED, self.dues + HEALED_EVENTS);
         let mut look = self.now + LOOK;
         let mut apart = String::new();
@@ -351,18 +380,32 @@ impl Sim {
             self.let_in();
             match self.converged() {
                 Ok(compared) => {
-                    self.compared = compared;
+                    (self.compared, self.healing) = (compared, self.now - begun);
                     self.check_all();
                     self.check_updates();
                     // Writing a whole node out takes long: some must do.
                     for index in 0..self.hosts.len().min(3) {
                         self.check_resting(index);
                     }
-                    return;
+                    return self.rest();
                 }
                 Err(why) => apart = why,
             }
         }
-        self.break_off(format!("eventual update: after {} ms of health {apart}", HEALED.min(self.now)));
+        self.break_off(format!("eventual update: after {} ms of health {apart}", self.now - begun));
+    }
+
+    /// Waits until each node was seen at rest: whoever never is keeps what nobody needs.
+    fn rest(&mut self) {
+        let mut busy: Vec<usize> = (0..self.hosts.len()).collect();
+        let until = self.now + REST;
+        while self.broken.is_none() {
+            busy.retain(|index| !self.is_idle(*index));
+            let Some(first) = busy.first() else { return };
+            if self.now > until {
+                return self.never_idle(*first);
+            }
+            self.step();
+        }
     }
 }
