@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use pleach_tests::sim::{Fault, Outcome, Plan, Strategy, run};
+use pleach_tests::sim::{Coverage, Fault, Outcome, Plan, Strategy, Tally, run};
 
 /// Kinds of faults in one run here.
 const FAULTS: usize = 11;
@@ -111,6 +111,21 @@ fn a_file_that_says_nonsense_is_refused_with_the_line() {
         let refused = Plan::read(text).expect_err("no run");
         assert!(refused.contains(word), "{refused}");
     }
+}
+
+#[test]
+fn a_kind_that_three_seeds_drew_and_none_hit_is_named() {
+    let faults = vec![Fault::Crash, Fault::Rot];
+    let plan = Plan { faults, peers: vec![vec![Strategy::Replay]], ..Plan::of(1) };
+    let (mut tally, mut coverage) = (Tally::new(), Coverage::new());
+    tally.fault(Fault::Crash);
+    assert_eq!(tally.unhit(&plan), ["Rot", "Replay"]);
+    for _ in 1..Coverage::ENOUGH {
+        coverage.add(&plan, &tally);
+    }
+    assert!(coverage.never().is_empty(), "two may have missed it");
+    coverage.add(&plan, &tally);
+    assert_eq!(coverage.never(), ["Rot", "Replay"]);
 }
 
 #[test]
