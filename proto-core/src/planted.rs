@@ -32,6 +32,12 @@ pub enum Planted {
     TipsKept,
     /// It is forgotten when a request for access was signed.
     RequestTimesForgotten,
+    /// An exchange that is over keeps its snapshot.
+    SnapshotsKept,
+    /// Of what an entry writes to several stores the first alone is shown.
+    RowsDropped,
+    /// A peer that failed once is never tried again.
+    FailuresNotRetried,
     /// What has a shorter encoding is read all the same.
     EncodingsLoose,
     /// The parents of an entry stand in any order.
@@ -40,7 +46,7 @@ pub enum Planted {
 
 impl Planted {
     /// What the simulator must find.
-    pub const IN_NETWORKS: [Self; 11] = [
+    pub const IN_NETWORKS: [Self; 14] = [
         Self::WritesUnsynced,
         Self::FailuresAcknowledged,
         Self::ParentsUnchecked,
@@ -52,6 +58,9 @@ impl Planted {
         Self::StrangersRead,
         Self::TipsKept,
         Self::RequestTimesForgotten,
+        Self::SnapshotsKept,
+        Self::RowsDropped,
+        Self::FailuresNotRetried,
     ];
 
     /// What the fuzzers of decoders must find.

@@ -218,6 +218,12 @@ impl<V: View> Putting<V> {
         let view = entry.view();
         let stamp = Stamp { time: view.time(), position: entry.position() };
         for row in rows_of(&view) {
+            #[cfg(feature = "planted-faults")]
+            if pleach_core::planted::is_awake(pleach_core::planted::Planted::RowsDropped)
+                && view.stores().iter().next().is_some_and(|first| first.name != row.store)
+            {
+                continue;
+            }
             rows::put(&mut self.overlay.changes, record.tree(), &row, &stamp, &view.author());
             record.rows += 1;
         }

@@ -1,7 +1,9 @@
 //! A bounded share of the simulator: every kind of fault and every strategy, in small networks. Many more seeds run with
 //! `cargo run --release -p pleach-tests --bin sim`.
 
-use pleach_tests::sim::{Fault, Outcome, Plan, Strategy, run};
+use std::process::Command;
+
+use pleach_tests::sim::{Coverage, Fault, Outcome, Plan, Strategy, Tally, run};
 
 /// Kinds of faults in one run here.
 const FAULTS: usize = 11;
@@ -28,7 +30,9 @@ fn plans() -> Vec<Plan> {
 
 fn sound(plan: &Plan) -> Outcome {
     let outcome = run(plan);
-    assert_eq!(outcome.broken, None, "as a file to replay:\n{}\n{}", plan.written(), outcome.picture);
+    assert_eq!(outcome.broken, None, "as a file to replay:\n{}\n{}", outcome.file(), outcome.picture);
+    assert_eq!(outcome.compared, plan.hosts - 1, "all are compared with the first");
+    assert!(outcome.promised > 0, "nothing that was acknowledged was looked for");
     outcome
 }
 
@@ -57,18 +61,71 @@ fn one_seed_has_one_history_and_another_has_another() {
 
 #[test]
 fn a_run_is_replayed_from_its_file() {
-    let plan = Plan { events: 2_000, millis: 60_000, ..Plan::of(5) };
-    let (read, hash) = Plan::read(&format!("# a comment\n{}hash 00ff\n", plan.written())).expect("a file");
-    assert_eq!((&read, hash), (&plan, Some(0xff)));
-    assert_eq!(run(&read).hash, run(&plan).hash);
+    // None of these is what its seed draws: all that was changed stands in the file.
+    for plan in plans() {
+        let (read, hash) =
+            Plan::read(&format!("# a comment\n{}hash 00ff\n", plan.written())).expect("a file");
+        assert_eq!((&read, hash), (&plan, Some(0xff)));
+    }
+    let outcome = run(&short());
+    let (read, hash) = Plan::read(&outcome.file()).expect("a file");
+    assert_eq!(Some(run(&read).hash), hash);
+}
+
+/// A run of a second.
+fn short() -> Plan {
+    Plan { events: 500, millis: 30_000, faults: Vec::new(), ..plans().swap_remove(1) }
+}
+
+#[test]
+fn the_program_fails_when_a_file_tells_of_another_history() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.run");
+    let replay = |text: &str| {
+        std::fs::write(&file, text).expect("a file");
+        let mut sim = Command::new(env!("CARGO_BIN_EXE_sim"));
+        sim.arg("--replay").arg(&file).arg("--out").arg(folder.path());
+        let output = sim.output().expect("the program runs");
+        (output.status.success(), String::from_utf8(output.stdout).expect("text"))
+    };
+    let outcome = run(&short());
+    let (fine, said) = replay(&outcome.file());
+    assert!(fine && said.contains("the same history"), "{said}");
+    let other = Plan { pace: outcome.plan.pace + 1, ..outcome.plan.clone() };
+    let (fine, said) = replay(&Outcome { plan: other, ..outcome }.file());
+    assert!(!fine && said.contains("another history"), "{said}");
 }
 
 #[test]
 fn a_file_that_says_nonsense_is_refused_with_the_line() {
-    for (text, word) in [("fault Crash", "seed"), ("seed 1\nfault Sunshine", "Sunshine"), ("", "seed")] {
+    let texts = [
+        ("fault Crash", "seed"),
+        ("seed 1\nfault Sunshine", "Sunshine"),
+        ("seed 1\nhosts 17", "hosts 17"),
+        ("seed 1\nhosts 2\ndisk 2", "disk 2"),
+        ("seed 1\npeers 1\npeer 1 Replay", "peer 1 Replay"),
+        ("seed 1\nreal_signatures perhaps", "perhaps"),
+        ("", "seed"),
+    ];
+    for (text, word) in texts {
         let refused = Plan::read(text).expect_err("no run");
         assert!(refused.contains(word), "{refused}");
     }
+}
+
+#[test]
+fn a_kind_that_three_seeds_drew_and_none_hit_is_named() {
+    let faults = vec![Fault::Crash, Fault::Rot];
+    let plan = Plan { faults, peers: vec![vec![Strategy::Replay]], ..Plan::of(1) };
+    let (mut tally, mut coverage) = (Tally::new(), Coverage::new());
+    tally.fault(Fault::Crash);
+    assert_eq!(tally.unhit(&plan), ["Rot", "Replay"]);
+    for _ in 1..Coverage::ENOUGH {
+        coverage.add(&plan, &tally);
+    }
+    assert!(coverage.never().is_empty(), "two may have missed it");
+    coverage.add(&plan, &tally);
+    assert_eq!(coverage.never(), ["Rot", "Replay"]);
 }
 
 #[test]

@@ -354,6 +354,12 @@ impl Relations {
         let [draw] = entropy.draw::<1>();
         let delay = backoff(record.failures, draw);
         record.retry_at = now.wall.saturating_add(delay);
+        #[cfg(feature = "planted-faults")]
+        let delay = if crate::planted::is_awake(crate::planted::Planted::FailuresNotRetried) {
+            1 << 40
+        } else {
+            delay
+        };
         relation.due = now.monotonic.saturating_add(delay);
         relation.refused = error.is_refusal();
         if !relation.refused {

@@ -320,6 +320,10 @@ impl Talk {
     /// Drops the snapshot: the next read opens another.
     fn release(&mut self, out: &mut Outbox) {
         if let Some(snapshot) = self.snapshot.take() {
+            #[cfg(feature = "planted-faults")]
+            if crate::planted::is_awake(crate::planted::Planted::SnapshotsKept) {
+                return;
+            }
             out.release(snapshot);
         }
     }

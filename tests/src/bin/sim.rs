@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pleach_tests::sim::{Fault, Outcome, Plan, Strategy, Tally, run};
+use pleach_tests::sim::{Coverage, Most, Outcome, Plan, run};
 
 const USAGE: &str = "usage: sim [--seed N] [--seeds COUNT] [--minutes M] [--replay FILE] [--out DIR]
 
@@ -15,9 +15,6 @@ picture and a file to replay in DIR (target/sim), and is printed as a command.";
 
 /// Of the seeds one in so many runs twice.
 const TWICE: u64 = 10;
-
-/// Seeds behind which every kind must have been hit.
-const ENOUGH: u64 = 40;
 
 struct Args {
     seed: u64,
@@ -55,6 +52,10 @@ struct Sum {
     events: u64,
     handled: u64,
     commits: u64,
+    compared: usize,
+    promised: usize,
+    most: Most,
+    healing: u64,
     failed: Vec<u64>,
 }
 
@@ -78,22 +79,31 @@ fn main() -> ExitCode {
 }
 
 fn play(args: &Args) -> Result<bool, String> {
-    if let Some(file) = &args.replay {
-        let text = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
-        let (plan, hash) = Plan::read(&text)?;
-        let outcome = run(&plan);
-        report(args, &outcome)?;
-        match hash {
-            Some(hash) if hash != outcome.hash => println!("another history than the file's: {hash:016x}"),
-            Some(_) => println!("the same history as the file's"),
-            None => {}
-        }
-        return Ok(outcome.broken.is_none());
+    match &args.replay {
+        Some(file) => replay(args, file),
+        None => play_seeds(args),
     }
+}
+
+/// One run from its file: fails too if it is another history than the one that the file tells of.
+fn replay(args: &Args, file: &str) -> Result<bool, String> {
+    let text = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+    let (plan, hash) = Plan::read(&text)?;
+    let outcome = run(&plan);
+    report(args, &outcome)?;
+    let same = hash.is_none_or(|hash| hash == outcome.hash);
+    match hash {
+        Some(hash) if !same => println!("another history than the file's: {hash:016x}"),
+        Some(_) => println!("the same history as the file's"),
+        None => {}
+    }
+    Ok(same && outcome.broken.is_none())
+}
+
+fn play_seeds(args: &Args) -> Result<bool, String> {
     let began = Instant::now();
     let limit = args.minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0));
-    let many = limit.is_some() || args.seeds.is_some();
-    let (mut sum, mut tally) = (Sum::default(), Tally::new());
+    let (mut sum, mut coverage) = (Sum::default(), Coverage::new());
     for seed in args.seed.. {
         let plan = Plan::of(seed);
         let outcome = run(&plan);
@@ -101,7 +111,11 @@ fn play(args: &Args) -> Result<bool, String> {
         sum.events += outcome.events;
         sum.handled += outcome.handled;
         sum.commits += outcome.commits;
-        tally.add(&outcome.tally);
+        sum.compared += outcome.compared;
+        sum.promised += outcome.promised;
+        sum.most.add(&outcome.most);
+        sum.healing = sum.healing.max(outcome.healing);
+        coverage.add(&plan, &outcome.tally);
         report(args, &outcome)?;
         let mut fine = outcome.broken.is_none();
         if seed % TWICE == 0 {
@@ -123,22 +137,10 @@ fn play(args: &Args) -> Result<bool, String> {
             break;
         }
     }
-    let mut fine = sum.failed.is_empty();
-    println!("\n{}", tally.table());
-    let faults = Fault::ALL.iter().zip(&tally.faults).filter(|(_, hits)| **hits == 0);
-    let never: Vec<String> = faults
-        .map(|(kind, _)| format!("{kind:?}"))
-        .chain(
-            Strategy::ALL
-                .iter()
-                .zip(&tally.strategies)
-                .filter(|(_, hits)| **hits == 0)
-                .map(|(kind, _)| format!("{kind:?}")),
-        )
-        .collect();
-    if many && sum.seeds >= ENOUGH && !never.is_empty() {
-        println!("never hit: {}", never.join(", "));
-        fine = false;
+    println!("\n{}", coverage.table());
+    let never = coverage.never();
+    if !never.is_empty() {
+        println!("drawn by {} seeds or more and never hit: {}", Coverage::ENOUGH, never.join(", "));
     }
     let seconds = began.elapsed().as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "for people")]
@@ -147,10 +149,20 @@ fn play(args: &Args) -> Result<bool, String> {
         "{} seeds, {} events ({} taken by nodes), {} commits in {seconds:.1} s: {rate:.0} events a second",
         sum.seeds, sum.events, sum.handled, sum.commits
     );
+    println!(
+        "in the end, {} s later at most, {} nodes held the same as the first of theirs; {} acknowledged entries were looked for",
+        sum.healing / 1_000,
+        sum.compared,
+        sum.promised
+    );
+    println!(
+        "a node had at most {} snapshots open and {} writes under way, and was {} bytes of text at rest",
+        sum.most.snapshots, sum.most.writes, sum.most.resting
+    );
     for seed in &sum.failed {
         println!("failed: cargo run --release -p pleach-tests --bin sim -- --seed {seed}");
     }
-    Ok(fine)
+    Ok(sum.failed.is_empty() && never.is_empty() && sum.compared > 0 && sum.promised > 0)
 }
 
 fn report(args: &Args, outcome: &Outcome) -> Result<(), String> {
@@ -168,6 +180,10 @@ fn report(args: &Args, outcome: &Outcome) -> Result<(), String> {
         outcome.hash,
         if outcome.broken.is_some() { "FAILED" } else { "ok" },
     );
+    let unhit = outcome.unhit();
+    if !unhit.is_empty() {
+        println!("  drawn and not hit: {}", unhit.join(", "));
+    }
     let alone = args.minutes.is_none() && args.seeds.is_none();
     if outcome.broken.is_none() && !alone {
         return Ok(());
@@ -176,17 +192,16 @@ fn report(args: &Args, outcome: &Outcome) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("{}: {error}", args.out);
     fs::create_dir_all(&args.out).map_err(failed)?;
     fs::write(name("txt"), &outcome.picture).map_err(failed)?;
-    let text = format!(
-        "# A run of the simulator; lines of faults and peers can be taken out, then the hash too.\n{}hash {:016x}\n",
-        plan.written(),
-        outcome.hash
-    );
-    fs::write(name("run"), text).map_err(failed)?;
+    // What is replayed has its file, which somebody may have shortened by hand.
+    if args.replay.is_none() {
+        fs::write(name("run"), outcome.file()).map_err(failed)?;
+    }
     if let Some(broken) = &outcome.broken {
         println!("  {broken}");
         println!("  again:   cargo run --release -p pleach-tests --bin sim -- --seed {}", plan.seed);
     }
     println!("  picture: {}", name("txt"));
-    println!("  replay:  cargo run --release -p pleach-tests --bin sim -- --replay {}", name("run"));
+    let file = args.replay.clone().unwrap_or_else(|| name("run"));
+    println!("  replay:  cargo run --release -p pleach-tests --bin sim -- --replay {file}");
     Ok(())
 }

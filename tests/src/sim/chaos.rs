@@ -16,18 +16,28 @@ const LOOK: u64 = 500;
 const EAGER: u64 = 20;
 
 impl Sim {
-    /// Whether a kind strikes now, which does so many times in a million. Counts it.
+    /// Whether a kind strikes now, which does so many times in a million. Counts it: for what always changes something.
     pub(super) fn strikes(&mut self, fault: Fault, parts: u64) -> bool {
+        let strikes = self.would_strike(fault, parts);
+        if strikes {
+            self.hit(fault);
+        }
+        strikes
+    }
+
+    /// The same of what may yet change nothing: whoever sees its effect calls [`Sim::hit`].
+    pub(super) fn would_strike(&mut self, fault: Fault, parts: u64) -> bool {
         if !self.faulty || !self.drawn[fault as usize] {
             return false;
         }
         let parts = if self.eager && self.tally.faults[fault as usize] == 0 { parts * EAGER } else { parts };
-        let strikes = self.chance.happens(parts);
-        if strikes {
-            self.tally.fault(fault);
-            self.trace.number(fault as u64);
-        }
-        strikes
+        self.chance.happens(parts)
+    }
+
+    /// A kind has had an effect.
+    pub(super) fn hit(&mut self, fault: Fault) {
+        self.tally.fault(fault);
+        self.trace.number(fault as u64);
     }
 
     /// Looks at each kind that comes by itself.
@@ -53,11 +63,16 @@ impl Sim {
         let until = self.now + self.chance.between(1_000, 240_000);
         let places = self.hosts.len();
         let mut blocked = Vec::new();
+        if places < 2 {
+            return;
+        }
         if self.strikes(Fault::PartitionOneWay, 3_000) {
-            blocked.push((index, self.chance.place(places)));
+            blocked.push((index, (index + 1 + self.chance.place(places - 1)) % places));
         }
         if self.strikes(Fault::PartitionBothWays, 2_000) {
-            let here: Vec<bool> = (0..places).map(|_| self.chance.below(2) == 0).collect();
+            let mut here: Vec<bool> = (0..places).map(|_| self.chance.below(2) == 0).collect();
+            // Nobody is cut off where all are in one group.
+            here[index] = !here[(index + 1) % places];
             for one in 0..places {
                 blocked.extend((0..places).filter(|two| here[one] != here[*two]).map(|two| (one, two)));
             }
@@ -170,16 +185,20 @@ impl Sim {
                 return None;
             }
         }
-        let trouble = if self.strikes(Fault::DiskFull, 1_000) {
-            Some((Trouble::Full, StorageError::Full))
-        } else if self.strikes(Fault::DiskError, 600) {
-            Some((Trouble::NoWrites, StorageError::Failed("the disk does not write".into())))
+        let trouble = if self.would_strike(Fault::DiskFull, 1_000) {
+            Some((Fault::DiskFull, Trouble::Full, StorageError::Full))
+        } else if self.would_strike(Fault::DiskError, 600) {
+            let error = StorageError::Failed("the disk does not write".into());
+            Some((Fault::DiskError, Trouble::NoWrites, error))
         } else {
             None
         };
-        let Some((trouble, error)) = trouble else { return Some(self.hosts[index].shelf.write(write)) };
+        let Some((fault, trouble, error)) = trouble else {
+            return Some(self.hosts[index].shelf.write(write));
+        };
         self.trace.mark(self.now, index, 'D');
         let Some(disk) = self.hosts[index].shelf.inner() else {
+            self.hit(fault);
             // A full memory has room again later; a failed store has to be opened again.
             if trouble == Trouble::NoWrites {
                 self.reopen(index, after);
@@ -191,7 +210,9 @@ impl Sim {
         if let Some(disk) = self.hosts[index].shelf.inner() {
             disk.trouble(None);
         }
+        // A write of what is there already needs no room.
         if result.is_err() {
+            self.hit(fault);
             self.reopen(index, after);
         }
         Some(result)

@@ -11,7 +11,7 @@ use pleach_core::{
     document::content_hash,
     entry::{Entry, Permission, Who},
     limits::MAX_BATCH_ENTRIES,
-    node::{MAX_ACCEPTED, RequestStatus, decided_requests, pending_requests},
+    node::{RequestStatus, decided_requests, pending_requests},
     storage::{OfPath, Paths, Put, Row, RowKind, RowQuery, Snapshot, StorageError, Write},
 };
 
@@ -20,15 +20,17 @@ use super::{
     work::{STORE, TWIN},
 };
 
-/// Snapshots that a node may have open: each exchange has at most a few.
-const MAX_SNAPSHOTS: usize = 2 * (MAX_ACCEPTED + 256);
+/// Snapshots that a node may have open at once: some five times what an honest run comes to, where a node that stood still
+/// goes on with all that came meanwhile.
+const MAX_SNAPSHOTS: usize = 256;
 
-/// Writes that a node may have under way: one for each tree, and some of metadata for each pair.
-const MAX_WRITES: usize = 1_024;
+/// Writes that a node may have under way at once: one for each tree, and some of metadata. Three times what an honest run
+/// comes to.
+const MAX_WRITES: usize = 16;
 
 /// Characters in which the state of a node may be written out that has nothing to do: it waits for news on an exchange with
-/// each peer, and each has a buffer of a frame.
-const MAX_RESTING: usize = 128 * 1024 * 1024;
+/// each peer, and each has a buffer of a frame. Some five times what an honest run comes to.
+const MAX_RESTING: usize = 16 * 1024 * 1024;
 
 impl Sim {
     /// Notes what breaks an invariant; the first is what a run fails with.
@@ -177,7 +179,6 @@ impl Sim {
 
     /// Everything about one node.
     pub(super) fn check_host(&mut self, index: usize) {
-        self.check_memory(index);
         let host = &self.hosts[index];
         if host.rotten || !host.is_up() {
             return;
@@ -185,7 +186,7 @@ impl Sim {
         let Ok(snapshot) = host.shelf.snapshot() else { return };
         for tree in self.trees.clone() {
             if let Err(why) = self.check_tree(&tree, &snapshot) {
-                self.break_off(format!("node {index}: {why}"));
+                self.break_off(format!("{why} (node {index})"));
             }
             self.check_shown(index, &tree, &snapshot);
         }
@@ -199,16 +200,37 @@ impl Sim {
         }
     }
 
-    fn check_memory(&mut self, index: usize) {
+    /// Bounded memory: what a node has under way.
+    pub(super) fn check_memory(&mut self, index: usize) {
         let host = &self.hosts[index];
-        let sizes =
-            [("snapshots", host.snapshots.len(), MAX_SNAPSHOTS), ("writes", host.under_way, MAX_WRITES)];
-        for (what, count, limit) in sizes {
+        let (snapshots, writes) = (host.snapshots.len(), host.under_way);
+        self.most.snapshots = self.most.snapshots.max(snapshots);
+        self.most.writes = self.most.writes.max(writes);
+        for (what, count, limit) in [("snapshots", snapshots, MAX_SNAPSHOTS), ("writes", writes, MAX_WRITES)]
+        {
             if count > limit {
                 return self
                     .break_off(format!("bounded memory: node {index} has {count} {what}, at most {limit}"));
             }
         }
+    }
+
+    /// Whether a node has no write under way, and no snapshot open but for its exchanges: one that waits for news keeps what
+    /// it asked from.
+    pub(super) fn is_idle(&self, index: usize) -> bool {
+        let host = &self.hosts[index];
+        host.snapshots.len() <= host.ends.len() && host.under_way == 0
+    }
+
+    /// Bounded memory: a node that never came to rest keeps what nobody needs.
+    pub(super) fn never_idle(&mut self, index: usize) {
+        let host = &self.hosts[index];
+        self.break_off(format!(
+            "bounded memory: node {index} never rests: {} snapshots, {} writes, {} exchanges",
+            host.snapshots.len(),
+            host.under_way,
+            host.ends.len()
+        ));
     }
 
     /// What a node that has nothing to do keeps in memory.
@@ -218,7 +240,7 @@ impl Sim {
         // Counting does not fail.
         let _ = write!(bytes, "{node:?}");
         let Length(bytes) = bytes;
-        self.resting = self.resting.max(bytes);
+        self.most.resting = self.most.resting.max(bytes);
         if bytes > MAX_RESTING {
             self.break_off(format!(
                 "bounded memory: node {index} at rest is {bytes} bytes of text, at most {MAX_RESTING}"
@@ -232,9 +254,14 @@ impl Sim {
         if summary.flips {
             return Ok(());
         }
+        let rows = [STORE, TWIN].map(|store| rows(snapshot, tree, store));
+        let [one, two] = rows;
+        let (one, two) = (one.map_err(failed)?, two.map_err(failed)?);
+        // An audit would find it too, in other words.
+        self.check_atomic(&one, &two)?;
         let audit = snapshot.audit(tree, None, MAX_BATCH_ENTRIES).map_err(failed)?;
         if let Some((id, fault)) = audit.faults.first() {
-            return Err(format!("an audit finds {fault} of {id}"));
+            return Err(format!("audit: {fault} of {id}"));
         }
         let entries = self.ledger.trees.get(tree).map(|grown| grown.entries.clone()).unwrap_or_default();
         let headers = snapshot.headers(tree, &entries).map_err(failed)?;
@@ -275,17 +302,13 @@ impl Sim {
                 "no entry without its ancestors: {unknown} is shared, and nobody has all below it"
             ));
         }
-        let rows = [STORE, TWIN].map(|store| rows(snapshot, tree, store));
-        let [one, two] = rows;
-        let (one, two) = (one.map_err(failed)?, two.map_err(failed)?);
-        self.check_atomic(&one, &two)?;
         if self.ledger.rules(tree) {
             let (counts, shared) = self.ledger.counts(tree, &stored);
             if shared != listed {
                 let more = listed.difference(&shared).count();
                 let less = shared.difference(&listed).count();
                 return Err(format!(
-                    "no unauthorised entry is offered: {more} are shared that should not be, {less} are not that should be"
+                    "invariant preservation: {more} are shared that should not be, {less} are not that should be"
                 ));
             }
             let unlawful = one.iter().chain(&two).find(|row| !counts.contains(&row.stamp.position.id));
@@ -304,7 +327,7 @@ impl Sim {
             let shown: BTreeSet<Id> = one.iter().map(|row| row.stamp.position.id).collect();
             let hidden = counts.iter().find(|id| self.ledger.made_value(id) && !shown.contains(id));
             if let Some(hidden) = hidden {
-                return Err(format!("eventual update: {hidden} counts and is not shown"));
+                return Err(format!("invariant preservation: {hidden} counts and is not shown"));
             }
         }
         Ok(())
@@ -329,20 +352,33 @@ impl Sim {
         }
     }
 
-    /// Whether all honest nodes that may read a tree hold the same of it; else who does not.
-    pub(super) fn converged(&self) -> Result<(), String> {
+    /// Honest nodes that may not read a tree, as the first node knows it.
+    pub(super) fn shut_out(&self, tree: &Id) -> Result<Vec<usize>, StorageError> {
+        let first = self.hosts[0].shelf.snapshot()?;
+        let everybody = first.permission(tree, &Who::Everyone)?;
+        let mut out = Vec::new();
+        for (index, host) in self.hosts.iter().enumerate() {
+            let own = first.permission(tree, &Who::Key(host.public))?;
+            if own.max(everybody) < Some(Permission::Read) {
+                out.push(index);
+            }
+        }
+        Ok(out)
+    }
+
+    /// Whether all honest nodes hold the same of every tree: how many were compared with the first; else who does not.
+    pub(super) fn converged(&self) -> Result<usize, String> {
         if let Some(index) = self.hosts.iter().position(|host| host.rotten) {
             return Err(format!("node {index} is not whole again"));
         }
+        let mut compared = 0;
         for tree in &self.trees {
+            if let Some(index) = self.shut_out(tree).map_err(|error| error.to_string())?.first() {
+                return Err(format!("node {index} may not read"));
+            }
             let first = self.hosts[0].shelf.snapshot().map_err(|error| error.to_string())?;
             let Ok(Some(summary)) = first.summary(tree) else { return Err("node 0 lost the tree".into()) };
-            let everybody = first.permission(tree, &Who::Everyone).ok().flatten();
-            for (index, host) in self.hosts.iter().enumerate() {
-                let own = first.permission(tree, &Who::Key(host.public)).ok().flatten();
-                if own.max(everybody) < Some(Permission::Read) {
-                    continue;
-                }
+            for (index, host) in self.hosts.iter().enumerate().skip(1) {
                 let there = host.shelf.snapshot().and_then(|snapshot| snapshot.summary(tree));
                 let there = there.map_err(|error| format!("node {index}: {error}"))?;
                 let Some(there) = there else {
@@ -354,12 +390,14 @@ impl Sim {
                         there.measure.count, there.tips.count, summary.measure.count, summary.tips.count
                     ));
                 }
+                compared += 1;
             }
         }
-        Ok(())
+        Ok(compared)
     }
 
-    /// Eventual update: what was acknowledged and still counts is at every honest node at the end.
+    /// Eventual update: what was acknowledged and still counts is at every honest node at the end. The first stands for all:
+    /// they hold the same.
     pub(super) fn check_updates(&mut self) {
         let Ok(first) = self.hosts[0].shelf.snapshot() else { return };
         let promised: Vec<(usize, (Id, Id))> = self
@@ -370,12 +408,11 @@ impl Sim {
             .collect();
         for (index, (tree, id)) in promised {
             let own = self.hosts[index].shelf.snapshot().and_then(|snapshot| snapshot.headers(&tree, &[id]));
-            let shared = matches!(own.as_deref(), Ok([Some(header)]) if header.shared);
-            let may = first.permission(&tree, &Who::Key(self.hosts[index].public)).ok().flatten();
-            if shared
-                && may >= Some(Permission::Read)
-                && matches!(first.headers(&tree, &[id]).as_deref(), Ok([None]))
-            {
+            if !matches!(own.as_deref(), Ok([Some(header)]) if header.shared) {
+                continue;
+            }
+            self.promised += 1;
+            if matches!(first.headers(&tree, &[id]).as_deref(), Ok([None])) {
                 self.break_off(format!(
                     "eventual update: node {index} acknowledged {id}, and node 0 never heard of it"
                 ));

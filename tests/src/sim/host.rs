@@ -103,7 +103,9 @@ impl Sim {
             let rotten = host.rotten;
             self.trace.say(self.now, index, format_args!("the store does not open: {error}"));
             if !rotten {
-                self.break_off(format!("node {index}: the store does not open after a power cut: {error}"));
+                self.break_off(format!(
+                    "nothing acknowledged is lost: the store of node {index} does not open after a power cut: {error}"
+                ));
             }
             self.hosts[index].shelf.replace(salt);
             self.hosts[index].rotten = false;
@@ -245,7 +247,9 @@ impl Sim {
                 let host = &mut self.hosts[index];
                 let shelf = &host.shelf;
                 let open = host.snapshots.entry(snapshot).or_insert_with(|| shelf.snapshot());
-                let mut reply = open.clone().and_then(|snapshot| perform(&snapshot, &read));
+                let open = open.clone();
+                self.check_memory(index);
+                let mut reply = open.and_then(|snapshot| perform(&snapshot, &read));
                 let mut after = self.chance.below(2);
                 if self.strikes(Fault::SlowReads, 300) {
                     after += 1_000;
@@ -266,6 +270,7 @@ impl Sim {
                 }
                 let life = self.hosts[index].life;
                 self.hosts[index].under_way += 1;
+                self.check_memory(index);
                 self.queue.put(self.now + after, Due::Write { host: index, life, number, write });
             }
             Action::Verify { number, entries } => {

@@ -92,14 +92,15 @@ impl Sim {
             }
             Strategy::Equivocation => return self.equivocate(peer, tree),
             Strategy::FalseFingerprints | Strategy::CountLie | Strategy::TokenLie => {
-                vec![self.false_request(tree, strategy)]
+                let Some(said) = self.false_request(tree, strategy) else { return };
+                vec![said]
             }
             Strategy::RequestFlood => (0..40)
                 .map(|_| vec![Some(frame(Kind::Sync, &hello(tree), [(); 0])), Some(end()), None])
                 .collect(),
             Strategy::IdleExchanges => (0..20).map(|_| Vec::new()).collect(),
             Strategy::Replay => {
-                let heard = self.chance.pick(&self.heard).cloned().unwrap_or_default();
+                let Some(heard) = self.chance.pick(&self.heard).cloned() else { return };
                 let heard = heard.iter().map(|frame| Some(frame.to_vec())).chain([None]);
                 vec![heard.collect()]
             }
@@ -129,11 +130,13 @@ impl Sim {
                 vec![vec![Some(frame(Kind::Sync, &hello(unknown), [(); 0])), Some(end()), None]]
             }
             Strategy::Eavesdrop => {
-                self.note(peer, target, strategy);
                 let all = RangeItem { bound: Bound::default(), mode: Mode::Empty };
                 let said = vec![Some(frame(Kind::Sync, &hello(tree), [all])), Some(end()), None];
                 let unknown = SecretKey::from_bytes(self.chance.bytes()).public();
-                return self.knock(self.hosts.len() + peer, target, Some(unknown), said);
+                if self.knock(self.hosts.len() + peer, target, Some(unknown), said) {
+                    self.note(peer, target, strategy);
+                }
+                return;
             }
             Strategy::AskFlood => {
                 let name = "give me".try_into().unwrap_or_default();
@@ -158,9 +161,12 @@ impl Sim {
                 None => return,
             },
         };
-        self.note(peer, target, strategy);
+        let mut heard = false;
         for said in said {
-            self.knocks(peer, target, said);
+            heard |= self.knocks(peer, target, said);
+        }
+        if heard {
+            self.note(peer, target, strategy);
         }
     }
 
@@ -171,12 +177,12 @@ impl Sim {
         self.trace.say(self.now, target, format_args!("hostile {peer}: {strategy:?}"));
     }
 
-    fn knocks(&mut self, peer: usize, target: usize, said: Said) {
+    fn knocks(&mut self, peer: usize, target: usize, said: Said) -> bool {
         let proven = self.peers[peer].public;
-        self.knock(self.hosts.len() + peer, target, Some(proven), said);
+        self.knock(self.hosts.len() + peer, target, Some(proven), said)
     }
 
-    fn false_request(&mut self, tree: Id, strategy: Strategy) -> Said {
+    fn false_request(&mut self, tree: Id, strategy: Strategy) -> Option<Said> {
         let mut hello = Hello { salt: Salt(self.chance.bytes()), ..hello(tree) };
         let mut items = Vec::new();
         match strategy {
@@ -197,28 +203,33 @@ impl Sim {
             }
             _ => {
                 let epoch = self.hosts[self.chance.place(self.hosts.len())].shelf.snapshot();
-                let summary = epoch.and_then(|snapshot| snapshot.summary(&tree)).ok().flatten();
-                hello.token = summary.map(|summary| pleach_core::storage::Token {
-                    epoch: summary.epoch,
-                    number: self.chance.below(2) * summary.arrival + self.chance.below(50),
-                });
+                let summary = epoch.and_then(|snapshot| snapshot.summary(&tree)).ok().flatten()?;
+                let number = self.chance.below(2) * summary.arrival + self.chance.below(50);
+                hello.token = Some(pleach_core::storage::Token { epoch: summary.epoch, number });
             }
         }
-        vec![Some(frame(Kind::Sync, &hello, items)), Some(end()), None]
+        Some(vec![Some(frame(Kind::Sync, &hello, items)), Some(end()), None])
     }
 
     /// Two nodes are told two histories.
     fn equivocate(&mut self, peer: usize, tree: Id) {
-        let (one, two) = (self.chance.place(self.hosts.len()), self.chance.place(self.hosts.len()));
+        if self.hosts.len() < 2 {
+            return;
+        }
+        let one = self.chance.place(self.hosts.len());
+        let two = (one + 1 + self.chance.place(self.hosts.len() - 1)) % self.hosts.len();
         let Some(base) = self.base(tree) else { return };
+        let mut told = 0;
         for target in [one, two] {
             let path = format!("p{}", self.chance.below(12));
             let Some(first) = self.value(peer, tree, &[base], self.time(), &path) else { return };
             let Some(next) = self.value(peer, tree, &[first.position()], self.time() + 1, &path) else {
                 return;
             };
-            self.note(peer, target, Strategy::Equivocation);
-            self.knocks(peer, target, push_entries(tree, vec![first, next]));
+            told += usize::from(self.knocks(peer, target, push_entries(tree, vec![first, next])));
+        }
+        if told == 2 {
+            self.note(peer, one, Strategy::Equivocation);
         }
     }
 

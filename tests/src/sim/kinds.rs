@@ -1,5 +1,7 @@
 //! What can go wrong, and what the hostile do.
 
+use super::Plan;
+
 /// An enumeration with a name and a sentence for each, and all of them in a list.
 macro_rules! kinds {
     ($(#[$about:meta])* $name:ident { $($(#[$on:meta])* $kind:ident = $said:literal,)* }) => {
@@ -38,8 +40,8 @@ kinds! {
         FrameShortened = "a frame arrives without its end",
         FrameInvented = "bytes arrive that nobody sent",
         EndLost = "the end of a message does not arrive",
-        StreamCut = "a connection breaks between frames",
-        StreamCutInside = "a connection breaks inside of a frame",
+        StreamCut = "a connection breaks between frames, and what is under way is lost",
+        StreamCutInside = "a connection breaks inside of a frame, behind all that came before it",
         CloseLost = "the other side never hears that an exchange is over",
         DialRefused = "nobody answers at an address",
         DialHangs = "an address is dialled, and nothing comes back",
@@ -139,25 +141,77 @@ impl Tally {
         self.strategies[strategy as usize] += 1;
     }
 
-    /// Both together.
-    pub fn add(&mut self, other: &Self) {
-        self.faults.iter_mut().zip(&other.faults).for_each(|(sum, more)| *sum += more);
-        self.strategies.iter_mut().zip(&other.strategies).for_each(|(sum, more)| *sum += more);
+    /// How often each kind of the simulator was hit, faults first.
+    fn hits(&self) -> impl Iterator<Item = u64> {
+        self.faults.iter().chain(&self.strategies).copied()
+    }
+
+    /// Those kinds of a plan that never happened.
+    pub fn unhit(&self, plan: &Plan) -> Vec<String> {
+        let kinds = kinds().zip(plan.draws()).zip(self.hits());
+        kinds.filter(|((_, drawn), hits)| *drawn && *hits == 0).map(|(((name, _), _), _)| name).collect()
+    }
+}
+
+/// The names of all kinds and what they are, faults first.
+fn kinds() -> impl Iterator<Item = (String, &'static str)> {
+    let faults = Fault::ALL.iter().map(|kind| (format!("{kind:?}"), kind.said()));
+    faults.chain(Strategy::ALL.iter().map(|kind| (format!("{kind:?}"), kind.said())))
+}
+
+/// What became of one kind in many seeds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Drawn {
+    /// Seeds that drew it.
+    seeds: u64,
+    /// Of these, those in which it happened.
+    hit: u64,
+    /// How often it happened in all of them.
+    hits: u64,
+}
+
+/// In how many seeds each kind was drawn, and in how many of these it happened.
+#[derive(Clone, Debug)]
+pub struct Coverage(Vec<Drawn>);
+
+impl Coverage {
+    /// Seeds that must have drawn a kind before its absence from all of them is a failure. A rare kind may miss a short
+    /// world or two; it does not miss three.
+    pub const ENOUGH: u64 = 3;
+
+    /// Nothing was run yet.
+    pub fn new() -> Self {
+        Self(vec![Drawn::default(); Fault::ALL.len() + Strategy::ALL.len()])
+    }
+
+    /// One more run.
+    pub fn add(&mut self, plan: &Plan, tally: &Tally) {
+        for ((kind, drawn), hits) in self.0.iter_mut().zip(plan.draws()).zip(tally.hits()) {
+            kind.seeds += u64::from(drawn);
+            kind.hit += u64::from(drawn && hits > 0);
+            kind.hits += hits;
+        }
+    }
+
+    /// Kinds that many seeds drew and that happened in none of them.
+    pub fn never(&self) -> Vec<String> {
+        let never = kinds().zip(&self.0).filter(|(_, kind)| kind.seeds >= Self::ENOUGH && kind.hit == 0);
+        never.map(|((name, _), _)| name).collect()
     }
 
     /// The table, for people.
     pub fn table(&self) -> String {
-        let mut lines = String::new();
-        let mut line = |name: String, hits: u64, said: &str| {
+        let mut lines = format!("{:>10} {:>9}\n", "times", "in seeds");
+        for ((name, said), Drawn { seeds, hit, hits }) in kinds().zip(&self.0) {
             use std::fmt::Write;
-            let _ = writeln!(lines, "{hits:>10}  {name:<22} {said}");
-        };
-        for (kind, hits) in Fault::ALL.iter().zip(&self.faults) {
-            line(format!("{kind:?}"), *hits, kind.said());
-        }
-        for (kind, hits) in Strategy::ALL.iter().zip(&self.strategies) {
-            line(format!("{kind:?}"), *hits, kind.said());
+            let _ = writeln!(lines, "{hits:>10} {:>9}  {name:<22} {said}", format!("{hit}/{seeds}"));
         }
         lines
+    }
+}
+
+impl Default for Coverage {
+    fn default() -> Self {
+        Self::new()
     }
 }

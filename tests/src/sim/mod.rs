@@ -45,7 +45,7 @@ use pleach_core::{
     storage::Write,
 };
 
-pub use kinds::{Fault, Strategy, Tally};
+pub use kinds::{Coverage, Fault, Strategy, Tally};
 pub use plan::Plan;
 
 use self::{
@@ -62,14 +62,17 @@ use self::{
 /// Events between two checks of everything.
 const FULL_CHECK: u64 = 10_000;
 
-/// Milliseconds in which a healed network must come together.
-const HEALED: u64 = 24 * 60 * 60 * 1_000;
+/// Milliseconds in which a healed network must come together: a peer that failed is tried again within minutes.
+const HEALED: u64 = 2 * 60 * 60 * 1_000;
 
 /// Events after which a healed network is given up.
 const HEALED_EVENTS: u64 = 400_000;
 
 /// Milliseconds between two looks at whether it has.
 const LOOK: u64 = 5_000;
+
+/// Milliseconds in which each node of a network that came together is seen at rest.
+const REST: u64 = 10 * 60 * 1_000;
 
 /// How many times longer than planned the safety phase may be, until every kind was hit.
 const PATIENCE: u64 = 6;
@@ -120,8 +123,31 @@ struct Sim {
     dues: u64,
     handled: u64,
     commits: u64,
-    resting: usize,
+    most: Most,
+    compared: usize,
+    promised: usize,
+    healing: u64,
     broken: Option<String>,
+}
+
+/// The most that one node of a run kept in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Most {
+    /// Snapshots open at once.
+    pub snapshots: usize,
+    /// Writes under way at once.
+    pub writes: usize,
+    /// At rest, in bytes of text.
+    pub resting: usize,
+}
+
+impl Most {
+    /// The most of both.
+    pub fn add(&mut self, other: &Self) {
+        self.snapshots = self.snapshots.max(other.snapshots);
+        self.writes = self.writes.max(other.writes);
+        self.resting = self.resting.max(other.resting);
+    }
 }
 
 /// How a run went.
@@ -141,14 +167,36 @@ pub struct Outcome {
     pub entries: usize,
     /// Virtual milliseconds.
     pub millis: u64,
-    /// The most that a node at rest kept, in bytes of text.
-    pub resting: usize,
+    /// The most that a node kept in memory.
+    pub most: Most,
+    /// Nodes that were found to hold the same as the first in the end.
+    pub compared: usize,
+    /// Acknowledged entries that were looked for at the end.
+    pub promised: usize,
+    /// Virtual milliseconds that it took the healed network to come together.
+    pub healing: u64,
     /// How often each kind was hit.
     pub tally: Tally,
     /// The invariant that broke, if one did.
     pub broken: Option<String>,
     /// The picture, and the last of what happened in words.
     pub picture: String,
+}
+
+impl Outcome {
+    /// Kinds that were drawn and did not happen.
+    pub fn unhit(&self) -> Vec<String> {
+        self.tally.unhit(&self.plan)
+    }
+
+    /// The file to replay it from.
+    pub fn file(&self) -> String {
+        format!(
+            "# A run of the simulator; lines of faults and peers can be taken out, then the hash too.\n{}hash {:016x}\n",
+            self.plan.written(),
+            self.hash
+        )
+    }
 }
 
 /// Runs a plan: a phase in which things go wrong, then one in which all is healed.
@@ -166,7 +214,10 @@ pub fn run(plan: &Plan) -> Outcome {
         commits: sim.commits,
         entries,
         millis: sim.now,
-        resting: sim.resting,
+        most: sim.most,
+        compared: sim.compared,
+        promised: sim.promised,
+        healing: sim.healing,
         tally: sim.tally,
         broken: sim.broken,
         picture: sim.trace.picture(sim.hosts.len(), sim.now),
@@ -213,7 +264,10 @@ impl Sim {
             dues: 0,
             handled: 0,
             commits: 0,
-            resting: 0,
+            most: Most::default(),
+            compared: 0,
+            promised: 0,
+            healing: 0,
             broken: None,
         };
         for index in 0..sim.hosts.len() {
@@ -288,7 +342,8 @@ impl Sim {
         self.check_all();
     }
 
-    /// Whether every kind that was drawn has happened. One that never does in a whole run of seeds fails the run.
+    /// Whether every kind that was drawn has happened. Some are too rare for one short world: what happens in none of many
+    /// fails the run of all of them, by [`Coverage::never`].
     fn all_hit(&self) -> bool {
         let faults = self.plan.faults.iter().all(|fault| self.tally.faults[*fault as usize] > 0);
         let mut strategies = self.plan.peers.iter().flatten();
@@ -312,6 +367,7 @@ impl Sim {
                 }
             }
         }
+        let begun = self.now;
         let (until, most) = (self.now + HEALED, self.dues + HEALED_EVENTS);
         let mut look = self.now + LOOK;
         let mut apart = String::new();
@@ -321,19 +377,35 @@ impl Sim {
                 continue;
             }
             look = self.now + LOOK;
+            self.let_in();
             match self.converged() {
-                Ok(()) => {
+                Ok(compared) => {
+                    (self.compared, self.healing) = (compared, self.now - begun);
                     self.check_all();
                     self.check_updates();
                     // Writing a whole node out takes long: some must do.
                     for index in 0..self.hosts.len().min(3) {
                         self.check_resting(index);
                     }
-                    return;
+                    return self.rest();
                 }
                 Err(why) => apart = why,
             }
         }
-        self.break_off(format!("convergence: after {} ms of health {apart}", HEALED.min(self.now)));
+        self.break_off(format!("eventual update: after {} ms of health {apart}", self.now - begun));
+    }
+
+    /// Waits until each node was seen at rest: whoever never is keeps what nobody needs.
+    fn rest(&mut self) {
+        let mut busy: Vec<usize> = (0..self.hosts.len()).collect();
+        let until = self.now + REST;
+        while self.broken.is_none() {
+            busy.retain(|index| !self.is_idle(*index));
+            let Some(first) = busy.first() else { return };
+            if self.now > until {
+                return self.never_idle(*first);
+            }
+            self.step();
+        }
     }
 }

@@ -35,6 +35,8 @@ pub(super) enum Part {
     Frame(Arc<[u8]>),
     End,
     Closed,
+    /// A frame began to come, and the connection broke inside of it.
+    Broken,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +96,9 @@ impl Sim {
             Op::Vouch | Op::Prove(_) => {}
             Op::Close => {
                 if let Some(end) = self.hosts[index].ends.remove(&id) {
-                    let lost = self.strikes(Fault::CloseLost, 1_000);
+                    let other = self.wires.get(&end.wire).map(|wire| wire.sides[1 - end.side]);
+                    let heard = matches!(other, Some(Side::Host(..)));
+                    let lost = heard && self.strikes(Fault::CloseLost, 1_000);
                     if !lost {
                         self.send(end.wire, end.side, Part::Closed, self.now);
                     }
@@ -144,12 +148,11 @@ impl Sim {
         if self.is_cut_off(index, target) || self.is_cut_off(target, index) {
             return self.fail(index, id, DIAL_FAILS, "no answer in time");
         }
-        if self.strikes(Fault::DialElsewhere, 2_000) {
-            // A transport that proves keys finds out; the key that is proven is told.
-            target = self.chance.place(self.hosts.len());
-            if target == index || !self.hosts[target].is_up() {
-                return self.fail(index, id, latency, "nobody answers there");
-            }
+        // A transport that proves keys finds out; the key that is proven is told.
+        let others = |place: &usize| *place != index && *place != target && self.hosts[*place].is_up();
+        let others: Vec<usize> = (0..self.hosts.len()).filter(others).collect();
+        if !others.is_empty() && self.strikes(Fault::DialElsewhere, 2_000) {
+            target = others[self.chance.place(others.len())];
         }
         let number = self.wire([Side::Host(index, id), Side::Nobody], [index, target], latency.min(100));
         let mut arrives = self.now + latency;
@@ -177,7 +180,7 @@ impl Sim {
 
     fn wire(&mut self, sides: [Side; 2], places: [usize; 2], latency: u64) -> u64 {
         self.next_wire += 1;
-        let slow = self.strikes(Fault::SlowLink, 5_000);
+        let slow = self.would_strike(Fault::SlowLink, 5_000);
         let wire = Wire {
             sides,
             places,
@@ -229,16 +232,17 @@ impl Sim {
         self.later(target, after, Event::Accepted { exchange, proven, source, arrival, signed });
     }
 
-    /// Somebody who is no host opens an exchange and says this much of a message (nothing is its end).
+    /// Somebody who is no host opens an exchange and says this much of a message (nothing is its end). Says whether there was
+    /// a way.
     pub(super) fn knock(
         &mut self,
         place: usize,
         target: usize,
         proven: Option<PublicKey>,
         said: Vec<Option<Vec<u8>>>,
-    ) {
+    ) -> bool {
         if !self.hosts[target].is_up() || self.is_cut_off(place, target) {
-            return;
+            return false;
         }
         let side = match place.checked_sub(self.hosts.len()) {
             Some(peer) if proven.is_some_and(|key| key == self.peers[peer].public) => Side::Peer(peer),
@@ -252,6 +256,7 @@ impl Sim {
             let part = part.map_or(Part::End, |frame| Part::Frame(frame.into()));
             self.send(number, 0, part, self.now);
         }
+        true
     }
 
     /// What a hostile peer says on an exchange.
@@ -271,7 +276,7 @@ impl Sim {
         }
         // Few exchanges are about access, and there is more to lose.
         let asks = matches!(&parts[0], Part::Frame(frame) if frame.first() == Some(&(Kind::Ask as u8)));
-        if self.strikes(Fault::RequestReplayed, if asks { 500_000 } else { 2_000 }) {
+        if self.would_strike(Fault::RequestReplayed, if asks { 500_000 } else { 2_000 }) {
             let after = self.chance.between(10, FRESHNESS);
             self.queue.put(self.now + after, Due::Again(Recorded { from, to, parts, signed }));
         }
@@ -283,6 +288,7 @@ impl Sim {
         if !self.hosts[to].is_up() || is_stale {
             return;
         }
+        self.hit(Fault::RequestReplayed);
         let key = self.key_of(from);
         let number = self.wire([Side::Nobody, Side::Nobody], [from, to], 5);
         let source = Source::of(key.as_bytes());
@@ -320,8 +326,12 @@ impl Sim {
             let (event, done) = match op {
                 Op::Send(frame) => {
                     let cost = self.cost(number, frame.len());
-                    if self.strikes(Fault::StreamCut, 600) {
+                    let whole = self.wires.contains_key(&number);
+                    if whole && self.strikes(Fault::StreamCut, 600) {
                         return self.cut(number);
+                    }
+                    if self.is_slow(number) {
+                        self.hit(Fault::SlowLink);
                     }
                     self.send(number, side, Part::Frame(frame), at + cost);
                     (ExchangeEvent::Sent, at + cost)
@@ -336,6 +346,7 @@ impl Sim {
                         Some(Part::Frame(frame)) => (ExchangeEvent::Received(frame.to_vec()), at),
                         Some(Part::End) => (ExchangeEvent::End, at),
                         Some(Part::Closed) => (ExchangeEvent::Closed, at),
+                        Some(Part::Broken) => return self.cut(number),
                         None => {
                             if let Some(end) = self.hosts[index].ends.get_mut(&id) {
                                 end.ops.push_front(Op::Receive);
@@ -355,9 +366,12 @@ impl Sim {
         }
     }
 
+    fn is_slow(&self, number: u64) -> bool {
+        self.faulty && self.wires.get(&number).is_some_and(|wire| wire.slow)
+    }
+
     fn cost(&self, number: u64, bytes: usize) -> u64 {
-        let slow = self.wires.get(&number).is_some_and(|wire| wire.slow) && self.faulty;
-        if slow { bytes as u64 } else { bytes as u64 / 100_000 }
+        if self.is_slow(number) { bytes as u64 } else { bytes as u64 / 100_000 }
     }
 
     /// Puts a part on its way from a side.
@@ -377,53 +391,20 @@ impl Sim {
         {
             kept.push(part.clone());
         }
+        // What nobody honest listens to may go wrong as it likes.
+        let heard = matches!(wire.sides[to], Side::Host(..));
         let latency = wire.latency + self.chance.below(wire.latency / 4 + 1);
-        let mut parts = Vec::from([part]);
-        let mut late = 0;
-        if self.faulty {
-            match &parts[0] {
-                Part::Frame(frame) => {
-                    let frame = frame.clone();
-                    if self.strikes(Fault::FrameLost, 600) {
-                        parts.clear();
-                    } else if self.strikes(Fault::FrameDoubled, 600) {
-                        parts.push(Part::Frame(frame));
-                    } else if self.strikes(Fault::BitFlipped, 600) {
-                        let mut frame = frame.to_vec();
-                        let bit = self.chance.place(frame.len() * 8);
-                        if let Some(byte) = frame.get_mut(bit / 8) {
-                            *byte ^= 1 << (bit % 8);
-                        }
-                        parts = vec![Part::Frame(frame.into())];
-                    } else if self.strikes(Fault::FrameShortened, 400) {
-                        let length = self.chance.place(frame.len());
-                        parts = vec![Part::Frame(frame[..length].into())];
-                    } else if self.strikes(Fault::FrameInvented, 400) {
-                        let invented = self.chance.bytes::<40>();
-                        parts.insert(0, Part::Frame(invented.into()));
-                    } else if self.strikes(Fault::StreamCutInside, 500) {
-                        return self.cut(number);
-                    }
-                    if self.strikes(Fault::FrameLate, 1_500) {
-                        late = self.chance.between(1_000, 20_000);
-                    }
-                    if self.strikes(Fault::FramesSwapped, 600)
-                        && let Some(wire) = self.wires.get_mut(&number)
-                        && wire.held[to].is_none()
-                    {
-                        wire.held[to] = parts.pop();
-                        if parts.is_empty() {
-                            return;
-                        }
-                    }
-                }
-                Part::End if self.strikes(Fault::EndLost, 600) => parts.clear(),
-                _ => {}
-            }
-        }
+        let (parts, late) = if self.faulty && heard {
+            let parts = self.spoilt(part);
+            let late = !parts.is_empty() && matches!(parts[0], Part::Frame(_));
+            let late = late && self.strikes(Fault::FrameLate, 1_500);
+            let late = if late { self.chance.between(1_000, 20_000) } else { 0 };
+            (self.swapped(number, to, parts), late)
+        } else {
+            (vec![part], 0)
+        };
         let Some(wire) = self.wires.get_mut(&number) else { return };
         let [from_place, to_place] = [wire.places[from], wire.places[to]];
-        parts.extend(wire.held[to].take());
         let mut arrives = (at + latency + late).max(wire.last[to]);
         if let Some(until) = self.blocked.get(&(from_place, to_place)) {
             // As a stream does: it arrives when there is a way again.
@@ -435,12 +416,70 @@ impl Sim {
         }
     }
 
+    /// What becomes of a part on its way.
+    fn spoilt(&mut self, part: Part) -> Vec<Part> {
+        match part {
+            Part::Frame(frame) if !frame.is_empty() => self.spoilt_frame(frame),
+            Part::End if self.strikes(Fault::EndLost, 600) => Vec::new(),
+            part => vec![part],
+        }
+    }
+
+    fn spoilt_frame(&mut self, frame: Arc<[u8]>) -> Vec<Part> {
+        if self.strikes(Fault::FrameLost, 600) {
+            Vec::new()
+        } else if self.strikes(Fault::FrameDoubled, 600) {
+            vec![Part::Frame(frame.clone()), Part::Frame(frame)]
+        } else if self.strikes(Fault::BitFlipped, 600) {
+            let mut frame = frame.to_vec();
+            let bit = self.chance.place(frame.len() * 8);
+            frame[bit / 8] ^= 1 << (bit % 8);
+            vec![Part::Frame(frame.into())]
+        } else if self.strikes(Fault::FrameShortened, 400) {
+            let length = self.chance.place(frame.len());
+            vec![Part::Frame(frame[..length].into())]
+        } else if self.strikes(Fault::FrameInvented, 400) {
+            let invented = self.chance.bytes::<40>();
+            vec![Part::Frame(invented.into()), Part::Frame(frame)]
+        } else if self.would_strike(Fault::StreamCutInside, 500) {
+            vec![Part::Broken]
+        } else {
+            vec![Part::Frame(frame)]
+        }
+    }
+
+    /// Keeps a frame back until another has overtaken it.
+    fn swapped(&mut self, number: u64, to: usize, mut parts: Vec<Part>) -> Vec<Part> {
+        let is_frame = matches!(parts.last(), Some(Part::Frame(_)));
+        let is_free = self.wires.get(&number).is_some_and(|wire| wire.held[to].is_none());
+        if is_frame && is_free && self.would_strike(Fault::FramesSwapped, 600) {
+            let held = parts.pop();
+            if let Some(wire) = self.wires.get_mut(&number) {
+                wire.held[to] = held;
+            }
+        } else if !parts.is_empty()
+            && let Some(held) = self.wires.get_mut(&number).and_then(|wire| wire.held[to].take())
+        {
+            if is_frame {
+                self.hit(Fault::FramesSwapped);
+            }
+            parts.push(held);
+        }
+        parts
+    }
+
     pub(super) fn arrive(&mut self, number: u64, side: usize, part: Part) {
         let Some(wire) = self.wires.get_mut(&number) else { return };
         wire.active = self.now;
         match wire.sides[side] {
             Side::Host(index, id) => {
-                wire.inbox[side].push_back(part);
+                if matches!(part, Part::Broken) {
+                    self.hit(Fault::StreamCutInside);
+                    self.reset(number, 1 - side);
+                }
+                if let Some(wire) = self.wires.get_mut(&number) {
+                    wire.inbox[side].push_back(part);
+                }
                 self.advance(index, id);
             }
             Side::Peer(peer) => {
@@ -467,13 +506,19 @@ impl Sim {
 
     /// Breaks a wire: both sides are told, what is under way is lost.
     pub(super) fn cut(&mut self, number: u64) {
-        let Some(wire) = self.wires.remove(&number) else { return };
-        for side in wire.sides {
-            if let Side::Host(index, id) = side
-                && self.hosts[index].ends.remove(&id).is_some()
-            {
-                self.fail(index, id, 1, "the connection was cut");
-            }
+        for side in [0, 1] {
+            self.reset(number, side);
+        }
+        self.wires.remove(&number);
+    }
+
+    /// A side is told that the wire is broken.
+    fn reset(&mut self, number: u64, side: usize) {
+        let Some(wire) = self.wires.get_mut(&number) else { return };
+        if let Side::Host(index, id) = std::mem::replace(&mut wire.sides[side], Side::Nobody)
+            && self.hosts[index].ends.remove(&id).is_some()
+        {
+            self.fail(index, id, 1, "the connection was cut");
         }
     }
 

@@ -247,6 +247,27 @@ impl Sim {
         }
     }
 
+    /// The first node lets all honest nodes read again that were thrown out: whoever may not is told nothing, and there would
+    /// be nothing to compare. A revocation that it hears of later takes another grant.
+    pub(super) fn let_in(&mut self) {
+        for tree in self.trees.clone() {
+            let out = self.shut_out(&tree).unwrap_or_default();
+            if out.is_empty() {
+                continue;
+            }
+            let Some(draft) = self.draft(0, tree) else { continue };
+            let Ok(store) = draft.store::<SettingsStore>(pleach_core::entry::SETTINGS) else { continue };
+            let mut grants = out.iter().map(|index| Who::Key(self.hosts[*index].public));
+            if grants.all(|whom| store.grant(whom, Permission::Read, None).is_ok())
+                && let Some(commit) = self.commit(0, tree, &draft)
+            {
+                self.trace.mark(self.now, 0, 's');
+                self.trace.say(self.now, 0, format_args!("lets {out:?} read again"));
+                self.command(0, Command::Commit(commit), Asked::Commit(tree));
+            }
+        }
+    }
+
     /// The first node undoes what somebody wrote from some entry on.
     fn undo(&mut self, index: usize, tree: Id) {
         let settings = self.ledger.trees.get(&tree).map_or(0, |grown| grown.history.len());
