@@ -11,7 +11,7 @@ use crate::{
         outbox::{Outbox, Waiting},
         pipeline::Pipeline,
     },
-    session::Fault,
+    session::{Fault, rule},
     storage::Put,
     wire::{
         CAPABILITIES, End, EntriesWriter, Frame, Have, Kind, PeerLimits, Refusal, Reply, VERSION, Versions,
@@ -165,7 +165,7 @@ impl Giving {
         self.ingesting = self.ingesting.saturating_sub(frames);
         self.pipeline.settled(frames, put);
         if let Some((id, refusal)) = &put.refused {
-            return Err(Fault::Entry { id: *id, rule: super::responder::rule(refusal) }.reply());
+            return Err(Fault::Entry { id: *id, rule: rule(refusal) }.reply());
         }
         self.receive(out);
         self.ask(out);
@@ -263,5 +263,5 @@ impl Giving {
 }
 
 fn malformed(error: &EntryError) -> Refusal {
-    Refusal::Malformed { rule: super::responder::rule(error) }
+    Refusal::Malformed { rule: rule(error) }
 }

@@ -1,7 +1,6 @@
 //! An exchange that a peer opened: requests that are answered one after the other.
 
-use alloc::{boxed::Box, string::ToString, vec, vec::Vec};
-use core::fmt::Display;
+use alloc::{boxed::Box, vec, vec::Vec};
 
 use crate::{
     Id, Position, PublicKey,
@@ -19,11 +18,9 @@ use crate::{
         talk::{self, Talk},
         writes::FLIP_DELAY,
     },
-    session::{Config, Fault},
+    session::{Config, Fault, rule},
     storage::{Put, StorageError},
-    wire::{
-        Frame, KeyProof, Kind, Refusal, Rule, Salt, Tips, TreeLine, TreesReply, VERSION, Versions, write,
-    },
+    wire::{Frame, KeyProof, Kind, Refusal, Salt, Tips, TreeLine, TreesReply, VERSION, Versions, write},
 };
 
 mod asking;
@@ -439,18 +436,10 @@ impl Responder {
             }
             Err(talk::Ended::Fault(fault)) => self.refuse(&fault.reply(), out),
             Err(talk::Ended::BadEntry(error)) => {
-                self.refuse(&Refusal::Malformed { rule: rule(&error) }, out);
+                self.refuse(&Refusal::Malformed { rule: rule(error) }, out);
             }
             Err(talk::Ended::MayNotUpload) => self.refuse(&Refusal::Unknown, out),
         }
         Next::On
     }
-}
-
-/// The text of anything, cut to what a frame carries.
-pub(super) fn rule(text: &impl Display) -> Rule {
-    let mut rule = Rule::new();
-    // What does not fit is cut.
-    let _ = text.to_string().chars().try_for_each(|character| rule.push(character));
-    rule
 }
