@@ -7,7 +7,7 @@ use crate::{
     entry::{Entry, EntryError, VerifiedEntry},
     limits::MAX_FRAME,
     node::{
-        Difference, ExchangeId, Op, Read,
+        Difference, ExchangeId, Op, Read, Rights,
         outbox::{Outbox, Waiting},
         pipeline::Pipeline,
     },
@@ -34,8 +34,20 @@ pub(super) struct Giving {
     /// Frames of entries on their way into the store.
     ingesting: usize,
     received: usize,
+    /// What the holder's keys may do.
+    rights: Rights,
     /// The tips over which a merge is to be written.
     merge: Option<Vec<Position>>,
+}
+
+/// A merge that is to be written for a partial holder.
+#[derive(Clone, Debug)]
+pub(super) struct Merge {
+    pub(super) tree: Id,
+    /// The key whose grant lets the holder read the tree, if one does.
+    pub(super) by: Option<PublicKey>,
+    /// What it names beside this node's tips.
+    pub(super) tips: Vec<Position>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +80,8 @@ impl Giving {
     pub(super) fn new(
         id: ExchangeId,
         own: PublicKey,
-        have: Have,
-        ids: Vec<Id>,
+        rights: Rights,
+        (have, ids): (Have, Vec<Id>),
         out: &mut Outbox,
     ) -> Result<Self, Refusal> {
         if have.versions.agree(Versions::OURS).is_none() {
@@ -87,6 +99,7 @@ impl Giving {
             wants_frame: false,
             ingesting: 0,
             received: 0,
+            rights,
             merge: None,
         })
     }
@@ -176,7 +189,8 @@ impl Giving {
         if self.step == Step::Storing && self.ingesting == 0 {
             self.step = Step::Asking;
             let (have, ids) = (Box::new(self.have.clone()), self.ids.clone());
-            out.read_once(Waiting::Exchange(self.id), Read::Difference { have, ids, own: self.own });
+            let read = Read::Difference { have, ids, own: self.own, rights: self.rights };
+            out.read_once(Waiting::Exchange(self.id), read);
         }
     }
 
@@ -205,13 +219,13 @@ impl Giving {
                 self.merge = Some(tips);
                 Ok(Next::On)
             }
-            Difference::ReadOnly => Err(Refusal::NoAdvance),
+            Difference::NoAdvance => Err(Refusal::NoAdvance),
         }
     }
 
-    /// The tips over which a merge is to be written, once.
-    pub(super) fn take_merge(&mut self) -> Option<Vec<Position>> {
-        self.merge.take()
+    /// The merge that is to be written, once.
+    pub(super) fn take_merge(&mut self) -> Option<Merge> {
+        Some(Merge { tree: self.have.tree, by: self.rights.by, tips: self.merge.take()? })
     }
 
     /// The merge is durable, or was refused.

@@ -87,6 +87,8 @@ pub enum Read {
         ids: Vec<Id>,
         /// This node's key: an advance is signed with it.
         own: PublicKey,
+        /// What its keys may do.
+        rights: Rights,
     },
     /// What becomes of an access request.
     Ask {
@@ -143,6 +145,8 @@ pub enum ReadReply {
         admission: Admission,
         /// The key whose grant says so, if one does: the node key, or else a further one.
         by: Option<PublicKey>,
+        /// Whether the peer may write to it.
+        may_write: bool,
         /// What was last known of the peer.
         known: Option<Known>,
         /// Whether the tips of the tree are those that the peer named.
@@ -207,6 +211,17 @@ impl Admission {
     }
 }
 
+/// What the keys of a peer may do in a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rights {
+    /// Whether they may read it.
+    pub admission: Admission,
+    /// Whether they may write to it.
+    pub may_write: bool,
+    /// The key whose grant lets them read, if one does.
+    pub by: Option<PublicKey>,
+}
+
 /// What a commit needs to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommitContext {
@@ -227,18 +242,18 @@ pub fn perform(snapshot: &Arc<dyn Snapshot>, read: &Read) -> Result<ReadReply, S
         }
         Read::Admit { tree, proven, shown, tips } => {
             let Some(keys) = keys_of(*proven, shown) else { return Ok(ReadReply::Forged) };
-            let (admission, by) = admit(snapshot, tree, &keys)?;
-            let known = known(snapshot, tree, proven.as_ref())?;
+            let (Rights { admission, may_write, by }, known) =
+                (admit(snapshot, tree, &keys)?, known(snapshot, tree, proven.as_ref())?);
             let same = tips.as_ref().map_or(Ok(false), |tips| has_tips(snapshot, tree, tips))?;
-            Ok(ReadReply::Admit { admission, by, known, same })
+            Ok(ReadReply::Admit { admission, by, may_write, known, same })
         }
         Read::Session { tree, query } => answer(&**snapshot, tree, query).map(ReadReply::Session),
         Read::Load { tree, ranges, bytes, since: None } => load(snapshot, tree, ranges, *bytes),
         Read::Load { tree, ranges, bytes, since: Some(since) } => {
             load_arrivals(snapshot, tree, ranges, *bytes, *since)
         }
-        Read::Difference { have, ids, own } => {
-            difference(snapshot, have, ids, own).map(ReadReply::Difference)
+        Read::Difference { have, ids, own, rights } => {
+            difference(snapshot, have, ids, own, *rights).map(ReadReply::Difference)
         }
         Read::Ask { request, invite, own, most } => {
             let worth = invite.as_ref().map(|invite| redeeming::weigh(&**snapshot, request, invite, own));
@@ -336,20 +351,18 @@ fn keys_of(node: Option<PublicKey>, shown: &FurtherKeys) -> Option<Vec<PublicKey
 }
 
 /// What the best of these keys may do, and which that is. As much is looked up whatever is found.
-fn admit(
-    snapshot: &Arc<dyn Snapshot>,
-    tree: &Id,
-    keys: &[PublicKey],
-) -> Result<(Admission, Option<PublicKey>), StorageError> {
+fn admit(snapshot: &Arc<dyn Snapshot>, tree: &Id, keys: &[PublicKey]) -> Result<Rights, StorageError> {
     let held = snapshot.summary(tree)?.is_some();
     let everyone = snapshot.permission(tree, &Who::Everyone)?;
     let mut by = None;
+    let mut may_write = everyone.is_some_and(Permission::writes);
     for key in keys {
         let own = snapshot.permission(tree, &Who::Key(*key))?;
+        may_write |= own.is_some_and(Permission::writes);
         // A key that everybody may be has no more than everybody has.
         by = by.or(own.filter(|own| Some(*own) != everyone).map(|_| *key));
     }
-    Ok(match (held, everyone, by) {
+    let (admission, by) = match (held, everyone, by) {
         (false, ..) => (Admission::Unknown, None),
         #[cfg(feature = "planted-faults")]
         (true, None, None) if crate::planted::is_awake(crate::planted::Planted::StrangersRead) => {
@@ -358,7 +371,8 @@ fn admit(
         (true, None, None) => (Admission::Denied, None),
         (true, Some(_), None) => (Admission::Public, None),
         (true, _, by) => (Admission::Granted, by),
-    })
+    };
+    Ok(Rights { admission, may_write, by })
 }
 
 fn has_tips(snapshot: &Arc<dyn Snapshot>, tree: &Id, tips: &Tips) -> Result<bool, StorageError> {
@@ -454,7 +468,7 @@ fn trees(
         let last = page.len() < TREES_PAGE;
         for tree in page {
             after = Some(tree);
-            if !admit(snapshot, &tree, keys)?.0.may_read() {
+            if !admit(snapshot, &tree, keys)?.admission.may_read() {
                 continue;
             }
             if lines.len() == TREES_PAGE {

@@ -3,15 +3,15 @@
 use alloc::{boxed::Box, vec, vec::Vec};
 
 use crate::{
-    Id, Position, PublicKey,
+    Id, PublicKey,
     entry::{Entry, EntryError, VerifiedEntry},
     limits::{MAX_BATCH_BYTES, MAX_FRAME},
     node::{
-        Arrival, ExchangeEvent, ExchangeId, Op, Read, ReadReply,
+        Arrival, ExchangeEvent, ExchangeId, Op, Read, ReadReply, Rights,
         budgets::STRANGER_FRAME,
         deciding::Asking,
         exchanges::{Caller, Next},
-        giving::{self, Giving},
+        giving::{self, Giving, Merge},
         outbox::{Outbox, Waiting},
         pipeline::MAX_FRAMES,
         read::Admission,
@@ -274,7 +274,10 @@ impl Responder {
                 self.refuse(&Refusal::Unknown, out);
                 Next::On
             }
-            (Phase::Admitting { tree, frame, hold }, ReadReply::Admit { admission, same, .. }) => {
+            (
+                Phase::Admitting { tree, frame, hold },
+                ReadReply::Admit { admission, by, may_write, same, .. },
+            ) => {
                 self.keys.shown = core::mem::take(&mut self.keys.shown).checked();
                 let (tree, frame, hold) = (*tree, core::mem::take(frame), *hold);
                 if matches!(admission, Admission::Granted | Admission::Public) && same && hold > 0 {
@@ -282,7 +285,7 @@ impl Responder {
                     self.phase = Phase::Holding { tree, frame, hold };
                     return Next::On;
                 }
-                self.admitted(admission, tree, frame, out)
+                self.admitted(Rights { admission, may_write, by }, tree, frame, out)
             }
             (Phase::Listing, ReadReply::Trees { lines, more }) => {
                 if self.blocked {
@@ -304,7 +307,8 @@ impl Responder {
         }
     }
 
-    fn admitted(&mut self, admission: Admission, tree: Id, frame: Vec<u8>, out: &mut Outbox) -> Next {
+    fn admitted(&mut self, rights: Rights, tree: Id, frame: Vec<u8>, out: &mut Outbox) -> Next {
+        let admission = rights.admission;
         self.told = Some((tree, admission));
         if admission == Admission::Granted && out.is_welcome {
             // Before anything else is received.
@@ -318,7 +322,8 @@ impl Responder {
             out.met(key);
         }
         if let Ok(Frame::Have(have, ids)) = Frame::read(&frame) {
-            return match Giving::new(self.id, self.own, have, ids.iter().collect(), out) {
+            let said = (have, ids.iter().collect());
+            return match Giving::new(self.id, self.own, rights, said, out) {
                 Ok(giving) => {
                     self.phase = Phase::Giving(Box::new(giving));
                     Next::On
@@ -404,10 +409,10 @@ impl Responder {
         }
     }
 
-    /// The tips of a partial holder over which a merge is to be written.
-    pub(super) fn take_merge(&mut self) -> Option<(Id, Vec<Position>)> {
+    /// A merge that is to be written for a partial holder.
+    pub(super) fn take_merge(&mut self) -> Option<Merge> {
         let Phase::Giving(giving) = &mut self.phase else { return None };
-        Some((giving.tree(), giving.take_merge()?))
+        giving.take_merge()
     }
 
     /// The merge is durable, or nothing came of it.

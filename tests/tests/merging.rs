@@ -1,0 +1,207 @@
+//! For whom a node writes a merge of its own, and what the others are told instead.
+
+use pleach_core::{
+    Id, Position, PublicKey, SecretKey,
+    entry::{Permission, Who},
+    node::MERGES,
+    session::partial::Outcome,
+    wire::{Capabilities, Frame, Have, Kind, PeerLimits, Refusal, Versions},
+};
+use pleach_tests::{
+    board::{Board, Ended, RING},
+    frames::{end, entries, frame},
+    world::{HostId, World},
+};
+
+/// Frames that are never reached.
+const NEVER: usize = 1_000_000;
+
+fn device() -> SecretKey {
+    SecretKey::from_bytes([9; 32])
+}
+
+/// A host and its tree, in which somebody else writes too, and these may do this.
+fn two(grants: &[(Who, Permission)]) -> (World, HostId, HostId, Id) {
+    let mut world = World::new(1);
+    let (host, other) = (world.host(), world.host());
+    let writes = (Who::Key(world.key(other)), Permission::Write(5));
+    let tree = world.create_with(host, "shed", [&[writes][..], grants].concat());
+    world.sync(other, host, tree).unwrap();
+    (world, host, other, tree)
+}
+
+/// What a device says that holds this base, and room for so many entries; for none if it wants to be relieved.
+fn have(tree: Id, base: &[Position], room: u32) -> Have {
+    Have {
+        versions: Versions::OURS,
+        capabilities: Capabilities::PARTIAL,
+        limits: PeerLimits::HOST,
+        tree,
+        entry: 4_096,
+        entries: room,
+        bytes: 64 * 1024,
+        relieve: room == 0,
+        base: base.iter().copied().collect(),
+    }
+}
+
+/// The first frames of the answer, the end aside.
+fn answer(
+    world: &mut World,
+    host: HostId,
+    key: Option<PublicKey>,
+    have: &Have,
+    ids: &[Id],
+    brings: &[Vec<u8>],
+) -> Vec<Vec<u8>> {
+    let mut request = vec![frame(Kind::Have, have, ids)];
+    if !brings.is_empty() {
+        request.push(entries(brings));
+    }
+    request.push(end());
+    world.ask(host, key, request).expect("an answer")
+}
+
+/// The id of the base that whoever holds this one is given, or why it is given none.
+fn relieved(
+    world: &mut World,
+    host: HostId,
+    key: Option<PublicKey>,
+    tree: Id,
+    base: &[Position],
+) -> Result<Id, Refusal> {
+    let answer = answer(world, host, key, &have(tree, base, 0), &[], &[]);
+    let frames: Vec<_> = answer.iter().map(|bytes| Frame::read(bytes).expect("a frame")).collect();
+    match frames.as_slice() {
+        [Frame::Refusal(refusal)] => Err(refusal.clone()),
+        [Frame::Reply(..), Frame::Advance(entry), Frame::End(_)] => Ok(Id::of(entry)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn whoever_may_only_read_makes_no_node_sign_anything() {
+    let key = device().public();
+    for (who, asks) in [(Who::Everyone, None), (Who::Everyone, Some(key)), (Who::Key(key), Some(key))] {
+        let (mut world, host, other, tree) = two(&[(who, Permission::Read)]);
+        let first = world.write(host, tree, "a", "1").unwrap();
+        let second = world.write(host, tree, "a", "2").unwrap();
+        let third = world.write(host, tree, "a", "3").unwrap();
+        world.sync(other, host, tree).unwrap();
+        let theirs = world.write(other, tree, "b", "1").unwrap();
+        world.sync(other, host, tree).unwrap();
+        let last = world.write(host, tree, "a", "4").unwrap();
+        let before = (world.count(host, tree), world.tips(host, tree));
+        for _ in 0..10 {
+            // What the node has signed long ago serves as far as it can.
+            assert_eq!(relieved(&mut world, host, asks, tree, &[]), Ok(last.id));
+            assert_eq!(relieved(&mut world, host, asks, tree, &[first]), Ok(second.id));
+            assert_eq!(relieved(&mut world, host, asks, tree, &[second]), Ok(third.id));
+            assert_eq!(relieved(&mut world, host, asks, tree, &[theirs]), Ok(last.id));
+            for base in [&[third][..], &[last], &[first, third]] {
+                assert_eq!(relieved(&mut world, host, asks, tree, base), Err(Refusal::NoAdvance));
+            }
+        }
+        assert_eq!((world.count(host, tree), world.tips(host, tree)), before, "{who:?}");
+    }
+}
+
+#[test]
+fn whoever_may_write_is_given_so_many_merges_and_then_told_to_wait() {
+    let key = device().public();
+    let (mut world, host, _, tree) =
+        two(&[(Who::Key(key), Permission::Write(7)), (Who::Everyone, Permission::Write(8))]);
+    let bases = [world.write(host, tree, "a", "1").unwrap(), world.write(host, tree, "a", "2").unwrap()];
+    world.write(host, tree, "a", "3").unwrap();
+    let before = world.count(host, tree);
+    let mut merges = 0;
+    let busy = loop {
+        match relieved(&mut world, host, Some(key), tree, &[bases[merges % 2]]) {
+            Ok(_) => merges += 1,
+            Err(refusal) => break refusal,
+        }
+        assert!(merges < 1_000, "without end");
+    };
+    let Refusal::Busy { delay } = busy else { panic!("{busy:?}") };
+    assert!(delay > 0 && merges >= usize::try_from(MERGES).unwrap(), "{merges}");
+    assert!(world.count(host, tree) <= before + u64::from(MERGES) + 1);
+    // Somebody else is not kept waiting for that.
+    let other = Some(SecretKey::from_bytes([8; 32]).public());
+    assert!(relieved(&mut world, host, other, tree, &bases[..1]).is_ok());
+}
+
+#[test]
+fn a_board_that_may_only_read_goes_on_as_far_as_the_node_writes_itself() {
+    let key = device();
+    let (mut world, host, other, tree) = two(&[(Who::Key(key.public()), Permission::Read)]);
+    let mut board = Board::new(tree, &[world.key(host)]);
+    board.key = key;
+    let (mut bases, mut refused) = (0, 0);
+    for n in 0..100 {
+        world.write(host, tree, "a", i64::from(n)).unwrap();
+        if n % 3 > 0 {
+            continue;
+        }
+        let before = board.holding.clone();
+        match board.contact(&mut world, host, NEVER) {
+            Ended::Done(Outcome::Equal(totals)) => bases += totals.advanced,
+            Ended::Done(Outcome::Refused(Refusal::NoAdvance)) => {
+                assert_eq!(board.holding, before, "it keeps what it has");
+                refused += 1;
+            }
+            ended => panic!("{ended:?}"),
+        }
+    }
+    assert!(bases >= 2 && refused <= bases, "{bases} bases, refused {refused} times");
+    // The root, a grant and what was written: nothing was signed for the board.
+    let written = world.count(host, tree);
+    assert!(written <= 102, "{written}");
+    world.write(host, tree, "a", "last").unwrap();
+    while board.holding.tips().collect::<Vec<_>>() != world.tips(host, tree) {
+        assert!(board.contact(&mut world, host, NEVER).is_equal());
+    }
+    // More than fits by others alone: no entry of the node's stands on what the board holds.
+    world.sync(other, host, tree).unwrap();
+    for n in 0..RING {
+        world.write(other, tree, "b", i64::try_from(n).unwrap()).unwrap();
+    }
+    world.sync(other, host, tree).unwrap();
+    let stuck = board.contact(&mut world, host, NEVER);
+    assert_eq!(stuck, Ended::Done(Outcome::Refused(Refusal::NoAdvance)));
+    // A board that begins anew is given the newest that the node has signed.
+    let last = world.write(host, tree, "a", "really last").unwrap();
+    let mut anew = Board::new(tree, &[world.key(host)]);
+    anew.key = board.key.clone();
+    assert!(anew.contact(&mut world, host, NEVER).is_equal());
+    assert_eq!(anew.holding.base(), [last]);
+}
+
+#[test]
+fn how_far_a_node_reads_for_a_device_is_bounded_in_bytes() {
+    let key = device().public();
+    // Bytes of the history that lies beside what is lacking, and whether who is granted something, and everybody, is
+    // told what is lacking.
+    for (entries, granted) in [(1, true), (10, true), (10, false), (80, true)] {
+        let who = if granted { Who::Key(key) } else { Who::Everyone };
+        let (mut world, host, other, tree) = two(&[(who, Permission::Read)]);
+        let base = world.tips(host, tree)[0];
+        let lacking = world.write(other, tree, "side", "1").unwrap();
+        let large = "x".repeat(240 * 1024);
+        let mut high = base;
+        for _ in 0..entries {
+            high = world.write(host, tree, "large", large.as_str()).unwrap();
+        }
+        world.sync(other, host, tree).unwrap();
+        let told = answer(&mut world, host, Some(key), &have(tree, &[base, high], 8), &[], &[]);
+        let told: Vec<_> = told.iter().map(|bytes| Frame::read(bytes).expect("a frame")).collect();
+        let is_told = match told.as_slice() {
+            [Frame::Reply(..), Frame::Entries(sent), Frame::End(_)] => {
+                assert_eq!((*sent).map(Id::of).collect::<Vec<_>>(), [lacking.id]);
+                true
+            }
+            [Frame::Refusal(Refusal::NoAdvance)] => false,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(is_told, entries == 1 || entries == 10 && granted, "{entries} {granted}");
+    }
+}
