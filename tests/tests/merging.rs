@@ -2,8 +2,9 @@
 
 use pleach_core::{
     Id, Position, PublicKey, SecretKey,
-    entry::{Permission, Who},
-    node::MERGES,
+    document::{Draft, SettingsStore},
+    entry::{Permission, SETTINGS, Who},
+    node::{Command, Commit, MERGES, Reply},
     session::partial::Outcome,
     wire::{Capabilities, Frame, Have, Kind, PeerLimits, Refusal, Versions},
 };
@@ -76,6 +77,30 @@ fn relieved(
         [Frame::Refusal(refusal)] => Err(refusal.clone()),
         [Frame::Reply(..), Frame::Advance(entry), Frame::End(_)] => Ok(Id::of(entry)),
         other => panic!("{other:?}"),
+    }
+}
+
+fn is_refused(answer: &[Vec<u8>]) -> bool {
+    answer.iter().any(|frame| matches!(Frame::read(frame), Ok(Frame::Refusal(Refusal::NoAdvance))))
+}
+
+fn bytes(world: &World, host: HostId, tree: Id, id: Id) -> Vec<u8> {
+    world.snapshot(host).entry(&tree, &id).unwrap().expect("it is held").bytes().to_vec()
+}
+
+fn is_shared(world: &World, host: HostId, tree: Id, id: Id) -> bool {
+    world.snapshot(host).headers(&tree, &[id]).unwrap()[0].expect("it is held").shared
+}
+
+fn revoke(world: &mut World, host: HostId, tree: Id, whom: HostId) -> Position {
+    let (key, secret) = (world.key(whom), world.secret(host));
+    let draft = Draft::new(world.snapshot(host), tree, secret.public(), [0; 32]);
+    draft.store::<SettingsStore>(SETTINGS).unwrap().revoke(Who::Key(key)).unwrap();
+    let changes = draft.finish().unwrap();
+    let commit = Commit { tree, key: secret, stores: changes.stores, paths: changes.touched };
+    match world.run(host, Command::Commit(commit)).unwrap() {
+        Reply::Committed(position) => position,
+        reply => panic!("{reply:?}"),
     }
 }
 
@@ -174,6 +199,66 @@ fn a_board_that_may_only_read_goes_on_as_far_as_the_node_writes_itself() {
     anew.key = board.key.clone();
     assert!(anew.contact(&mut world, host, NEVER).is_equal());
     assert_eq!(anew.holding.base(), [last]);
+}
+
+#[test]
+fn no_merge_is_written_over_what_does_not_count() {
+    let key = device().public();
+    for permission in [Permission::Write(7), Permission::Read] {
+        let (mut world, host, other, tree) = two(&[(Who::Key(key), permission)]);
+        let first = world.write(host, tree, "a", "1").unwrap();
+        world.sync(other, host, tree).unwrap();
+        world.write(host, tree, "a", "2").unwrap();
+        let backdated = world.write(other, tree, "b", "1").unwrap();
+        let brings = [bytes(&world, other, tree, backdated.id)];
+        revoke(&mut world, host, tree, other);
+        let held = (world.count(host, tree), world.tips(host, tree));
+        for room in [0, 1] {
+            // As a part of the ring, and then as the base.
+            let whole = have(tree, &[first], room);
+            let told = answer(&mut world, host, Some(key), &whole, &[backdated.id], &brings);
+            assert!(is_refused(&told), "{told:?}");
+            assert_eq!(relieved(&mut world, host, Some(key), tree, &[backdated]), Err(Refusal::NoAdvance));
+        }
+        assert!(!is_shared(&world, host, tree, backdated.id));
+        assert_eq!((world.count(host, tree), world.tips(host, tree)), held);
+        // On what counts the same device is given what it asks for.
+        let merged = relieved(&mut world, host, Some(key), tree, &[first]);
+        assert!(merged.is_ok());
+        assert_eq!(world.count(host, tree) > held.0, permission.writes());
+    }
+}
+
+#[test]
+fn a_board_whose_ring_holds_what_was_masked_hears_of_the_revocation_and_goes_on() {
+    let key = device();
+    let mut world = World::new(1);
+    let [ann, dan, bob] = [(); 3].map(|()| world.host());
+    let writes = [Who::Key(world.key(bob)), Who::Key(world.key(dan)), Who::Key(key.public())];
+    let tree = world.create_with(ann, "shed", writes.map(|who| (who, Permission::Write(5))).to_vec());
+    for host in [dan, bob] {
+        world.sync(host, ann, tree).unwrap();
+    }
+    let mut board = Board::new(tree, &[world.key(ann), world.key(dan)]);
+    board.key = key;
+    let masked = world.write(bob, tree, "b", "1").unwrap();
+    world.sync(bob, dan, tree).unwrap();
+    assert!(board.contact(&mut world, dan, NEVER).is_equal());
+    assert!(board.holding.holds(&masked.id));
+    let revocation = revoke(&mut world, ann, tree, bob);
+    // It brings what it has, and hears of the revocation, although what it brought does not count.
+    assert!(board.contact(&mut world, ann, NEVER).is_equal());
+    assert!(board.holding.holds(&revocation.id));
+    assert!(!is_shared(&world, ann, tree, masked.id));
+    // Nobody signs over it for the board, which is told so; what the board signs itself stands on it and counts.
+    board.holding.ask_relief();
+    let told = board.contact(&mut world, ann, NEVER);
+    assert_eq!(told, Ended::Done(Outcome::Refused(Refusal::NoAdvance)));
+    assert!(!is_shared(&world, ann, tree, masked.id));
+    board.write("t", 1).unwrap();
+    assert!(board.contact(&mut world, ann, NEVER).is_equal());
+    assert!(board.holding.ring().is_empty(), "it was relieved");
+    assert_eq!(world.value(ann, tree, "b"), None, "and what is masked is hidden");
 }
 
 #[test]

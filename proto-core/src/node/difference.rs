@@ -45,7 +45,7 @@ pub enum Difference {
     Advance(Box<Entry>),
     /// The same, and no entry names all of its tips, which are these.
     Merge(Vec<Position>),
-    /// The same, and none may be written for it: one of the two may not write, or it has too many tips.
+    /// The same, and none may be written for it: one of the two may not write, or what it holds is not shared.
     NoAdvance,
 }
 
@@ -64,9 +64,13 @@ pub(super) fn difference(
     let named: Vec<Id> = have.base.iter().map(|base| base.id).chain(ids.iter().copied()).collect();
     let mut held: Vec<Position> = Vec::new();
     let mut missing = Vec::new();
+    let mut shared = true;
     for (id, header) in named.iter().zip(snapshot.headers(tree, &named)?) {
         match header {
-            Some(header) => held.push(header.position),
+            Some(header) => {
+                shared &= header.shared;
+                held.push(header.position);
+            }
             None => missing.push(*id),
         }
     }
@@ -85,6 +89,10 @@ pub(super) fn difference(
         && let Some(entries) = (Walk { snapshot, have, named: &named }).fitting(&held, &tips, &mut reach)?
     {
         return Ok(Difference::Entries(entries));
+    }
+    if !shared {
+        // Whoever signs over it takes it into the shared set: that is left to the holder's own next entry.
+        return Ok(Difference::NoAdvance);
     }
     let theirs = tips_of(snapshot, have, &held, ids)?;
     (Above { snapshot, have, theirs, own }).advance(&tips, rights.may_write, &mut reach)

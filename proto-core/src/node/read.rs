@@ -90,6 +90,15 @@ pub enum Read {
         /// What its keys may do.
         rights: Rights,
     },
+    /// What a merge for a partial holder needs to know, while no other write of the tree is under way.
+    Merge {
+        /// The tree.
+        tree: Id,
+        /// Who will sign.
+        author: PublicKey,
+        /// What it is to name beside all tips: nothing that is not shared any more.
+        named: Vec<Id>,
+    },
     /// What becomes of an access request.
     Ask {
         /// The request, received now.
@@ -137,7 +146,7 @@ pub enum Read {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadReply {
-    /// To [`Read::Commit`], or what is wrong with the question.
+    /// To [`Read::Commit`] and [`Read::Merge`], or what is wrong with the question.
     Commit(Result<CommitContext, NodeError>),
     /// To [`Read::Admit`].
     Admit {
@@ -235,10 +244,7 @@ pub struct CommitContext {
 pub fn perform(snapshot: &Arc<dyn Snapshot>, read: &Read) -> Result<ReadReply, StorageError> {
     match read {
         Read::Commit { tree, author, paths, without } => {
-            match commit_context(snapshot, tree, author, paths, without.as_ref()) {
-                Err(NodeError::Storage(error)) => Err(error),
-                context => Ok(ReadReply::Commit(context)),
-            }
+            told(commit_context(snapshot, tree, author, paths, without.as_ref()))
         }
         Read::Admit { tree, proven, shown, tips } => {
             let Some(keys) = keys_of(*proven, shown) else { return Ok(ReadReply::Forged) };
@@ -255,6 +261,7 @@ pub fn perform(snapshot: &Arc<dyn Snapshot>, read: &Read) -> Result<ReadReply, S
         Read::Difference { have, ids, own, rights } => {
             difference(snapshot, have, ids, own, *rights).map(ReadReply::Difference)
         }
+        Read::Merge { tree, author, named } => merge_context(snapshot, tree, author, named),
         Read::Ask { request, invite, own, most } => {
             let worth = invite.as_ref().map(|invite| redeeming::weigh(&**snapshot, request, invite, own));
             let Receipt { outcome, change, is_new } = match worth.transpose()? {
@@ -317,6 +324,28 @@ pub(super) fn commit_context(
             other => StorageError::Damaged(other.to_string()),
         })?;
     Ok(CommitContext { tips, newest })
+}
+
+fn told(context: Result<CommitContext, NodeError>) -> Result<ReadReply, StorageError> {
+    match context {
+        Err(NodeError::Storage(error)) => Err(error),
+        context => Ok(ReadReply::Commit(context)),
+    }
+}
+
+/// What counted when the difference was looked for may be masked by now.
+fn merge_context(
+    snapshot: &Arc<dyn Snapshot>,
+    tree: &Id,
+    author: &PublicKey,
+    named: &[Id],
+) -> Result<ReadReply, StorageError> {
+    for (id, header) in named.iter().zip(snapshot.headers(tree, named)?) {
+        if !header.is_some_and(|header| header.shared) {
+            return Ok(ReadReply::Commit(Err(NodeError::Masked(*id))));
+        }
+    }
+    told(commit_context(snapshot, tree, author, &[], None))
 }
 
 /// Merges are written over the first tips first: those whose ancestors let the author write.
