@@ -4,9 +4,10 @@ use pleach_core::{
     Id, Position, PublicKey, SecretKey,
     document::{Draft, SettingsStore},
     entry::{Permission, SETTINGS, Who},
-    node::{Command, Commit, MERGES, Reply},
+    limits::{MAX_BATCH_BYTES, MAX_FRAME, MAX_MESSAGE},
+    node::{Arrival, Command, Commit, MERGES, Reply, STRANGER_FRAME},
     session::partial::Outcome,
-    wire::{Capabilities, Frame, Have, Kind, PeerLimits, Refusal, Versions},
+    wire::{Capabilities, Frame, Have, Kind, PeerLimits, Refusal, Reply as Head, Versions},
 };
 use pleach_tests::{
     board::{Board, Ended, RING},
@@ -288,5 +289,38 @@ fn how_far_a_node_reads_for_a_device_is_bounded_in_bytes() {
             other => panic!("{other:?}"),
         };
         assert_eq!(is_told, entries == 1 || entries == 10 && granted, "{entries} {granted}");
+    }
+}
+
+#[test]
+fn a_request_of_a_partial_holder_has_the_limits_of_any_other() {
+    let key = device().public();
+    for (who, arrival, message, frame_limit) in [
+        (Who::Key(key), Arrival::Streamed, MAX_MESSAGE, MAX_FRAME),
+        (Who::Key(key), Arrival::Whole, MAX_BATCH_BYTES, MAX_FRAME),
+        (Who::Everyone, Arrival::Streamed, MAX_MESSAGE, STRANGER_FRAME),
+    ] {
+        let (mut world, host, other, tree) = two(&[(who, Permission::Read)]);
+        world.arrival = arrival;
+        let told = answer(&mut world, host, Some(key), &have(tree, &[], 8), &[], &[]);
+        let Ok(Frame::Reply(Head { limits, .. }, _)) = Frame::read(&told[0]) else { panic!("{told:?}") };
+        let size = |bytes: usize| u32::try_from(bytes).unwrap();
+        assert_eq!(limits, PeerLimits { frame: size(frame_limit), message: size(message) });
+        // So much, and no more, is taken.
+        let large = "x".repeat(240 * 1024);
+        let all: Vec<_> = (0..=message / large.len())
+            .map(|_| {
+                let position = world.write(other, tree, "large", large.as_str()).unwrap();
+                entries(&[bytes(&world, other, tree, position.id)])
+            })
+            .collect();
+        for count in [all.len() - 2, all.len()] {
+            let head = frame(Kind::Have, &have(tree, &[], 8), [(); 0]);
+            let brought = all[..count].iter().cloned();
+            let request = core::iter::once(head).chain(brought).chain([end()]);
+            let told = world.ask(host, key, request).expect("an answer");
+            let refused = matches!(Frame::read(&told[0]), Ok(Frame::Refusal(Refusal::Malformed { .. })));
+            assert_eq!(refused, count == all.len(), "{count} entries: {limits:?}");
+        }
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Giving {
     received: usize,
     /// What the holder's keys may do.
     rights: Rights,
+    /// What the holder is told that its requests may have.
+    limits: PeerLimits,
     /// The tips over which a merge is to be written.
     merge: Option<Vec<Position>>,
 }
@@ -80,7 +82,7 @@ impl Giving {
     pub(super) fn new(
         id: ExchangeId,
         own: PublicKey,
-        rights: Rights,
+        (rights, limits): (Rights, PeerLimits),
         (have, ids): (Have, Vec<Id>),
         out: &mut Outbox,
     ) -> Result<Self, Refusal> {
@@ -100,6 +102,7 @@ impl Giving {
             ingesting: 0,
             received: 0,
             rights,
+            limits,
             merge: None,
         })
     }
@@ -111,7 +114,7 @@ impl Giving {
     /// A frame behind the head.
     pub(super) fn received(&mut self, bytes: &[u8], out: &mut Outbox) -> Stepped {
         self.received = self.received.saturating_add(bytes.len());
-        if self.received > crate::limits::MAX_MESSAGE {
+        if self.received > usize::try_from(self.limits.message).unwrap_or(usize::MAX) {
             return Err(Fault::TooLong.reply());
         }
         match (self.step, Frame::read(bytes).map_err(|error| Fault::Frame(error).reply())?) {
@@ -262,7 +265,7 @@ impl Giving {
 
     fn answer(&self, same: bool, frames: &[Vec<u8>], out: &mut Outbox) -> Stepped {
         let reply =
-            Reply { version: VERSION, capabilities: CAPABILITIES, limits: PeerLimits::HOST, same, count: 0 };
+            Reply { version: VERSION, capabilities: CAPABILITIES, limits: self.limits, same, count: 0 };
         let mut room = [0; 128];
         let nothing = core::iter::empty::<()>;
         let used = write(Kind::Reply, &reply, nothing(), &mut room).ok_or(Refusal::Failed)?;

@@ -20,7 +20,10 @@ use crate::{
     },
     session::{Config, Fault, rule},
     storage::{Put, StorageError},
-    wire::{Frame, KeyProof, Kind, Refusal, Salt, Tips, TreeLine, TreesReply, VERSION, Versions, write},
+    wire::{
+        Frame, KeyProof, Kind, PeerLimits, Refusal, Salt, Tips, TreeLine, TreesReply, VERSION, Versions,
+        write,
+    },
 };
 
 mod asking;
@@ -321,9 +324,10 @@ impl Responder {
         if let Some(key) = self.proven {
             out.met(key);
         }
+        let limits = self.limits(admission);
         if let Ok(Frame::Have(have, ids)) = Frame::read(&frame) {
             let said = (have, ids.iter().collect());
-            return match Giving::new(self.id, self.own, rights, said, out) {
+            return match Giving::new(self.id, self.own, (rights, limits), said, out) {
                 Ok(giving) => {
                     self.phase = Phase::Giving(Box::new(giving));
                     Next::On
@@ -334,18 +338,25 @@ impl Responder {
         // The salt is the initiator's; a responder takes it from the request.
         let mut config = Config::host(tree, Salt::default());
         config.pipeline = MAX_FRAMES;
-        if self.arrival == Arrival::Whole {
-            config.limits.message = MAX_WHOLE;
-        }
-        if admission == Admission::Public {
-            // What else it sends is looked at by the transport before the node can say that it may.
-            config.limits.frame = STRANGER_LIMIT;
-        }
+        config.limits = limits;
         let mut talk = Talk::responder(self.id, config, self.proves(tree));
         // The session asks for the frame that is here already.
         let result = talk.begin(frame, out);
         self.phase = Phase::Talking(Box::new(talk));
         self.conclude(result, out)
+    }
+
+    /// What a request may have of somebody who is admitted so, whichever kind of request it is.
+    const fn limits(&self, admission: Admission) -> PeerLimits {
+        let mut limits = PeerLimits::HOST;
+        if matches!(self.arrival, Arrival::Whole) {
+            limits.message = MAX_WHOLE;
+        }
+        if matches!(admission, Admission::Public) {
+            // What else it sends is looked at by the transport before the node can say that it may.
+            limits.frame = STRANGER_LIMIT;
+        }
+        limits
     }
 
     fn list(&mut self, lines: &[TreeLine], more: bool, out: &mut Outbox) {
