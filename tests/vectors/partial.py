@@ -84,8 +84,23 @@ def tips_of(node):
     return [node.history.entries[place]["id"] for place in node.history.tips(shared)]
 
 
-def answer_of(device, have, gone, node, key):
-    """What has to be answered: its kind, and what goes with it."""
+def may_write(node, keys):
+    """Whether one of these keys may, or everybody."""
+    held = [node.history.permission(node.held, key) for key in [None, *keys]]
+    return any(given is not None and given > READ for given in held)
+
+
+def signed_over(node, key, tips):
+    """The highest entry by this key that has all of these as parents, if there is one."""
+    for _, one in reversed(node.positions()):
+        entry = node.history.entries[node.history.at[b32(one)]]
+        if entry["author"] == key and set(tips) <= set(entry["parents"]):
+            return entry["id"]
+    return None
+
+
+def answer_of(device, have, gone, node, key, keys):
+    """What has to be answered to a device with these keys: its kind, and what goes with it."""
     lacking = [one for one in device.named() if node.history.at[one] not in node.held]
     if lacking:
         return "missing", [one for one in lacking[:MAX_MISSING] if one not in gone]
@@ -95,13 +110,15 @@ def answer_of(device, have, gone, node, key):
         return "same", None
     if alone and fits(device, have, alone, node):
         return "entries", alone
+    if not device.places() <= node.history.shared(node.held):
+        return "refusal", "NoAdvance"
     tips = tips_of(node)
     only = node.history.entries[node.history.at[tips[0]]]
     if len(tips) == 1 and only["author"] == key and set(device.tips()) <= set(only["parents"]):
         return "advance", only["id"]
-    may_write = [node.history.permission(node.held, who) for who in (None, key)]
-    if not any(given is not None and given > READ for given in may_write):
-        return "refusal", "NoAdvance"
+    if not may_write(node, [key]) or not may_write(node, keys):
+        one = signed_over(node, key, device.tips())
+        return ("refusal", "NoAdvance") if one is None else ("advance", one)
     return "merge", sorted(set(tips).union(device.tips()), key=unb32)
 
 
@@ -182,13 +199,13 @@ def check_partial(vector):
             expected = "refusal", "Unknown"
         else:
             node.store(pushed)
-            expected = answer_of(device, have, gone, node, key)
+            expected = answer_of(device, have, gone, node, key, [keys["initiator"], *further])
         owed = check_answer(message, device, node, key, expected)
         # Nothing is left to say, or the node lacks what is gone.
         is_over, have = not owed or gone, None
     need(is_over and have is None, "End")
     need(key in device.allowed, "NotAllowed")
     need({"base": device.base, "ring": device.ring} == vector["device"]["after"], "After")
-    need(sorted(vector["node"]["after"]) == sorted(history.entries[place]["id"] for place in node.held), "After")
+    need(sorted(vector["node"]["after"]) == sorted(b32(one) for one in node.ids()), "After")
     refusal = message[-1][1] if message[-1][0] == "refusal" else None
     need(refusal == vector["refused"], "Refused")

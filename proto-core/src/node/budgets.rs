@@ -9,7 +9,7 @@ use alloc::collections::BTreeMap;
 
 use crate::{
     Id, PublicKey,
-    budget::{Fund, Rate, Source},
+    budget::{Fund, Ledger, Rate, Source},
     limits::MAX_ENTRY,
     node::{ExchangeId, Limits},
 };
@@ -57,6 +57,14 @@ pub const CHECKS_A_SECOND: u32 = 512;
 /// Sources whose budgets of requests, bytes and checks all strangers have together, however many there are: what they cost
 /// at most, about a tenth of a core. Half of it is kept for those who have used less than half of their own.
 pub const STRANGERS_AT_ONCE: u32 = 4;
+
+/// Merges that a node signs for one partial holder at once, over one tree: for a device that was away, and asks again
+/// after each cut. All that read the tree by no grant of their own are one holder.
+pub const MERGES: u32 = 64;
+
+/// Seconds after which a holder is given one more of [`MERGES`]: a device that says something every second fills no ring
+/// faster. Entries stay for ever, and what this node signs falls with no grant of the holder's.
+pub const MERGE_SECONDS: u32 = 10;
 
 /// Sources that are remembered, until their budgets are full again; see [`Ledger`](crate::budget::Ledger).
 pub const MAX_SOURCES: usize = 1_024;
@@ -111,6 +119,8 @@ pub(super) struct Budgets {
     requests: Fund,
     bytes: Fund,
     checks: Fund,
+    /// Seconds' worth of merges, for each tree and holder.
+    merges: Ledger,
     /// Proven node keys.
     proven: BTreeMap<PublicKey, Grounds>,
 }
@@ -137,6 +147,10 @@ impl Budgets {
             requests: fund(REQUESTS, REQUESTS_A_SECOND, STRANGERS_AT_ONCE),
             bytes: fund(STRANGER_BYTES, STRANGER_BYTES_A_SECOND, STRANGERS_AT_ONCE),
             checks: fund(CHECKS, CHECKS_A_SECOND, STRANGERS_AT_ONCE),
+            merges: Ledger::new(
+                Rate { burst: MERGES.saturating_mul(MERGE_SECONDS), per_second: 1 },
+                MAX_SOURCES,
+            ),
             proven: BTreeMap::new(),
         }
     }
@@ -209,6 +223,18 @@ impl Budgets {
         }
         // What a frame brings to check is charged when it is known; who owes that brings no other.
         if self.checks.take(source, 0, now) { Ok(()) } else { Err(self.checks.wait(source)) }
+    }
+
+    /// Charges a partial holder, by the key whose grant lets it read the tree, for a merge that is signed for it; or says
+    /// after how many milliseconds to come again.
+    pub(super) fn merge(&mut self, tree: &Id, by: Option<&PublicKey>, now: u64) -> Result<(), u64> {
+        let key = by.map_or(&[][..], |key| key.as_bytes());
+        let holder = Source::of(&[tree.as_bytes(), key].concat());
+        if self.merges.take(holder, MERGE_SECONDS.into(), now) {
+            Ok(())
+        } else {
+            Err(self.merges.wait(holder))
+        }
     }
 
     /// Charges a stranger for signatures.

@@ -147,7 +147,7 @@ impl Node {
         while let Some((exchange, tree, entries)) = self.exchanges.take_ingest() {
             self.push(tree, Job::Ingest(exchange, entries));
         }
-        while let Some((exchange, tree, tips)) = self.exchanges.take_merge() {
+        while let Some((exchange, tree, tips)) = self.exchanges.take_merge(self.now, &mut self.out) {
             self.push(tree, Job::Merge(exchange, Box::new(self.key.clone()), tips));
         }
         if self.requests.is_free(self.now.wall, &mut self.out)

@@ -16,6 +16,7 @@ use crate::{
         budgets::{Budgets, Standing},
         deciding::Asking,
         ended::Ended,
+        giving::Merge,
         initiator::{Initiator, Purpose, Since},
         outbox::{Asked, Outbox},
         responder::Responder,
@@ -329,13 +330,26 @@ impl Exchanges {
         })
     }
 
-    /// A merge that is to be written for a partial holder: over all of these tips, and this node's.
-    pub(super) fn take_merge(&mut self) -> Option<(ExchangeId, Id, Vec<Position>)> {
-        self.all.iter_mut().find_map(|(id, exchange)| {
-            let Role::Responder(responder) = &mut exchange.role else { return None };
-            let (tree, tips) = responder.take_merge()?;
-            Some((*id, tree, tips))
-        })
+    /// A merge that is to be written for a partial holder: over all of these tips, and this node's. Who has had too many
+    /// is told to come again later.
+    pub(super) fn take_merge(
+        &mut self,
+        now: Now,
+        out: &mut Outbox,
+    ) -> Option<(ExchangeId, Id, Vec<Position>)> {
+        loop {
+            let (id, Merge { tree, by, tips }) = self.all.iter_mut().find_map(|(id, exchange)| {
+                let Role::Responder(responder) = &mut exchange.role else { return None };
+                Some((*id, responder.take_merge()?))
+            })?;
+            match self.budgets.merge(&tree, by.as_ref(), now.monotonic) {
+                Ok(()) => return Some((id, tree, tips)),
+                Err(delay) => self.with(id, now, out, |exchange, out| match &mut exchange.role {
+                    Role::Responder(responder) => responder.put_off(delay, out),
+                    Role::Initiator(_) => Next::On,
+                }),
+            }
+        }
     }
 
     /// The merge is durable, or nothing came of it.

@@ -7,11 +7,11 @@ use crate::{
     entry::{Entry, EntryError, VerifiedEntry},
     limits::MAX_FRAME,
     node::{
-        Difference, ExchangeId, Op, Read,
+        Difference, ExchangeId, Op, Read, Rights,
         outbox::{Outbox, Waiting},
         pipeline::Pipeline,
     },
-    session::Fault,
+    session::{Fault, rule},
     storage::Put,
     wire::{
         CAPABILITIES, End, EntriesWriter, Frame, Have, Kind, PeerLimits, Refusal, Reply, VERSION, Versions,
@@ -34,8 +34,22 @@ pub(super) struct Giving {
     /// Frames of entries on their way into the store.
     ingesting: usize,
     received: usize,
+    /// What the holder's keys may do.
+    rights: Rights,
+    /// What the holder is told that its requests may have.
+    limits: PeerLimits,
     /// The tips over which a merge is to be written.
     merge: Option<Vec<Position>>,
+}
+
+/// A merge that is to be written for a partial holder.
+#[derive(Clone, Debug)]
+pub(super) struct Merge {
+    pub(super) tree: Id,
+    /// The key whose grant lets the holder read the tree, if one does.
+    pub(super) by: Option<PublicKey>,
+    /// What it names beside this node's tips.
+    pub(super) tips: Vec<Position>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +82,8 @@ impl Giving {
     pub(super) fn new(
         id: ExchangeId,
         own: PublicKey,
-        have: Have,
-        ids: Vec<Id>,
+        (rights, limits): (Rights, PeerLimits),
+        (have, ids): (Have, Vec<Id>),
         out: &mut Outbox,
     ) -> Result<Self, Refusal> {
         if have.versions.agree(Versions::OURS).is_none() {
@@ -87,6 +101,8 @@ impl Giving {
             wants_frame: false,
             ingesting: 0,
             received: 0,
+            rights,
+            limits,
             merge: None,
         })
     }
@@ -98,7 +114,7 @@ impl Giving {
     /// A frame behind the head.
     pub(super) fn received(&mut self, bytes: &[u8], out: &mut Outbox) -> Stepped {
         self.received = self.received.saturating_add(bytes.len());
-        if self.received > crate::limits::MAX_MESSAGE {
+        if self.received > usize::try_from(self.limits.message).unwrap_or(usize::MAX) {
             return Err(Fault::TooLong.reply());
         }
         match (self.step, Frame::read(bytes).map_err(|error| Fault::Frame(error).reply())?) {
@@ -165,7 +181,7 @@ impl Giving {
         self.ingesting = self.ingesting.saturating_sub(frames);
         self.pipeline.settled(frames, put);
         if let Some((id, refusal)) = &put.refused {
-            return Err(Fault::Entry { id: *id, rule: super::responder::rule(refusal) }.reply());
+            return Err(Fault::Entry { id: *id, rule: rule(refusal) }.reply());
         }
         self.receive(out);
         self.ask(out);
@@ -176,7 +192,8 @@ impl Giving {
         if self.step == Step::Storing && self.ingesting == 0 {
             self.step = Step::Asking;
             let (have, ids) = (Box::new(self.have.clone()), self.ids.clone());
-            out.read_once(Waiting::Exchange(self.id), Read::Difference { have, ids, own: self.own });
+            let read = Read::Difference { have, ids, own: self.own, rights: self.rights };
+            out.read_once(Waiting::Exchange(self.id), read);
         }
     }
 
@@ -205,13 +222,13 @@ impl Giving {
                 self.merge = Some(tips);
                 Ok(Next::On)
             }
-            Difference::ReadOnly => Err(Refusal::NoAdvance),
+            Difference::NoAdvance => Err(Refusal::NoAdvance),
         }
     }
 
-    /// The tips over which a merge is to be written, once.
-    pub(super) fn take_merge(&mut self) -> Option<Vec<Position>> {
-        self.merge.take()
+    /// The merge that is to be written, once.
+    pub(super) fn take_merge(&mut self) -> Option<Merge> {
+        Some(Merge { tree: self.have.tree, by: self.rights.by, tips: self.merge.take()? })
     }
 
     /// The merge is durable, or was refused.
@@ -248,7 +265,7 @@ impl Giving {
 
     fn answer(&self, same: bool, frames: &[Vec<u8>], out: &mut Outbox) -> Stepped {
         let reply =
-            Reply { version: VERSION, capabilities: CAPABILITIES, limits: PeerLimits::HOST, same, count: 0 };
+            Reply { version: VERSION, capabilities: CAPABILITIES, limits: self.limits, same, count: 0 };
         let mut room = [0; 128];
         let nothing = core::iter::empty::<()>;
         let used = write(Kind::Reply, &reply, nothing(), &mut room).ok_or(Refusal::Failed)?;
@@ -263,5 +280,5 @@ impl Giving {
 }
 
 fn malformed(error: &EntryError) -> Refusal {
-    Refusal::Malformed { rule: super::responder::rule(error) }
+    Refusal::Malformed { rule: rule(error) }
 }

@@ -76,8 +76,8 @@ mod writes;
 pub use action::{Action, Arrival, Event, ExchangeEvent, ExchangeId, Number, Op, SnapshotId};
 pub use budgets::{
     CHECKS, CHECKS_A_SECOND, FRAME_OVERHEAD, MAX_ACCEPTED, MAX_HELD, MAX_HELD_BY_STRANGERS, MAX_NODES_OF_KEY,
-    MAX_OF_KEY, MAX_OF_SOURCE, MAX_PROVEN, MAX_SOURCES, MAX_STRANGERS, PROVEN_FOR, REQUESTS,
-    REQUESTS_A_SECOND, STRANGER_BYTES, STRANGER_BYTES_A_SECOND, STRANGER_FRAME, STRANGERS_AT_ONCE,
+    MAX_OF_KEY, MAX_OF_SOURCE, MAX_PROVEN, MAX_SOURCES, MAX_STRANGERS, MERGE_SECONDS, MERGES, PROVEN_FOR,
+    REQUESTS, REQUESTS_A_SECOND, STRANGER_BYTES, STRANGER_BYTES_A_SECOND, STRANGER_FRAME, STRANGERS_AT_ONCE,
 };
 pub use command::{
     Command, CommandId, Commit, Damage, Notification, Origin, Petition, Progress, Reply, SyncReport,
@@ -101,7 +101,7 @@ pub use limits::{
 };
 pub use lost::LostSource;
 pub use peers::{MAX_ACQUAINTANCES, acquaintances};
-pub use read::{Admission, CommitContext, Read, ReadReply, perform};
+pub use read::{Admission, CommitContext, Read, ReadReply, Rights, perform};
 pub use record::{PairError, PairRecord};
 pub use redeeming::Redeeming;
 pub use requests::{

@@ -64,8 +64,8 @@ pub(super) fn merged(
     merge: &VerifiedEntry,
     put: Result<Put, StorageError>,
 ) -> Vec<Outcome> {
-    let (stored, refused) = put.map_or((Vec::new(), true), |put| (put.stored, put.refused.is_some()));
-    let durable = !refused && stored.contains(&merge.position());
+    let (counts, stored) = put.map_or((false, Vec::new()), |put| (put.counts(), put.stored));
+    let durable = counts && stored.contains(&merge.position());
     let merge = durable.then(|| merge.entry().clone());
     alloc::vec![Outcome::Wrote(stored), Outcome::Merged { exchange, merge }]
 }

@@ -87,6 +87,17 @@ pub enum Read {
         ids: Vec<Id>,
         /// This node's key: an advance is signed with it.
         own: PublicKey,
+        /// What its keys may do.
+        rights: Rights,
+    },
+    /// What a merge for a partial holder needs to know, while no other write of the tree is under way.
+    Merge {
+        /// The tree.
+        tree: Id,
+        /// Who will sign.
+        author: PublicKey,
+        /// What it is to name beside all tips: nothing that is not shared any more.
+        named: Vec<Id>,
     },
     /// What becomes of an access request.
     Ask {
@@ -135,7 +146,7 @@ pub enum Read {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadReply {
-    /// To [`Read::Commit`], or what is wrong with the question.
+    /// To [`Read::Commit`] and [`Read::Merge`], or what is wrong with the question.
     Commit(Result<CommitContext, NodeError>),
     /// To [`Read::Admit`].
     Admit {
@@ -143,6 +154,8 @@ pub enum ReadReply {
         admission: Admission,
         /// The key whose grant says so, if one does: the node key, or else a further one.
         by: Option<PublicKey>,
+        /// Whether the peer may write to it.
+        may_write: bool,
         /// What was last known of the peer.
         known: Option<Known>,
         /// Whether the tips of the tree are those that the peer named.
@@ -207,6 +220,17 @@ impl Admission {
     }
 }
 
+/// What the keys of a peer may do in a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rights {
+    /// Whether they may read it.
+    pub admission: Admission,
+    /// Whether they may write to it.
+    pub may_write: bool,
+    /// The key whose grant lets them read, if one does.
+    pub by: Option<PublicKey>,
+}
+
 /// What a commit needs to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommitContext {
@@ -220,26 +244,24 @@ pub struct CommitContext {
 pub fn perform(snapshot: &Arc<dyn Snapshot>, read: &Read) -> Result<ReadReply, StorageError> {
     match read {
         Read::Commit { tree, author, paths, without } => {
-            match commit_context(snapshot, tree, author, paths, without.as_ref()) {
-                Err(NodeError::Storage(error)) => Err(error),
-                context => Ok(ReadReply::Commit(context)),
-            }
+            told(commit_context(snapshot, tree, author, paths, without.as_ref()))
         }
         Read::Admit { tree, proven, shown, tips } => {
             let Some(keys) = keys_of(*proven, shown) else { return Ok(ReadReply::Forged) };
-            let (admission, by) = admit(snapshot, tree, &keys)?;
-            let known = known(snapshot, tree, proven.as_ref())?;
+            let (Rights { admission, may_write, by }, known) =
+                (admit(snapshot, tree, &keys)?, known(snapshot, tree, proven.as_ref())?);
             let same = tips.as_ref().map_or(Ok(false), |tips| has_tips(snapshot, tree, tips))?;
-            Ok(ReadReply::Admit { admission, by, known, same })
+            Ok(ReadReply::Admit { admission, by, may_write, known, same })
         }
         Read::Session { tree, query } => answer(&**snapshot, tree, query).map(ReadReply::Session),
         Read::Load { tree, ranges, bytes, since: None } => load(snapshot, tree, ranges, *bytes),
         Read::Load { tree, ranges, bytes, since: Some(since) } => {
             load_arrivals(snapshot, tree, ranges, *bytes, *since)
         }
-        Read::Difference { have, ids, own } => {
-            difference(snapshot, have, ids, own).map(ReadReply::Difference)
+        Read::Difference { have, ids, own, rights } => {
+            difference(snapshot, have, ids, own, *rights).map(ReadReply::Difference)
         }
+        Read::Merge { tree, author, named } => merge_context(snapshot, tree, author, named),
         Read::Ask { request, invite, own, most } => {
             let worth = invite.as_ref().map(|invite| redeeming::weigh(&**snapshot, request, invite, own));
             let Receipt { outcome, change, is_new } = match worth.transpose()? {
@@ -304,6 +326,28 @@ pub(super) fn commit_context(
     Ok(CommitContext { tips, newest })
 }
 
+fn told(context: Result<CommitContext, NodeError>) -> Result<ReadReply, StorageError> {
+    match context {
+        Err(NodeError::Storage(error)) => Err(error),
+        context => Ok(ReadReply::Commit(context)),
+    }
+}
+
+/// What counted when the difference was looked for may be masked by now.
+fn merge_context(
+    snapshot: &Arc<dyn Snapshot>,
+    tree: &Id,
+    author: &PublicKey,
+    named: &[Id],
+) -> Result<ReadReply, StorageError> {
+    for (id, header) in named.iter().zip(snapshot.headers(tree, named)?) {
+        if !header.is_some_and(|header| header.shared) {
+            return Ok(ReadReply::Commit(Err(NodeError::Masked(*id))));
+        }
+    }
+    told(commit_context(snapshot, tree, author, &[], None))
+}
+
 /// Merges are written over the first tips first: those whose ancestors let the author write.
 fn writable_first(
     snapshot: &Arc<dyn Snapshot>,
@@ -336,20 +380,18 @@ fn keys_of(node: Option<PublicKey>, shown: &FurtherKeys) -> Option<Vec<PublicKey
 }
 
 /// What the best of these keys may do, and which that is. As much is looked up whatever is found.
-fn admit(
-    snapshot: &Arc<dyn Snapshot>,
-    tree: &Id,
-    keys: &[PublicKey],
-) -> Result<(Admission, Option<PublicKey>), StorageError> {
+fn admit(snapshot: &Arc<dyn Snapshot>, tree: &Id, keys: &[PublicKey]) -> Result<Rights, StorageError> {
     let held = snapshot.summary(tree)?.is_some();
     let everyone = snapshot.permission(tree, &Who::Everyone)?;
     let mut by = None;
+    let mut may_write = everyone.is_some_and(Permission::writes);
     for key in keys {
         let own = snapshot.permission(tree, &Who::Key(*key))?;
+        may_write |= own.is_some_and(Permission::writes);
         // A key that everybody may be has no more than everybody has.
         by = by.or(own.filter(|own| Some(*own) != everyone).map(|_| *key));
     }
-    Ok(match (held, everyone, by) {
+    let (admission, by) = match (held, everyone, by) {
         (false, ..) => (Admission::Unknown, None),
         #[cfg(feature = "planted-faults")]
         (true, None, None) if crate::planted::is_awake(crate::planted::Planted::StrangersRead) => {
@@ -358,7 +400,8 @@ fn admit(
         (true, None, None) => (Admission::Denied, None),
         (true, Some(_), None) => (Admission::Public, None),
         (true, _, by) => (Admission::Granted, by),
-    })
+    };
+    Ok(Rights { admission, may_write, by })
 }
 
 fn has_tips(snapshot: &Arc<dyn Snapshot>, tree: &Id, tips: &Tips) -> Result<bool, StorageError> {
@@ -454,7 +497,7 @@ fn trees(
         let last = page.len() < TREES_PAGE;
         for tree in page {
             after = Some(tree);
-            if !admit(snapshot, &tree, keys)?.0.may_read() {
+            if !admit(snapshot, &tree, keys)?.admission.may_read() {
                 continue;
             }
             if lines.len() == TREES_PAGE {

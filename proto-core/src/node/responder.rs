@@ -1,28 +1,28 @@
 //! An exchange that a peer opened: requests that are answered one after the other.
 
-use alloc::{boxed::Box, string::ToString, vec, vec::Vec};
-use core::fmt::Display;
+use alloc::{boxed::Box, vec, vec::Vec};
 
 use crate::{
-    Id, Position, PublicKey,
+    Id, PublicKey,
     entry::{Entry, EntryError, VerifiedEntry},
     limits::{MAX_BATCH_BYTES, MAX_FRAME},
     node::{
-        Arrival, ExchangeEvent, ExchangeId, Op, Read, ReadReply,
+        Arrival, ExchangeEvent, ExchangeId, Op, Read, ReadReply, Rights,
         budgets::STRANGER_FRAME,
         deciding::Asking,
         exchanges::{Caller, Next},
-        giving::{self, Giving},
+        giving::{self, Giving, Merge},
         outbox::{Outbox, Waiting},
         pipeline::MAX_FRAMES,
         read::Admission,
         talk::{self, Talk},
         writes::FLIP_DELAY,
     },
-    session::{Config, Fault},
+    session::{Config, Fault, rule},
     storage::{Put, StorageError},
     wire::{
-        Frame, KeyProof, Kind, Refusal, Rule, Salt, Tips, TreeLine, TreesReply, VERSION, Versions, write,
+        Frame, KeyProof, Kind, PeerLimits, Refusal, Salt, Tips, TreeLine, TreesReply, VERSION, Versions,
+        write,
     },
 };
 
@@ -277,7 +277,10 @@ impl Responder {
                 self.refuse(&Refusal::Unknown, out);
                 Next::On
             }
-            (Phase::Admitting { tree, frame, hold }, ReadReply::Admit { admission, same, .. }) => {
+            (
+                Phase::Admitting { tree, frame, hold },
+                ReadReply::Admit { admission, by, may_write, same, .. },
+            ) => {
                 self.keys.shown = core::mem::take(&mut self.keys.shown).checked();
                 let (tree, frame, hold) = (*tree, core::mem::take(frame), *hold);
                 if matches!(admission, Admission::Granted | Admission::Public) && same && hold > 0 {
@@ -285,7 +288,7 @@ impl Responder {
                     self.phase = Phase::Holding { tree, frame, hold };
                     return Next::On;
                 }
-                self.admitted(admission, tree, frame, out)
+                self.admitted(Rights { admission, may_write, by }, tree, frame, out)
             }
             (Phase::Listing, ReadReply::Trees { lines, more }) => {
                 if self.blocked {
@@ -307,7 +310,8 @@ impl Responder {
         }
     }
 
-    fn admitted(&mut self, admission: Admission, tree: Id, frame: Vec<u8>, out: &mut Outbox) -> Next {
+    fn admitted(&mut self, rights: Rights, tree: Id, frame: Vec<u8>, out: &mut Outbox) -> Next {
+        let admission = rights.admission;
         self.told = Some((tree, admission));
         if admission == Admission::Granted && out.is_welcome {
             // Before anything else is received.
@@ -320,8 +324,10 @@ impl Responder {
         if let Some(key) = self.proven {
             out.met(key);
         }
+        let limits = self.limits(admission);
         if let Ok(Frame::Have(have, ids)) = Frame::read(&frame) {
-            return match Giving::new(self.id, self.own, have, ids.iter().collect(), out) {
+            let said = (have, ids.iter().collect());
+            return match Giving::new(self.id, self.own, (rights, limits), said, out) {
                 Ok(giving) => {
                     self.phase = Phase::Giving(Box::new(giving));
                     Next::On
@@ -332,18 +338,25 @@ impl Responder {
         // The salt is the initiator's; a responder takes it from the request.
         let mut config = Config::host(tree, Salt::default());
         config.pipeline = MAX_FRAMES;
-        if self.arrival == Arrival::Whole {
-            config.limits.message = MAX_WHOLE;
-        }
-        if admission == Admission::Public {
-            // What else it sends is looked at by the transport before the node can say that it may.
-            config.limits.frame = STRANGER_LIMIT;
-        }
+        config.limits = limits;
         let mut talk = Talk::responder(self.id, config, self.proves(tree));
         // The session asks for the frame that is here already.
         let result = talk.begin(frame, out);
         self.phase = Phase::Talking(Box::new(talk));
         self.conclude(result, out)
+    }
+
+    /// What a request may have of somebody who is admitted so, whichever kind of request it is.
+    const fn limits(&self, admission: Admission) -> PeerLimits {
+        let mut limits = PeerLimits::HOST;
+        if matches!(self.arrival, Arrival::Whole) {
+            limits.message = MAX_WHOLE;
+        }
+        if matches!(admission, Admission::Public) {
+            // What else it sends is looked at by the transport before the node can say that it may.
+            limits.frame = STRANGER_LIMIT;
+        }
+        limits
     }
 
     fn list(&mut self, lines: &[TreeLine], more: bool, out: &mut Outbox) {
@@ -407,10 +420,10 @@ impl Responder {
         }
     }
 
-    /// The tips of a partial holder over which a merge is to be written.
-    pub(super) fn take_merge(&mut self) -> Option<(Id, Vec<Position>)> {
+    /// A merge that is to be written for a partial holder.
+    pub(super) fn take_merge(&mut self) -> Option<Merge> {
         let Phase::Giving(giving) = &mut self.phase else { return None };
-        Some((giving.tree(), giving.take_merge()?))
+        giving.take_merge()
     }
 
     /// The merge is durable, or nothing came of it.
@@ -439,18 +452,10 @@ impl Responder {
             }
             Err(talk::Ended::Fault(fault)) => self.refuse(&fault.reply(), out),
             Err(talk::Ended::BadEntry(error)) => {
-                self.refuse(&Refusal::Malformed { rule: rule(&error) }, out);
+                self.refuse(&Refusal::Malformed { rule: rule(error) }, out);
             }
             Err(talk::Ended::MayNotUpload) => self.refuse(&Refusal::Unknown, out),
         }
         Next::On
     }
-}
-
-/// The text of anything, cut to what a frame carries.
-pub(super) fn rule(text: &impl Display) -> Rule {
-    let mut rule = Rule::new();
-    // What does not fit is cut.
-    let _ = text.to_string().chars().try_for_each(|character| rule.push(character));
-    rule
 }

@@ -168,8 +168,8 @@ impl Writes {
             }
             Job::Ingest(exchange, entries) => self.start_ingest(exchange, entries, out),
             Job::Merge(exchange, key, tips) => {
-                let (author, paths) = (key.public(), Vec::new());
-                out.read_once(Waiting::Commit(tree), Read::Commit { tree, author, paths, without: None });
+                let (author, named) = (key.public(), tips.iter().map(|tip| tip.id).collect());
+                out.read_once(Waiting::Commit(tree), Read::Merge { tree, author, named });
                 Flight::ReadingTips(exchange, key, tips)
             }
             Job::Redeem(request, invite, own) => {

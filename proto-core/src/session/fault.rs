@@ -93,7 +93,7 @@ impl Fault {
 }
 
 /// The text of anything, cut to what a frame carries.
-pub(super) fn rule(text: impl core::fmt::Display) -> Rule {
+pub(crate) fn rule(text: impl core::fmt::Display) -> Rule {
     struct Cut(Rule);
     impl core::fmt::Write for Cut {
         fn write_str(&mut self, text: &str) -> core::fmt::Result {

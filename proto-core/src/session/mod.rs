@@ -63,6 +63,8 @@ mod walk;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub use bits::Bits;
+#[cfg(feature = "alloc")]
+pub(crate) use fault::rule;
 pub use fault::{Blame, Fault};
 pub use io::{
     ARRIVALS, Answer, BATCH, CLAIMS, Claim, Cut, Expected, HELD, Holds, Ingested, Input, Known, Load, Loaded,

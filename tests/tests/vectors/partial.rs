@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use pleach_core::{
     Id, Position, PublicKey, Range, SecretKey,
-    entry::{EntryView, Grant, Permission, Who},
-    node::Limits,
+    document::{Draft, SettingsStore},
+    entry::{EntryView, Grant, Permission, SETTINGS, Who},
+    node::{Command, Commit, Limits},
     session::{
         Fault,
         partial::{MAX_TIPS, NotTaken, Outcome},
@@ -108,6 +109,15 @@ impl Scene {
 
     fn write(&mut self, path: &str, value: &str) -> Position {
         self.world.write(self.host, self.tree, path, value).expect("a write")
+    }
+
+    fn revoke(&mut self, whom: HostId) {
+        let (key, secret) = (self.world.key(whom), self.world.secret(self.host));
+        let draft = Draft::new(self.world.snapshot(self.host), self.tree, secret.public(), [0; 32]);
+        draft.store::<SettingsStore>(SETTINGS).and_then(|it| it.revoke(Who::Key(key))).expect("a revocation");
+        let changes = draft.finish().expect("a revocation");
+        let commit = Commit { tree: self.tree, key: secret, stores: changes.stores, paths: changes.touched };
+        self.world.run(self.host, Command::Commit(commit)).expect("a write");
     }
 
     fn read(&mut self, value: u32) {
@@ -341,6 +351,14 @@ fn advances() -> Vec<Value> {
     let about = "all of it would fit, and the node merges its tips before it names the device's";
     list.push(equal(Scene::fan(MAX_TIPS + 1), ("a tip too many", about), 1));
 
+    let mut scene = Scene::of(Who::Everyone, Permission::Read);
+    let first = scene.world.tips(scene.host, scene.tree);
+    scene.board = Board::new(scene.tree, &[scene.world.key(scene.host)]).based(&first);
+    scene.write("a", "second");
+    scene.write("large", &"x".repeat(LARGE));
+    let about = "nobody signs anything for a device that may only read: an older entry of the node's serves";
+    list.push(equal(scene, ("a base that was signed anyway", about), 1));
+
     let mut scene = Scene::advanced();
     while scene.board.write("t", 1).is_ok() {}
     assert_eq!(scene.board.holding.ring().len(), RING);
@@ -370,6 +388,25 @@ fn in_vain() -> Vec<Value> {
     let about = "the node would have to write a merge, and may not";
     let read_only = refused(scene, ("refused: NoAdvance", about), Refusal::NoAdvance);
 
+    let mut scene = Scene::of(Who::Everyone, Permission::Read);
+    assert!(scene.contact().is_equal());
+    scene.board.holding.ask_relief();
+    let about = "the node would have to write a merge, and the device may only read";
+    let reader = refused(scene, ("refused: a reader's relief", about), Refusal::NoAdvance);
+
+    let mut scene = Scene::open();
+    let other = scene.another();
+    scene.allow(&[scene.host, other]);
+    scene.world.write(other, scene.tree, "b", "masked").expect("a write");
+    scene.node = other;
+    assert!(scene.contact().is_equal());
+    scene.revoke(other);
+    scene.node = scene.host;
+    scene.board.holding.ask_relief();
+    let about =
+        "the device brings what it was given before its author was revoked, and nobody signs over that";
+    let masked = refused(scene, ("refused: over what is masked", about), Refusal::NoAdvance);
+
     let scene = Scene::of(Who::Key(SecretKey::from_bytes([9; 32]).public()), Permission::Read);
     let unknown = refused(scene, ("refused: a device that may not read", "as any other"), Refusal::Unknown);
 
@@ -390,7 +427,7 @@ fn in_vain() -> Vec<Value> {
     scene.read(1);
     let about = "a base that leaves out what the device has written";
     let aside = scene.vector(("a base beside a reading", about), |scene| scene.hear(&answer), is_fault);
-    vec![behind, read_only, unknown, stranger, aside]
+    vec![behind, read_only, reader, masked, unknown, stranger, aside]
 }
 
 /// A device with which there is somebody whose key was granted what its own was not.

@@ -5,12 +5,12 @@ use alloc::boxed::Box;
 use crate::{
     Now,
     node::{BootstrapRequest, Op, deciding::Asking, exchanges::Next, outbox::Outbox},
-    session::Fault,
+    session::{Fault, rule},
     storage::StorageError,
     wire::{Ask, AskOutcome, Asked, Kind, Refusal, VERSION, Versions, write},
 };
 
-use super::{MAX_HOLD, Phase, Responder, Then, rule};
+use super::{MAX_HOLD, Phase, Responder, Then};
 
 /// Bytes of an answer to an access request at most.
 const ASKED: usize = 16;
@@ -37,7 +37,7 @@ impl Responder {
             return self.refuse(&fault.reply(), out);
         }
         let Some(key) = self.proven else {
-            let rule = rule(&"an access request is made for a key that is proven");
+            let rule = rule("an access request is made for a key that is proven");
             return self.refuse(&Refusal::Malformed { rule }, out);
         };
         // When it came is said when its turn comes.
