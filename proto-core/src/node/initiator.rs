@@ -289,6 +289,7 @@ impl Initiator {
             ExchangeEvent::Received(frame) => match &mut self.phase {
                 Phase::Talking(_) if self.keys.are_welcome(&frame) => self.shown(&frame, out),
                 Phase::Talking(talk) => {
+                    self.keys.are_late();
                     let result = talk.received(frame, out);
                     self.conclude(result, out)
                 }
@@ -357,11 +358,10 @@ impl Initiator {
         else {
             return Next::On;
         };
-        // What is not held yet is fetched; who may not read it gets nothing of it, but may give.
-        let may_upload = admission != Admission::Denied;
+        // Who may not read it gets nothing of it, but may give. What is not held yet is fetched.
         let mut config = Config::host(tree, salt);
         config.limits.message = MESSAGE;
-        if !may_upload {
+        if admission == Admission::Denied {
             // A further key of the peer may be one that may.
             self.keys = PeerKeys::Awaited;
             config.capabilities = config.capabilities.with(Capabilities::ASKS_KEYS);
@@ -372,7 +372,7 @@ impl Initiator {
         self.known = known;
         self.from_nothing = admission == Admission::Unknown;
         let proves = self.proves(Some(tree));
-        let mut talk = Talk::initiator(self.id, config, may_upload, proves);
+        let mut talk = Talk::initiator(self.id, config, self.peer, proves);
         let result = talk.drive(out);
         self.phase = Phase::Talking(Box::new(talk));
         self.conclude(result, out)
@@ -392,9 +392,14 @@ impl Initiator {
                 self.admitted(admission, known, out)
             }
             (Phase::Talking(_), ReadReply::Forged) => self.misbehaved(FALSE_PROOF),
+            (Phase::Talking(talk), ReadReply::Admit { admission, .. }) if talk.asks_for_reader() => {
+                let result = talk.judged(admission, out);
+                self.conclude(result, out)
+            }
             (Phase::Talking(talk), ReadReply::Admit { admission, .. }) => {
+                let shown = self.keys.take();
                 if admission.may_read() {
-                    talk.allow_upload();
+                    talk.heed(shown);
                 }
                 out.exchange(self.id, Op::Receive);
                 Next::On

@@ -1,0 +1,264 @@
+//! How long an exchange goes on, and what for: a peer that drags it out gets nothing by it, and keeps nobody waiting.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+
+use pleach_core::{
+    Id, PublicKey, SecretKey,
+    budget::Source,
+    document::{Draft, SettingsStore},
+    entry::{Permission, SETTINGS, Who},
+    node::{Command, CommandId, Commit, NodeError, Reply, SyncReport, Tracking},
+    wire::{
+        Bound, CAPABILITIES, End, Frame, KeyProof, Kind, Mode, PeerLimits, ProofTarget, RangeItem, Refusal,
+        Side, Tips, TreeLine, TreesReply, VERSION,
+    },
+};
+use pleach_tests::{
+    frames::{control, end, entries, frame, hello},
+    world::{HostId, Said, World},
+};
+
+/// Minutes, in milliseconds.
+const MINUTE: u64 = 60_000;
+
+/// A head that says this of everything.
+fn reply_with(limits: PeerLimits, mode: Mode) -> Vec<u8> {
+    let reply = pleach_core::wire::Reply {
+        version: VERSION,
+        capabilities: CAPABILITIES,
+        limits,
+        same: false,
+        count: 1,
+    };
+    frame(Kind::Reply, &reply, [RangeItem { bound: Bound::default(), mode }])
+}
+
+fn reply(mode: Mode) -> Vec<u8> {
+    reply_with(PeerLimits::HOST, mode)
+}
+
+/// The end of a response by somebody who claims tips that nobody has, and this many entries.
+fn bogus_end(count: u64) -> Vec<u8> {
+    let tips = Tips::Named(heapless::Vec::from_slice(&[Id::of(b"nothing")]).expect("one"));
+    control(Kind::End, &End { until: None, tips: Some(tips), count, token: None })
+}
+
+/// A response after so many milliseconds.
+fn after(delay: u64, frames: impl IntoIterator<Item = Vec<u8>>) -> Vec<Said> {
+    let said = frames.into_iter().map(Some).chain([None]);
+    said.enumerate().map(|(n, said)| (if n == 0 { delay } else { 0 }, said)).collect()
+}
+
+/// How many entries a request brings.
+fn brought(request: &[Vec<u8>]) -> usize {
+    let entries = request.iter().filter_map(|frame| match Frame::read(frame) {
+        Ok(Frame::Entries(entries)) => Some(entries.count()),
+        _ => None,
+    });
+    entries.sum()
+}
+
+/// Runs until a command is answered.
+fn outcome(world: &mut World, host: HostId, id: CommandId) -> Result<Reply, NodeError> {
+    loop {
+        if let Some(outcome) = world.outcome(host, id) {
+            return outcome;
+        }
+        if !world.step() {
+            world.pass();
+        }
+    }
+}
+
+/// Lets so many milliseconds pass.
+fn wait(world: &mut World, millis: u64) {
+    let until = world.clock() + millis;
+    while world.clock() < until {
+        world.settle();
+        world.pass();
+    }
+    world.settle();
+}
+
+fn from(world: &mut World, host: HostId, tree: Id, addresses: &[HostId]) -> Result<SyncReport, NodeError> {
+    let addresses = addresses.iter().map(|host| world.address(*host)).collect();
+    match world.run(host, Command::SyncAny { addresses, tree })? {
+        Reply::Synced(report) => Ok(report),
+        other => panic!("not the reply to a sync: {other:?}"),
+    }
+}
+
+fn begin_sync(world: &mut World, host: HostId, with: HostId, tree: Id) -> CommandId {
+    let address = world.address(with);
+    world.command(host, Command::Sync { address, tree })
+}
+
+fn revoke(world: &mut World, host: HostId, tree: Id, key: PublicKey) {
+    let secret = world.secret(host);
+    let draft = Draft::new(world.snapshot(host), tree, secret.public(), [0; 32]);
+    draft.store::<SettingsStore>(SETTINGS).unwrap().revoke(Who::Key(key)).unwrap();
+    let changes = draft.finish().unwrap();
+    let commit = Commit { tree, key: secret, stores: changes.stores, paths: changes.touched };
+    world.run(host, Command::Commit(commit)).unwrap();
+}
+
+/// What a further key of a peer is proven for in a response.
+fn shown(world: &World, by: HostId, to: HostId, tree: Id) -> ProofTarget {
+    ProofTarget { side: Side::Responder, by: world.key(by), to: world.key(to), tree: Some(tree) }
+}
+
+/// What the test knows of somebody who drags an exchange out, and tells it.
+#[derive(Clone, Default)]
+struct Strings {
+    /// Requests that came.
+    rounds: Rc<Cell<u64>>,
+    /// Entries that were sent to it.
+    got: Rc<Cell<usize>>,
+    /// It says that it holds nothing, from now on.
+    wants: Rc<Cell<bool>>,
+    /// What it shows in front of its next response.
+    shows: Rc<RefCell<Option<KeyProof>>>,
+}
+
+/// Somebody who says that all is settled, names tips that nobody has, and has one entry more each time.
+fn dragging(world: &mut World, delay: u64) -> (HostId, Strings) {
+    let strings = Strings::default();
+    let held = strings.clone();
+    let host = world.puppet(move |request| {
+        held.rounds.set(held.rounds.get() + 1);
+        held.got.set(held.got.get() + brought(request));
+        let mode = if held.wants.get() { Mode::Empty } else { Mode::Skip };
+        let keys = held.shows.take().map(|proof| frame(Kind::Keys, &(), [proof]));
+        after(delay, keys.into_iter().chain([reply(mode), bogus_end(100 + held.rounds.get())]))
+    });
+    (host, strings)
+}
+
+#[test]
+fn a_reader_that_is_revoked_in_the_middle_of_an_exchange_gets_nothing_more_in_it() {
+    for revoked in [false, true] {
+        let mut world = World::new(1);
+        let alice = world.host();
+        let (peer, strings) = dragging(&mut world, 20_000);
+        let grants = vec![(Who::Key(world.key(peer)), Permission::Read)];
+        let tree = world.create_with(alice, "notes", grants);
+        let sync = begin_sync(&mut world, alice, peer, tree);
+        world.settle();
+        assert_eq!(strings.rounds.get(), 1);
+        if revoked {
+            let key = world.key(peer);
+            revoke(&mut world, alice, tree, key);
+        }
+        world.write(alice, tree, "secret", "what came later").unwrap();
+        strings.wants.set(true);
+        let told = outcome(&mut world, alice, sync);
+        if revoked {
+            assert_eq!((told, strings.got.get()), (Err(NodeError::PeerMayNotRead(tree)), 0));
+        } else {
+            assert!(strings.got.get() > 0, "a reader gets what it lacks: {told:?}");
+        }
+    }
+}
+
+#[test]
+fn a_further_key_that_is_revoked_in_the_middle_of_an_exchange_opens_nothing_more_in_it() {
+    for revoked in [false, true] {
+        let mut world = World::new(15);
+        let (alice, user) = (world.host(), SecretKey::from_bytes([9; 32]));
+        let (peer, strings) = dragging(&mut world, 20_000);
+        let tree = world.create_with(alice, "notes", vec![(Who::Key(user.public()), Permission::Read)]);
+        let proof = shown(&world, peer, alice, tree).prove(&user, &world.next_binding());
+        strings.shows.replace(Some(proof));
+        let sync = begin_sync(&mut world, alice, peer, tree);
+        while strings.rounds.get() < 2 {
+            world.settle();
+            world.pass();
+        }
+        if revoked {
+            revoke(&mut world, alice, tree, user.public());
+        }
+        strings.wants.set(true);
+        let told = outcome(&mut world, alice, sync);
+        if revoked {
+            assert_eq!((told, strings.got.get()), (Err(NodeError::PeerMayNotRead(tree)), 0));
+        } else {
+            assert!(strings.got.get() > 0, "a reader gets what it lacks: {told:?}");
+        }
+    }
+}
+
+#[test]
+fn who_never_had_a_grant_gets_nothing_of_a_tree_that_comes_from_somebody_else_meanwhile() {
+    for granted in [true, false] {
+        let mut world = World::new(2);
+        let (alice, bob) = (world.host(), world.host());
+        let (peer, strings) = dragging(&mut world, 20_000);
+        let mut grants = vec![(Who::Key(world.key(bob)), Permission::Write(9))];
+        if granted {
+            grants.push((Who::Key(world.key(peer)), Permission::Read));
+        }
+        let tree = world.create_with(alice, "notes", grants);
+        let sync = begin_sync(&mut world, bob, peer, tree);
+        world.settle();
+        assert_eq!(strings.rounds.get(), 1, "nothing of it is held yet");
+        world.sync(bob, alice, tree).unwrap();
+        strings.wants.set(true);
+        let told = outcome(&mut world, bob, sync);
+        if granted {
+            assert!(strings.got.get() > 0, "a reader gets what it lacks: {told:?}");
+        } else {
+            assert_eq!((told, strings.got.get()), (Err(NodeError::PeerMayNotRead(tree)), 0));
+        }
+    }
+}
+
+#[test]
+fn a_peer_whose_count_alone_grows_is_given_up() {
+    let mut world = World::new(3);
+    let alice = world.host();
+    let (peer, strings) = dragging(&mut world, 1);
+    let grants = vec![(Who::Key(world.key(peer)), Permission::Read)];
+    let tree = world.create_with(alice, "notes", grants);
+    assert_eq!(world.sync(alice, peer, tree), Err(NodeError::StillDiffers(tree)));
+    assert!(strings.rounds.get() < 16, "{} rounds that brought nothing", strings.rounds.get());
+}
+
+fn line(n: u8) -> TreeLine {
+    TreeLine { tree: Id::from_bytes([n; 32]), name: "x".try_into().unwrap(), count: 1, changed: 0 }
+}
+
+fn list(more: bool, lines: &[TreeLine]) -> Vec<u8> {
+    frame(Kind::TreeList, &TreesReply { version: VERSION, more }, lines)
+}
+
+/// Lets at most so many milliseconds pass, by steps of what is due.
+fn wait_until_later(world: &mut World, millis: u64) {
+    world.settle();
+    world.idle(millis);
+    world.settle();
+}
+
+#[test]
+fn keys_that_come_anywhere_but_first_end_the_exchange() {
+    for first in [true, false] {
+        let mut world = World::new(14);
+        let alice = world.host();
+        let key = SecretKey::from_bytes([9; 32]);
+        let tree = world.create(alice, "notes");
+        let made = Rc::new(RefCell::new(None));
+        let kept = Rc::clone(&made);
+        let peer = world.puppet(move |_| {
+            let proof: KeyProof = kept.borrow_mut().take().expect("asked once");
+            let keys = frame(Kind::Keys, &(), [proof]);
+            let head = reply(Mode::Skip);
+            let tips = control(Kind::End, &End { until: None, tips: None, count: 1, token: None });
+            after(0, if first { [keys, head, tips] } else { [head, keys, tips] })
+        });
+        *made.borrow_mut() = Some(shown(&world, peer, alice, tree).prove(&key, &world.next_binding()));
+        let told = world.sync(alice, peer, tree);
+        assert_eq!(matches!(told, Err(NodeError::Misbehaved(_))), !first, "{told:?}");
+    }
+}
