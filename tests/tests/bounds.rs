@@ -226,12 +226,66 @@ fn a_peer_whose_count_alone_grows_is_given_up() {
     assert!(strings.rounds.get() < 16, "{} rounds that brought nothing", strings.rounds.get());
 }
 
+#[test]
+fn a_peer_that_takes_next_to_nothing_is_passed_over_as_one_that_does_not_fit() {
+    for limits in [PeerLimits { frame: 1, ..PeerLimits::HOST }, PeerLimits { message: 1, ..PeerLimits::HOST }]
+    {
+        let mut world = World::new(4);
+        let (alice, bob) = (world.host(), world.host());
+        let peer = world.puppet(move |_| after(0, [reply_with(limits, Mode::Skip), bogus_end(9)]));
+        let tree = world.create_with(alice, "notes", vec![(Who::Key(world.key(bob)), Permission::Write(9))]);
+        let report = from(&mut world, bob, tree, &[peer, alice]).expect("from the honest one");
+        assert_eq!(report.peer, Some(world.key(alice)));
+        assert!(matches!(report.lost[0].error, NodeError::Incompatible(_)), "{:?}", report.lost);
+
+        // And as one that asks.
+        let hello = pleach_core::wire::Hello { limits, ..hello(tree) };
+        let all = RangeItem { bound: Bound::default(), mode: Mode::Empty };
+        let answer = world.ask(alice, world.key(bob), [frame(Kind::Sync, &hello, [all]), end()]).unwrap();
+        let told = Frame::read(&answer[0]);
+        assert!(matches!(told, Ok(Frame::Refusal(Refusal::Incompatible { .. }))), "{told:?}");
+    }
+}
+
 fn line(n: u8) -> TreeLine {
     TreeLine { tree: Id::from_bytes([n; 32]), name: "x".try_into().unwrap(), count: 1, changed: 0 }
 }
 
 fn list(more: bool, lines: &[TreeLine]) -> Vec<u8> {
     frame(Kind::TreeList, &TreesReply { version: VERSION, more }, lines)
+}
+
+#[test]
+fn a_list_that_does_not_get_on_ends_the_question() {
+    let good = vec![list(true, &[line(1), line(2)]), list(false, &[line(3)])];
+    let bad = [
+        vec![list(true, &[line(1)]), list(true, &[])],
+        vec![list(true, &[line(1)]), list(true, &[line(1)])],
+        vec![list(true, &[line(2), line(1)])],
+        vec![list(true, &[])],
+    ];
+    for (pages, expected) in bad.into_iter().map(|pages| (pages, None)).chain([(good, Some(3))]) {
+        let mut world = World::new(5);
+        let (alice, asked) = (world.host(), Cell::new(0));
+        let peer = world.puppet(move |_| {
+            asked.set(asked.get() + 1);
+            let busy = control(Kind::Refusal, &Refusal::Failed);
+            let page = pages.get(asked.get() - 1).or(pages.last()).filter(|_| asked.get() < 9);
+            after(0, [page.unwrap_or(&busy).clone()])
+        });
+        let command = Command::Discover(world.address(peer));
+        match (world.run(alice, command), expected) {
+            (Ok(Reply::Trees(trees)), Some(count)) => assert_eq!(trees.len(), count),
+            (Err(NodeError::Misbehaved(_)), None) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    // A list is one frame.
+    let mut world = World::new(5);
+    let alice = world.host();
+    let peer = world.puppet(|_| after(0, [list(false, &[line(1)]), list(false, &[line(2)])]));
+    let command = Command::Discover(world.address(peer));
+    assert!(matches!(world.run(alice, command), Err(NodeError::Misbehaved(_))));
 }
 
 /// Lets at most so many milliseconds pass, by steps of what is due.

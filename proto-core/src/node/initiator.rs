@@ -43,6 +43,9 @@ const MESSAGE: u32 = (MAX_MESSAGE - 4_096) as u32;
 /// Trees that one discovery collects at most.
 const MAX_TREES: usize = 65_536;
 
+/// What a peer does whose list of trees cannot be gone through.
+const NO_LIST: &str = "its list of databases does not ascend";
+
 /// What an exchange is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -124,7 +127,8 @@ enum Phase {
     /// Collecting what the peer offers.
     Listing {
         trees: Vec<TreeInfo>,
-        more: bool,
+        /// Whether there are more; nothing until the answer under way has said so.
+        more: Option<bool>,
     },
     /// Until the peer has said what became of the access request.
     Asking(Option<AskOutcome>),
@@ -303,7 +307,7 @@ impl Initiator {
                     let result = talk.ended(out);
                     self.conclude(result, out)
                 }
-                Phase::Listing { trees, more } => {
+                Phase::Listing { trees, more: Some(more) } => {
                     let (trees, more) = (core::mem::take(trees), *more);
                     self.listing_ended(trees, more, out)
                 }
@@ -337,7 +341,7 @@ impl Initiator {
                 self.phase = Phase::Admitting;
             }
             Purpose::Discover { .. } | Purpose::Connect { .. } => {
-                self.phase = Phase::Listing { trees: Vec::new(), more: false };
+                self.phase = Phase::Listing { trees: Vec::new(), more: None };
                 self.ask_for_trees(None, out);
             }
             Purpose::Ask { ask, .. } | Purpose::Apply { ask, .. } => {
@@ -550,14 +554,19 @@ impl Initiator {
     fn listed(&mut self, frame: &[u8], out: &mut Outbox) -> Next {
         let Phase::Listing { trees, more } = &mut self.phase else { return Next::On };
         match Frame::read(frame) {
-            Ok(Frame::TreeList(reply, lines)) => {
-                *more = reply.more;
-                trees.extend(lines.iter().map(|line| TreeInfo {
-                    id: line.tree,
-                    name: line.name.as_str().into(),
-                    entries: line.count,
-                    changed: line.changed,
-                }));
+            Ok(Frame::TreeList(reply, lines)) if more.is_none() => {
+                *more = Some(reply.more);
+                // Whatever does not ascend, or promises more and brings nothing, would be asked for without end.
+                if lines.is_empty() && reply.more {
+                    return self.misbehaved(NO_LIST);
+                }
+                for line in lines.iter() {
+                    if trees.last().is_some_and(|last| last.id >= line.tree) {
+                        return self.misbehaved(NO_LIST);
+                    }
+                    let (name, entries) = (line.name.as_str().into(), line.count);
+                    trees.push(TreeInfo { id: line.tree, name, entries, changed: line.changed });
+                }
                 if trees.len() > MAX_TREES {
                     return self.misbehaved("it offers more databases than anybody holds");
                 }
@@ -577,7 +586,7 @@ impl Initiator {
         match trees.last() {
             Some(last) if more => {
                 self.ask_for_trees(Some(last.id), out);
-                self.phase = Phase::Listing { trees, more: false };
+                self.phase = Phase::Listing { trees, more: None };
                 Next::On
             }
             _ => Next::End(Box::new(Ended::trees(self.purpose.clone(), trees))),
@@ -590,6 +599,9 @@ fn refused(tree: Id, refusal: Refusal) -> NodeError {
     match refusal {
         Refusal::Unknown => NodeError::NotOffered(tree),
         Refusal::Busy { delay } => NodeError::Busy(u64::from(delay)),
+        Refusal::Incompatible { versions, .. } if versions.agree(Versions::OURS).is_some() => {
+            NodeError::Incompatible("it needs larger frames or messages than this program takes".into())
+        }
         Refusal::Incompatible { versions, .. } => NodeError::Incompatible(format!(
             "it speaks versions {} to {}, this program {} to {}: update the older of the two",
             versions.oldest,

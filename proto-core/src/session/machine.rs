@@ -407,6 +407,12 @@ impl<const R: usize, const M: usize> Session<R, M> {
         if self.received > allowed { Err(Fault::TooLong) } else { Ok(()) }
     }
 
+    /// What the peer takes, as it has said in its head.
+    pub(super) fn heed_limits(&mut self, limits: PeerLimits) -> Result<(), Fault> {
+        self.peer = limits;
+        if limits.are_enough() { Ok(()) } else { Err(Fault::Narrow(limits)) }
+    }
+
     /// Begins to read a message.
     pub(super) fn receive_head(&mut self) -> Result<(), Fault> {
         self.received = 0;
