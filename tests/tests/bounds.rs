@@ -288,6 +288,44 @@ fn a_list_that_does_not_get_on_ends_the_question() {
     assert!(matches!(world.run(alice, command), Err(NodeError::Misbehaved(_))));
 }
 
+#[test]
+fn a_first_source_that_brings_nothing_lets_the_others_have_their_turn() {
+    let mut world = World::new(6);
+    let (alice, bob) = (world.host(), world.host());
+    let first = Cell::new(true);
+    // The first answer comes at once; each later one just before patience ends.
+    let peer = world.puppet(move |_| {
+        let delay = if first.replace(false) { 0 } else { 29_000 };
+        after(delay, [reply(Mode::Skip), bogus_end(9)])
+    });
+    let tree = world.create_with(alice, "notes", vec![(Who::Key(world.key(bob)), Permission::Write(9))]);
+    let began = world.clock();
+    let report = from(&mut world, bob, tree, &[peer, alice]).expect("from the honest one");
+    assert_eq!((report.peer, world.count(bob, tree)), (Some(world.key(alice)), 1));
+    let took = world.clock() - began;
+    assert!((20_000..21_000).contains(&took), "{took} ms");
+}
+
+#[test]
+fn two_sources_that_take_turns_at_bringing_nothing_keep_the_third_waiting_no_longer() {
+    let mut world = World::new(7);
+    let (alice, bob) = (world.host(), world.host());
+    let mut dragging = || {
+        let first = Cell::new(true);
+        world.puppet(move |_| {
+            let delay = if first.replace(false) { 0 } else { 29_000 };
+            after(delay, [reply(Mode::Skip), bogus_end(9)])
+        })
+    };
+    let (one, two) = (dragging(), dragging());
+    let tree = world.create_with(alice, "notes", vec![(Who::Key(world.key(bob)), Permission::Write(9))]);
+    let began = world.clock();
+    let report = from(&mut world, bob, tree, &[one, two, alice]).expect("from the honest one");
+    assert_eq!(report.peer, Some(world.key(alice)));
+    let took = world.clock() - began;
+    assert!((40_000..42_000).contains(&took), "{took} ms");
+}
+
 /// Lets at most so many milliseconds pass, by steps of what is due.
 fn wait_until_later(world: &mut World, millis: u64) {
     world.settle();

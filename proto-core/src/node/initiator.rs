@@ -184,8 +184,9 @@ impl Initiator {
 
     /// How it stands as a first sync.
     pub(super) fn standing(&self) -> Standing {
-        let bytes = self.talk().map_or(0, |talk| talk.counts.bytes_received);
-        Standing { answered: self.answered, from_nothing: self.from_nothing, bytes }
+        let (bytes, moved) = self.talk().map(|talk| (talk.useful, talk.counts)).unwrap_or_default();
+        let (answered, from_nothing) = (self.answered, self.from_nothing);
+        Standing { answered, from_nothing, bytes, peer: self.peer, moved }
     }
 
     /// What was before it of what it is for.

@@ -57,6 +57,8 @@ pub(super) struct Talk {
     /// What watchers were told to expect.
     expected: Expected,
     pub(super) counts: Counts,
+    /// Bytes received when an entry was last stored that was new.
+    pub(super) useful: u64,
 }
 
 /// Whether the peer may have what it lacks. An exchange lasts as long as the peer likes, and what is held and who may read
@@ -225,6 +227,7 @@ impl Talk {
             moved: false,
             expected: Expected::default(),
             counts: Counts::default(),
+            useful: 0,
         }
     }
 
@@ -541,6 +544,9 @@ impl Talk {
         let settled = self.pipeline.settled(frames, put);
         if settled.frames > 0 {
             self.counts.entries_received = self.counts.entries_received.saturating_add(settled.stored);
+            if settled.stored > 0 {
+                self.useful = self.counts.bytes_received;
+            }
             self.moved = true;
         }
         settled

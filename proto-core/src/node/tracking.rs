@@ -110,7 +110,7 @@ impl Node {
     pub(super) fn settle_exchanges(&mut self) {
         loop {
             let now = self.now.monotonic;
-            let losers = self.races.losers(|id| self.exchanges.is_answered(id));
+            let losers = self.races.watch(|id| self.exchanges.standing(id), now);
             self.let_go(losers);
             self.take_turns();
             if let Some((id, ended)) = self.exchanges.take_ended() {

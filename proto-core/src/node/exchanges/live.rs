@@ -30,12 +30,7 @@ impl Exchanges {
         }
     }
 
-    /// Whether the peer of an exchange that this node opened has said something, and the exchange goes on.
-    pub(in crate::node) fn is_answered(&self, id: ExchangeId) -> bool {
-        self.all.get(&id).is_some_and(Exchange::is_answered)
-    }
-
-    /// How an exchange that this node opened stands as a first sync.
+    /// How an exchange that this node opened stands as one of several.
     pub(in crate::node) fn standing(&self, id: ExchangeId) -> Standing {
         match self.all.get(&id) {
             Some(Exchange { role: Role::Initiator(initiator), .. }) => initiator.standing(),
