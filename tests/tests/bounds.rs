@@ -334,6 +334,56 @@ fn wait_until_later(world: &mut World, millis: u64) {
 }
 
 #[test]
+fn a_database_that_is_dropped_during_a_sync_stays_dropped() {
+    let mut world = World::new(11);
+    let (alice, bob) = (world.host(), world.host());
+    let tree = world.create_with(alice, "notes", vec![(Who::Key(world.key(bob)), Permission::Write(9))]);
+    world.sync(bob, alice, tree).unwrap();
+    world.write(alice, tree, "news", "from Alice").unwrap();
+    world.write(bob, tree, "news", "from Bob").unwrap();
+    world.pause(alice, true);
+    let sync = begin_sync(&mut world, bob, alice, tree);
+    world.settle();
+    world.run(bob, Command::Drop(tree)).unwrap();
+    world.pause(alice, false);
+    world.settle();
+    assert_eq!(outcome(&mut world, bob, sync), Err(NodeError::UnknownTree(tree)));
+    assert_eq!(world.count(bob, tree), 0, "it came back");
+    // Whoever wants it again gets it.
+    world.sync(bob, alice, tree).unwrap();
+    assert!(world.count(bob, tree) >= 2);
+}
+
+#[test]
+fn an_open_request_of_a_peer_does_not_bring_a_dropped_database_back() {
+    for meanwhile in [false, true] {
+        let mut world = World::new(12);
+        let alice = world.host();
+        let writer = SecretKey::from_bytes([7; 32]).public();
+        let tree = world.create_with(alice, "notes", vec![(Who::Key(writer), Permission::Write(9))]);
+        let root = world.tips(alice, tree)[0];
+        let root = world.snapshot(alice).entry(&tree, &root.id).unwrap().unwrap();
+        let nothing = RangeItem { bound: Bound::default(), mode: Mode::Skip };
+        let head = frame(Kind::Sync, &hello(tree), [nothing]);
+        let mut drop = None;
+        if meanwhile {
+            // The request is let in while the database is about to go.
+            drop = Some(world.command(alice, Command::Drop(tree)));
+        }
+        let wire = world.knock(alice, writer, Source::default(), [Some(head)]);
+        if !meanwhile {
+            world.settle();
+            drop = Some(world.command(alice, Command::Drop(tree)));
+        }
+        assert_eq!(outcome(&mut world, alice, drop.unwrap()), Ok(Reply::Done));
+        world.settle();
+        world.say(wire, [Some(entries(&[root.bytes().to_vec()])), Some(end()), None]);
+        world.settle();
+        assert_eq!(world.count(alice, tree), 0, "it came back");
+    }
+}
+
+#[test]
 fn keys_that_come_anywhere_but_first_end_the_exchange() {
     for first in [true, false] {
         let mut world = World::new(14);

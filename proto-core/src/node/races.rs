@@ -8,8 +8,9 @@ use alloc::{
 };
 
 use crate::{
+    Id,
     node::{
-        Counts, ExchangeId, LostSource, NodeError,
+        CommandId, Counts, ExchangeId, LostSource, NodeError,
         ended::Ended,
         fetches::{LULL, Standing, earned},
         initiator::{Purpose, Since},
@@ -207,6 +208,16 @@ impl Races {
         running.into_iter().map(|(exchange, _)| exchange).collect()
     }
 
+    /// Ends the races of callers about a tree: who is to be told, and exchanges to let go of.
+    pub(super) fn forsake(&mut self, tree: &Id) -> Vec<(CommandId, Vec<ExchangeId>)> {
+        let about = |race: &Race| match race.purpose {
+            Purpose::Sync { command, tree: of, .. } if of == *tree => Some(command),
+            _ => None,
+        };
+        let found: Vec<_> = self.all.iter().filter_map(|(id, race)| Some((*id, about(race)?))).collect();
+        found.into_iter().map(|(id, command)| (command, self.cancel(id))).collect()
+    }
+
     /// Races without an address end before they begin.
     pub(super) fn empty(&mut self) -> Option<Ended> {
         let (id, _) = self.all.iter().find(|(_, race)| race.is_exhausted())?;
@@ -299,8 +310,8 @@ impl Race {
 mod tests {
     use super::*;
     use crate::{
-        Id, PublicKey,
-        node::{Action, CommandId, Reply, exchanges::SLOWEST_LINE, outbox::Outbox},
+        PublicKey,
+        node::{Action, Reply, exchanges::SLOWEST_LINE, outbox::Outbox},
         storage::StorageError,
         wire::Salt,
     };

@@ -77,6 +77,15 @@ impl Node {
         }
     }
 
+    /// A tree goes, or has gone: what is under way about it ends, so that nothing of it comes back by what has seen it.
+    pub(super) fn forsake(&mut self, tree: Id) {
+        for (command, running) in self.races.forsake(&tree) {
+            self.let_go(running);
+            self.out.reply(command, Err(NodeError::UnknownTree(tree)));
+        }
+        self.exchanges.forsake(tree, self.now, &mut self.out);
+    }
+
     /// What waits for news of a pair says what is not true any more, or waits for nobody.
     fn stay_no_more(&mut self, tree: Id, peer: PublicKey) {
         if let Some(race) = self.relations.take_stay(tree, peer) {

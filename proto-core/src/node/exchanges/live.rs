@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::{
-    Now, PublicKey,
+    Id, Now, PublicKey,
     node::{
         ConnectionState, ExchangeId, NodeError,
         exchanges::{Exchange, Exchanges, Next, Role},
@@ -25,6 +25,17 @@ impl Exchanges {
         for id in with_peer.map(|(id, _)| *id).collect::<Vec<ExchangeId>>() {
             self.with(id, now, out, |exchange, _| match &mut exchange.role {
                 Role::Initiator(initiator) => initiator.fail(NodeError::Blocked(peer)),
+                Role::Responder(_) => Next::Close,
+            });
+        }
+    }
+
+    /// Ends what is under way about a tree, which is held no more.
+    pub(in crate::node) fn forsake(&mut self, tree: Id, now: Now, out: &mut Outbox) {
+        let about = self.all.keys().filter(|id| self.tree(**id) == Some(tree));
+        for id in about.copied().collect::<Vec<ExchangeId>>() {
+            self.with(id, now, out, |exchange, _| match &mut exchange.role {
+                Role::Initiator(initiator) => initiator.fail(NodeError::UnknownTree(tree)),
                 Role::Responder(_) => Next::Close,
             });
         }
