@@ -384,6 +384,37 @@ fn an_open_request_of_a_peer_does_not_bring_a_dropped_database_back() {
 }
 
 #[test]
+fn waiting_for_news_keeps_no_masked_entry_on_the_disk() {
+    let mut world = World::new(13);
+    let [ann, eve, bob, dan] = [(); 4].map(|()| world.host());
+    let given = [eve, bob, dan].map(|host| (Who::Key(world.key(host)), Permission::Write(9)));
+    let tree = world.create_with(ann, "notes", given.into());
+    for host in [eve, bob, dan] {
+        world.sync(host, ann, tree).unwrap();
+    }
+    let masked = world.write(eve, tree, "masked", "x").unwrap();
+    let key = world.key(eve);
+    revoke(&mut world, ann, tree, key);
+    world.settle();
+    world.sync(ann, eve, tree).unwrap_err();
+    // Two who stay in touch; their waits overlap.
+    for host in [bob, dan] {
+        let tracking = Tracking::new(tree, world.key(ann), vec![world.address(ann)], 1 << 40);
+        world.run(host, Command::Track(Box::new(tracking))).unwrap();
+        wait_until_later(&mut world, 7_000);
+    }
+    let held = |world: &World| world.snapshot(ann).entry(&tree, &masked.id).unwrap().is_some();
+    let bytes = world.snapshot(eve).entry(&tree, &masked.id).unwrap().unwrap().bytes().to_vec();
+    let nothing = RangeItem { bound: Bound::default(), mode: Mode::Skip };
+    let request = [frame(Kind::Sync, &hello(tree), [nothing]), entries(&[bytes]), end()];
+    world.ask(ann, world.key(bob), request).expect("an answer");
+    world.settle();
+    assert!(held(&world), "it is masked, and kept for a while");
+    wait(&mut world, 3 * MINUTE);
+    assert!(!held(&world), "it is still there");
+}
+
+#[test]
 fn keys_that_come_anywhere_but_first_end_the_exchange() {
     for first in [true, false] {
         let mut world = World::new(14);

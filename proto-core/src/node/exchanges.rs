@@ -120,9 +120,11 @@ impl Exchanges {
         self.all.keys().copied()
     }
 
-    /// Whether entries of a tree may be under way.
+    /// Whether entries of a tree may be under way. Where news are waited for, there are none yet: somebody always waits,
+    /// where several peers stay in touch.
     pub(super) fn are_about(&self, tree: &Id) -> bool {
-        self.all.keys().any(|id| self.tree(*id) == Some(*tree))
+        let at_work = self.all.iter().filter(|(_, exchange)| !exchange.role.waits_for_news());
+        at_work.into_iter().any(|(id, _)| self.tree(*id) == Some(*tree))
     }
 
     /// The key that the peer of an exchange has proven.
@@ -406,6 +408,14 @@ impl Role {
         match self {
             Self::Initiator(initiator) => initiator.held(),
             Self::Responder(responder) => responder.held(),
+        }
+    }
+
+    /// Whether one side waits until there is news at the other.
+    fn waits_for_news(&self) -> bool {
+        match self {
+            Self::Initiator(initiator) => initiator.waits_for_news(),
+            Self::Responder(responder) => responder.holds().is_some(),
         }
     }
 

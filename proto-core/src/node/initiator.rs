@@ -217,6 +217,11 @@ impl Initiator {
         self.purpose.stays()
     }
 
+    /// Whether it does so at this moment: nothing has come.
+    pub(super) fn waits_for_news(&self) -> bool {
+        self.stays() && self.talk().is_none_or(|talk| talk.counts.bytes_received == 0)
+    }
+
     /// Whether it is about access.
     pub(super) const fn asks(&self) -> bool {
         matches!(self.purpose, Purpose::Ask { .. } | Purpose::Apply { .. })
