@@ -326,11 +326,74 @@ fn two_sources_that_take_turns_at_bringing_nothing_keep_the_third_waiting_no_lon
     assert!((40_000..42_000).contains(&took), "{took} ms");
 }
 
+#[test]
+fn a_request_of_which_next_to_nothing_comes_is_cut_off_within_minutes() {
+    let mut world = World::new(8);
+    let (alice, reader) = (world.host(), SecretKey::from_bytes([7; 32]).public());
+    let tree = world.create_with(alice, "notes", vec![(Who::Key(reader), Permission::Read)]);
+    let all = RangeItem { bound: Bound::default(), mode: Mode::Empty };
+    let head = frame(Kind::Sync, &hello(tree), [all]);
+    let wire = world.knock(alice, reader, Source::default(), [Some(head)]);
+    let began = world.clock();
+    while !world.heard(wire).1 {
+        world.settle();
+        assert!(world.clock() - began < 10 * MINUTE, "it is still waited for");
+        world.say(wire, [Some(frame(Kind::Wants, &(), [Id::MIN; 0]))]);
+        wait_until_later(&mut world, 29_000);
+    }
+    assert!(world.clock() - began >= 2 * MINUTE, "who is merely slow has time");
+}
+
 /// Lets at most so many milliseconds pass, by steps of what is due.
 fn wait_until_later(world: &mut World, millis: u64) {
     world.settle();
     world.idle(millis);
     world.settle();
+}
+
+#[test]
+fn a_response_of_which_next_to_nothing_comes_is_given_up_within_minutes() {
+    let mut world = World::new(9);
+    let alice = world.host();
+    let peer = world.puppet(|_| {
+        let missing = frame(Kind::Missing, &(), [Id::MIN; 0]);
+        let trickle = std::iter::repeat_n((29_000, Some(missing)), 500);
+        [(0, Some(reply(Mode::Skip)))].into_iter().chain(trickle).chain(after(0, [bogus_end(9)])).collect()
+    });
+    let grants = vec![(Who::Key(world.key(peer)), Permission::Read)];
+    let tree = world.create_with(alice, "notes", grants);
+    let began = world.clock();
+    let told = world.sync(alice, peer, tree);
+    assert!(matches!(told, Err(NodeError::TimedOut(_))), "{told:?}");
+    assert!((2 * MINUTE..10 * MINUTE).contains(&(world.clock() - began)), "{} ms", world.clock() - began);
+}
+
+#[test]
+fn rounds_that_are_dragged_out_and_bring_nothing_end_within_minutes() {
+    let mut world = World::new(10);
+    let alice = world.host();
+    let (rounds, bounds) = (Rc::new(Cell::new(0_u64)), Rc::new(RefCell::new(Vec::new())));
+    let (counted, _) = (Rc::clone(&rounds), Rc::clone(&bounds));
+    bounds.borrow_mut().push(0_u64);
+    // Each answer settles a little more, so that there is always something left to ask about.
+    let peer = world.puppet(move |_| {
+        counted.set(counted.get() + 1);
+        let head = pleach_core::wire::Reply {
+            version: VERSION,
+            capabilities: CAPABILITIES,
+            limits: PeerLimits::HOST,
+            same: false,
+            count: 1,
+        };
+        let settled = RangeItem { bound: Bound { rise: 1, ..Bound::default() }, mode: Mode::Skip };
+        let rest = RangeItem { bound: Bound::default(), mode: Mode::Open };
+        after(29_000, [frame(Kind::Reply, &head, [settled, rest]), bogus_end(9)])
+    });
+    let grants = vec![(Who::Key(world.key(peer)), Permission::Read)];
+    let tree = world.create_with(alice, "notes", grants);
+    let began = world.clock();
+    world.sync(alice, peer, tree).unwrap_err();
+    assert!(world.clock() - began < 10 * MINUTE, "{} ms, {} rounds", world.clock() - began, rounds.get());
 }
 
 #[test]

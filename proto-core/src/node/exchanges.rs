@@ -25,8 +25,11 @@ use crate::{
 };
 
 mod accepting;
+mod credit;
 mod holds;
 mod live;
+
+use credit::{Credit, TOLERANCE};
 
 pub(super) use accepting::Caller;
 
@@ -80,6 +83,8 @@ struct Exchange {
     on_the_way: u64,
     /// When something last happened, monotonic milliseconds.
     heard: u64,
+    /// How long it is yet put up with.
+    credit: Credit,
     /// The transport has let go of it.
     is_closed: bool,
 }
@@ -181,6 +186,7 @@ impl Exchanges {
             operations: 0,
             on_the_way: 0,
             heard: now.monotonic,
+            credit: Credit::new(now.monotonic),
             is_closed: false,
         };
         exchange.count(&out.take_asked(id));
@@ -195,6 +201,9 @@ impl Exchanges {
             exchange.operations = exchange.operations.saturating_sub(1);
             if matches!(event, ExchangeEvent::Received(_) | ExchangeEvent::End) {
                 exchange.on_the_way = 0;
+            }
+            if let ExchangeEvent::Received(frame) = &event {
+                exchange.credit.earn(frame.len() as u64);
             }
             match (&mut exchange.role, put_off) {
                 (Role::Initiator(initiator), _) => match &event {
@@ -275,6 +284,7 @@ impl Exchanges {
         step: impl FnOnce(&mut Exchange, &mut Outbox) -> Next,
     ) {
         let Some(exchange) = self.all.get_mut(&id) else { return };
+        exchange.credit.pass(exchange.is_waited_for(), now.monotonic);
         exchange.heard = now.monotonic;
         let is_stranger = exchange.standing == Standing::Stranger;
         out.has_room = self.held < self.limits.held()
@@ -282,6 +292,10 @@ impl Exchanges {
         let next = step(exchange, out);
         let asked = out.take_asked(id);
         exchange.count(&asked);
+        if exchange.rests() {
+            // The next request is another.
+            exchange.credit.renew();
+        }
         if is_stranger && asked.checks > 0 {
             self.budgets.check(exchange.source, asked.checks, now.monotonic);
         }
@@ -388,7 +402,8 @@ impl Exchanges {
             self.all.iter().filter(|(_, exchange)| late(exchange)).map(|(id, _)| *id).collect();
         for id in silent {
             self.with(id, now, out, |exchange, out| {
-                let seconds = exchange.patience() / 1_000;
+                let lasts = exchange.credit.until() > now.monotonic;
+                let seconds = if lasts { exchange.patience() } else { TOLERANCE } / 1_000;
                 match &mut exchange.role {
                     Role::Initiator(initiator) => initiator.fail(NodeError::TimedOut(seconds)),
                     Role::Responder(responder)
@@ -442,7 +457,18 @@ impl Exchange {
         self.operations = 0;
     }
 
-    const fn count(&mut self, asked: &Asked) {
+    /// Whether it is a peer's that owes nothing.
+    const fn rests(&self) -> bool {
+        matches!(&self.role, Role::Responder(responder) if responder.rests())
+    }
+
+    /// Whether it is the peer's turn.
+    const fn is_waited_for(&self) -> bool {
+        self.operations > 0 && !self.rests()
+    }
+
+    fn count(&mut self, asked: &Asked) {
+        self.credit.earn(asked.bytes);
         self.operations = self.operations.saturating_add(asked.operations);
         self.on_the_way = self.on_the_way.saturating_add(asked.bytes);
     }
@@ -460,7 +486,10 @@ impl Exchange {
         }
         let patience = match &self.role {
             Role::Responder(responder) if responder.rests() => responder.holds().map_or(REST, u64::from),
-            _ if self.operations > 0 => self.patience(),
+            _ if self.operations > 0 => {
+                let silent = self.heard.saturating_add(self.patience());
+                return Some(silent.min(self.credit.until()));
+            }
             _ => return None,
         };
         Some(self.heard.saturating_add(patience))
