@@ -7,7 +7,7 @@ use std::{
 };
 
 /// How many rows the list has.
-const ROWS: usize = 36;
+const ROWS: usize = 37;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests stand one folder below the root").into()

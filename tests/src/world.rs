@@ -57,6 +57,12 @@ pub enum Fate {
 /// Decides what becomes of a frame.
 type Decide = Box<dyn FnMut(&mut Vec<u8>) -> Fate>;
 
+/// What somebody says who is no node: after so many milliseconds a frame, or the end of the message.
+pub type Said = (u64, Option<Vec<u8>>);
+
+/// What is said to a request.
+type Script = Box<dyn FnMut(&[Vec<u8>]) -> Vec<Said>>;
+
 /// Checks the signature of an entry.
 type Check = fn(Entry) -> Result<VerifiedEntry, EntryError>;
 
@@ -67,6 +73,8 @@ pub struct World {
     next_wire: u64,
     /// Events that are due, in no order: one is drawn at a time.
     due: Vec<(usize, Event)>,
+    /// What is said later by those who are no nodes: when, and on which wire.
+    later: Vec<(u64, u64, Part)>,
     clock: u64,
     entropy: Entropy,
     fate: Decide,
@@ -96,6 +104,8 @@ struct Host {
     disk: Option<StorageError>,
     /// It accepts exchanges and never answers.
     mute: bool,
+    /// It is no node, and answers whatever it likes.
+    script: Option<Script>,
     /// Its process is stopped: what happens to it waits.
     paused: bool,
     /// What time it takes it to be when the world begins, in wall milliseconds.
@@ -134,6 +144,7 @@ impl World {
             wires: BTreeMap::new(),
             next_wire: 0,
             due: Vec::new(),
+            later: Vec::new(),
             clock: 0,
             entropy: Entropy::new(bytes),
             fate: Box::new(|_| Fate::Arrive),
@@ -173,10 +184,20 @@ impl World {
             accepted: 0,
             disk: None,
             mute: false,
+            script: None,
             paused: false,
             begin: BEGIN,
         });
         HostId(self.hosts.len() - 1)
+    }
+
+    /// Adds somebody who proves a key, is no node, and answers each request with what is returned.
+    pub fn puppet(&mut self, script: impl FnMut(&[Vec<u8>]) -> Vec<Said> + 'static) -> HostId {
+        let puppet = self.host();
+        let host = &mut self.hosts[puppet.0];
+        host.mute = true;
+        host.script = Some(Box::new(script));
+        puppet
     }
 
     /// Kills a host's process and starts it again over the same store: all that was under way is gone.
@@ -308,11 +329,50 @@ impl World {
     /// Lets time pass until the next deadline of a node.
     pub fn pass(&mut self) {
         let awake = self.hosts.iter().filter(|host| !host.paused);
-        let next = awake.filter_map(|host| host.node.deadline()).min();
+        let deadlines = awake.filter_map(|host| host.node.deadline());
+        let next = deadlines.chain(self.later.iter().map(|(at, ..)| *at)).min();
         self.clock = next.unwrap_or(self.clock + 1_000).max(self.clock + 1);
+        self.deliver();
         for host in 0..self.hosts.len() {
             self.due.push((host, Event::Tick));
         }
+    }
+
+    /// Lets so many milliseconds pass, or fewer if something is due before.
+    pub fn idle(&mut self, millis: u64) {
+        let until = self.clock + millis;
+        let due = self.hosts.iter().filter_map(|host| host.node.deadline()).min();
+        self.clock = due.map_or(until, |due| due.clamp(self.clock + 1, until));
+        self.deliver();
+        self.due.extend((0..self.hosts.len()).map(|host| (host, Event::Tick)));
+    }
+
+    /// What was to be said by now is said.
+    fn deliver(&mut self) {
+        let clock = self.clock;
+        for (_, number, part) in self.later.extract_if(.., |(at, ..)| *at <= clock).collect::<Vec<_>>() {
+            if let Some(wire) = self.wires.get_mut(&number) {
+                wire.inbox[0].push_back(part);
+                self.advance(number);
+            }
+        }
+    }
+
+    /// Somebody who is no node was asked.
+    fn answer(&mut self, number: u64) {
+        let Some(wire) = self.wires.get_mut(&number) else { return };
+        let Some(mut script) = self.hosts[wire.ends[wire.ends.len() - 1].0].script.take() else { return };
+        let parts = std::mem::take(&mut wire.inbox[1]).into_iter();
+        let asked: Vec<_> =
+            parts.filter_map(|part| if let Part::Frame(said) = part { Some(said) } else { None }).collect();
+        let host = wire.ends[wire.ends.len() - 1].0;
+        let mut at = self.clock;
+        for (delay, said) in script(&asked) {
+            at += delay;
+            self.later.push((at, number, said.map_or(Part::End, Part::Frame)));
+        }
+        self.hosts[host].script = Some(script);
+        self.deliver();
     }
 
     /// Lets one thing happen, drawn from all that is due. Says whether there was one.
@@ -473,7 +533,8 @@ impl World {
         asked.ends.insert(accepted, End { wire: number, side: 1, ops: VecDeque::new() });
         let said = said.into_iter().map(|frame| frame.map_or(Part::End, Part::Frame));
         let inbox = [VecDeque::new(), said.collect()];
-        self.wires.insert(number, Wire { ends: vec![(host.0, accepted)], inbox, broken: false });
+        let wire = Wire { ends: vec![(host.0, accepted)], inbox, ..Wire::default() };
+        self.wires.insert(number, wire);
         self.due.push((
             host.0,
             Event::Accepted {
@@ -485,6 +546,14 @@ impl World {
             },
         ));
         number
+    }
+
+    /// They say more of it.
+    pub fn say(&mut self, wire: u64, said: impl IntoIterator<Item = Option<Vec<u8>>>) {
+        if let Some(of) = self.wires.get_mut(&wire) {
+            of.inbox[1].extend(said.into_iter().map(|frame| frame.map_or(Part::End, Part::Frame)));
+            self.advance(wire);
+        }
     }
 
     /// What somebody who is no host was answered so far, and whether the host let go of the exchange.
@@ -508,6 +577,10 @@ impl World {
             let sides: Vec<(usize, ExchangeId)> = wire.ends.clone();
             if !sides.iter().any(|(host, id)| self.advance_side(number, *host, *id)) {
                 return;
+            }
+            let wire = self.wires.get(&number).map(|wire| &wire.inbox[1]);
+            if wire.is_some_and(|inbox| matches!(inbox.back(), Some(Part::End))) {
+                self.answer(number);
             }
         }
     }

@@ -185,6 +185,9 @@ impl Node {
             Command::Append { tree, entries } => self.push(tree, Job::Append(id, entries)),
             Command::Drop(tree) => {
                 self.untrack_all(&tree);
+                self.forsake(tree);
+                let waiting = self.writes.get_mut(&tree).map(Writes::forsake).unwrap_or_default();
+                self.conclude(tree, waiting);
                 self.push(tree, Job::Drop(id));
             }
             Command::Repair(tree) => self.push(tree, Job::Repair(Repair::new(Some(id), true))),
@@ -342,6 +345,10 @@ impl Node {
                     self.out.reply(command, result.map(Reply::Appended));
                 }
                 Outcome::Dropped { command, result } => {
+                    if result.is_ok() {
+                        // What has begun since it was to go has seen it.
+                        self.forsake(tree);
+                    }
                     self.out.reply(command, result.map(|()| Reply::Done));
                 }
                 Outcome::Repaired { command, result } => self.repaired(tree, command, result),

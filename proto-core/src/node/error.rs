@@ -102,7 +102,7 @@ pub enum NodeError {
     /// The peer is busy.
     #[error("the peer is busy: try again in {0} milliseconds")]
     Busy(u64),
-    /// The peer speaks another version.
+    /// The peer speaks another version, or takes too little at a time.
     #[error("the peer speaks another version of the protocol: {0}")]
     Incompatible(String),
     /// The peer refused an entry of ours.

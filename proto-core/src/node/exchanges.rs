@@ -26,8 +26,11 @@ use crate::{
 };
 
 mod accepting;
+mod credit;
 mod holds;
 mod live;
+
+use credit::{Credit, TOLERANCE};
 
 pub(super) use accepting::Caller;
 
@@ -81,6 +84,8 @@ struct Exchange {
     on_the_way: u64,
     /// When something last happened, monotonic milliseconds.
     heard: u64,
+    /// How long it is yet put up with.
+    credit: Credit,
     /// The transport has let go of it.
     is_closed: bool,
 }
@@ -121,9 +126,11 @@ impl Exchanges {
         self.all.keys().copied()
     }
 
-    /// Whether entries of a tree may be under way.
+    /// Whether entries of a tree may be under way. Where news are waited for, there are none yet: somebody always waits,
+    /// where several peers stay in touch.
     pub(super) fn are_about(&self, tree: &Id) -> bool {
-        self.all.keys().any(|id| self.tree(*id) == Some(*tree))
+        let at_work = self.all.iter().filter(|(_, exchange)| !exchange.role.waits_for_news());
+        at_work.into_iter().any(|(id, _)| self.tree(*id) == Some(*tree))
     }
 
     /// The key that the peer of an exchange has proven.
@@ -180,6 +187,7 @@ impl Exchanges {
             operations: 0,
             on_the_way: 0,
             heard: now.monotonic,
+            credit: Credit::new(now.monotonic),
             is_closed: false,
         };
         exchange.count(&out.take_asked(id));
@@ -194,6 +202,9 @@ impl Exchanges {
             exchange.operations = exchange.operations.saturating_sub(1);
             if matches!(event, ExchangeEvent::Received(_) | ExchangeEvent::End) {
                 exchange.on_the_way = 0;
+            }
+            if let ExchangeEvent::Received(frame) = &event {
+                exchange.credit.earn(frame.len() as u64);
             }
             match (&mut exchange.role, put_off) {
                 (Role::Initiator(initiator), _) => match &event {
@@ -274,6 +285,7 @@ impl Exchanges {
         step: impl FnOnce(&mut Exchange, &mut Outbox) -> Next,
     ) {
         let Some(exchange) = self.all.get_mut(&id) else { return };
+        exchange.credit.pass(exchange.is_waited_for(), now.monotonic);
         exchange.heard = now.monotonic;
         let is_stranger = exchange.standing == Standing::Stranger;
         out.has_room = self.held < self.limits.held()
@@ -281,6 +293,10 @@ impl Exchanges {
         let next = step(exchange, out);
         let asked = out.take_asked(id);
         exchange.count(&asked);
+        if exchange.rests() {
+            // The next request is another.
+            exchange.credit.renew();
+        }
         if is_stranger && asked.checks > 0 {
             self.budgets.check(exchange.source, asked.checks, now.monotonic);
         }
@@ -400,7 +416,8 @@ impl Exchanges {
             self.all.iter().filter(|(_, exchange)| late(exchange)).map(|(id, _)| *id).collect();
         for id in silent {
             self.with(id, now, out, |exchange, out| {
-                let seconds = exchange.patience() / 1_000;
+                let lasts = exchange.credit.until() > now.monotonic;
+                let seconds = if lasts { exchange.patience() } else { TOLERANCE } / 1_000;
                 match &mut exchange.role {
                     Role::Initiator(initiator) => initiator.fail(NodeError::TimedOut(seconds)),
                     Role::Responder(responder)
@@ -420,6 +437,14 @@ impl Role {
         match self {
             Self::Initiator(initiator) => initiator.held(),
             Self::Responder(responder) => responder.held(),
+        }
+    }
+
+    /// Whether one side waits until there is news at the other.
+    fn waits_for_news(&self) -> bool {
+        match self {
+            Self::Initiator(initiator) => initiator.waits_for_news(),
+            Self::Responder(responder) => responder.holds().is_some(),
         }
     }
 
@@ -446,7 +471,18 @@ impl Exchange {
         self.operations = 0;
     }
 
-    const fn count(&mut self, asked: &Asked) {
+    /// Whether it is a peer's that owes nothing.
+    const fn rests(&self) -> bool {
+        matches!(&self.role, Role::Responder(responder) if responder.rests())
+    }
+
+    /// Whether it is the peer's turn.
+    const fn is_waited_for(&self) -> bool {
+        self.operations > 0 && !self.rests()
+    }
+
+    fn count(&mut self, asked: &Asked) {
+        self.credit.earn(asked.bytes);
         self.operations = self.operations.saturating_add(asked.operations);
         self.on_the_way = self.on_the_way.saturating_add(asked.bytes);
     }
@@ -464,7 +500,10 @@ impl Exchange {
         }
         let patience = match &self.role {
             Role::Responder(responder) if responder.rests() => responder.holds().map_or(REST, u64::from),
-            _ if self.operations > 0 => self.patience(),
+            _ if self.operations > 0 => {
+                let silent = self.heard.saturating_add(self.patience());
+                return Some(silent.min(self.credit.until()));
+            }
             _ => return None,
         };
         Some(self.heard.saturating_add(patience))

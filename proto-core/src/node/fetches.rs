@@ -5,12 +5,12 @@ use alloc::{collections::BTreeMap, vec::Vec};
 
 use crate::{
     Id, PublicKey,
-    node::{exchanges::SLOWEST_LINE, races::RaceId},
+    node::{Counts, exchanges::SLOWEST_LINE, races::RaceId},
 };
 
 /// Milliseconds for which a peer that has answered keeps others waiting without bringing anything: what the slowest line
 /// takes for one frame, and some more. As many at most may be in store for it, however fast it was before.
-const LULL: u64 = 20_000;
+pub(super) const LULL: u64 = 20_000;
 
 /// How an exchange of a first sync stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,8 +19,19 @@ pub(super) struct Standing {
     pub(super) answered: bool,
     /// Nothing of the tree was held when it began.
     pub(super) from_nothing: bool,
-    /// Bytes that it has brought.
+    /// Bytes that it has brought, up to the last entry that was new here: whoever repeats itself brings nothing.
     pub(super) bytes: u64,
+    /// Who it is.
+    pub(super) peer: Option<PublicKey>,
+    /// What was moved.
+    pub(super) moved: Counts,
+}
+
+/// Until when others wait for somebody who has brought so many bytes more since they waited until then, at most for
+/// [`LULL`] from now on.
+pub(super) fn earned(until: u64, bytes: u64, now: u64) -> u64 {
+    let earned = bytes.saturating_mul(1_000) / SLOWEST_LINE;
+    until.saturating_add(earned).min(now.saturating_add(LULL))
 }
 
 /// First syncs of a tree that are under way.
@@ -78,9 +89,8 @@ impl Fetches {
             let answered = all().filter(|(.., standing)| standing.answered);
             let bytes = answered.map(|(.., standing)| standing.bytes).reduce(u64::saturating_add);
             let Some(bytes) = bytes.filter(|_| fetch.is_one) else { continue };
-            let most = now.saturating_add(LULL);
-            let earned = bytes.saturating_sub(fetch.bytes).saturating_mul(1_000) / SLOWEST_LINE;
-            let until = fetch.until.map_or(most, |until| until.saturating_add(earned).min(most));
+            let more = bytes.saturating_sub(fetch.bytes);
+            let until = fetch.until.map_or(now.saturating_add(LULL), |until| earned(until, more, now));
             if until > now {
                 let silent = all().filter(|(.., standing)| !standing.answered);
                 losers.extend(silent.map(|(peer, race, _)| (*tree, peer, race)));
@@ -96,7 +106,8 @@ impl Fetches {
 mod tests {
     use super::*;
 
-    const ANSWERED: Standing = Standing { answered: true, from_nothing: true, bytes: 0 };
+    const ANSWERED: Standing =
+        Standing { answered: true, from_nothing: true, bytes: 0, peer: None, moved: Counts::NOTHING };
 
     fn tree() -> Id {
         Id::of(b"t")

@@ -43,6 +43,9 @@ const MESSAGE: u32 = (MAX_MESSAGE - 4_096) as u32;
 /// Trees that one discovery collects at most.
 const MAX_TREES: usize = 65_536;
 
+/// What a peer does whose list of trees cannot be gone through.
+const NO_LIST: &str = "its list of databases does not ascend";
+
 /// What an exchange is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -124,7 +127,8 @@ enum Phase {
     /// Collecting what the peer offers.
     Listing {
         trees: Vec<TreeInfo>,
-        more: bool,
+        /// Whether there are more; nothing until the answer under way has said so.
+        more: Option<bool>,
     },
     /// Until the peer has said what became of the access request.
     Asking(Option<AskOutcome>),
@@ -180,8 +184,9 @@ impl Initiator {
 
     /// How it stands as a first sync.
     pub(super) fn standing(&self) -> Standing {
-        let bytes = self.talk().map_or(0, |talk| talk.counts.bytes_received);
-        Standing { answered: self.answered, from_nothing: self.from_nothing, bytes }
+        let (bytes, moved) = self.talk().map(|talk| (talk.useful, talk.counts)).unwrap_or_default();
+        let (answered, from_nothing) = (self.answered, self.from_nothing);
+        Standing { answered, from_nothing, bytes, peer: self.peer, moved }
     }
 
     /// What was before it of what it is for.
@@ -210,6 +215,11 @@ impl Initiator {
     /// Whether it waits for news.
     pub(super) const fn stays(&self) -> bool {
         self.purpose.stays()
+    }
+
+    /// Whether it does so at this moment: nothing has come.
+    pub(super) fn waits_for_news(&self) -> bool {
+        self.stays() && self.talk().is_none_or(|talk| talk.counts.bytes_received == 0)
     }
 
     /// Whether it is about access.
@@ -289,6 +299,7 @@ impl Initiator {
             ExchangeEvent::Received(frame) => match &mut self.phase {
                 Phase::Talking(_) if self.keys.are_welcome(&frame) => self.shown(&frame, out),
                 Phase::Talking(talk) => {
+                    self.keys.are_late();
                     let result = talk.received(frame, out);
                     self.conclude(result, out)
                 }
@@ -302,7 +313,7 @@ impl Initiator {
                     let result = talk.ended(out);
                     self.conclude(result, out)
                 }
-                Phase::Listing { trees, more } => {
+                Phase::Listing { trees, more: Some(more) } => {
                     let (trees, more) = (core::mem::take(trees), *more);
                     self.listing_ended(trees, more, out)
                 }
@@ -336,7 +347,7 @@ impl Initiator {
                 self.phase = Phase::Admitting;
             }
             Purpose::Discover { .. } | Purpose::Connect { .. } => {
-                self.phase = Phase::Listing { trees: Vec::new(), more: false };
+                self.phase = Phase::Listing { trees: Vec::new(), more: None };
                 self.ask_for_trees(None, out);
             }
             Purpose::Ask { ask, .. } | Purpose::Apply { ask, .. } => {
@@ -357,11 +368,10 @@ impl Initiator {
         else {
             return Next::On;
         };
-        // What is not held yet is fetched; who may not read it gets nothing of it, but may give.
-        let may_upload = admission != Admission::Denied;
+        // Who may not read it gets nothing of it, but may give. What is not held yet is fetched.
         let mut config = Config::host(tree, salt);
         config.limits.message = MESSAGE;
-        if !may_upload {
+        if admission == Admission::Denied {
             // A further key of the peer may be one that may.
             self.keys = PeerKeys::Awaited;
             config.capabilities = config.capabilities.with(Capabilities::ASKS_KEYS);
@@ -372,7 +382,7 @@ impl Initiator {
         self.known = known;
         self.from_nothing = admission == Admission::Unknown;
         let proves = self.proves(Some(tree));
-        let mut talk = Talk::initiator(self.id, config, may_upload, proves);
+        let mut talk = Talk::initiator(self.id, config, self.peer, proves);
         let result = talk.drive(out);
         self.phase = Phase::Talking(Box::new(talk));
         self.conclude(result, out)
@@ -392,9 +402,14 @@ impl Initiator {
                 self.admitted(admission, known, out)
             }
             (Phase::Talking(_), ReadReply::Forged) => self.misbehaved(FALSE_PROOF),
+            (Phase::Talking(talk), ReadReply::Admit { admission, .. }) if talk.asks_for_reader() => {
+                let result = talk.judged(admission, out);
+                self.conclude(result, out)
+            }
             (Phase::Talking(talk), ReadReply::Admit { admission, .. }) => {
+                let shown = self.keys.take();
                 if admission.may_read() {
-                    talk.allow_upload();
+                    talk.heed(shown);
                 }
                 out.exchange(self.id, Op::Receive);
                 Next::On
@@ -545,14 +560,19 @@ impl Initiator {
     fn listed(&mut self, frame: &[u8], out: &mut Outbox) -> Next {
         let Phase::Listing { trees, more } = &mut self.phase else { return Next::On };
         match Frame::read(frame) {
-            Ok(Frame::TreeList(reply, lines)) => {
-                *more = reply.more;
-                trees.extend(lines.iter().map(|line| TreeInfo {
-                    id: line.tree,
-                    name: line.name.as_str().into(),
-                    entries: line.count,
-                    changed: line.changed,
-                }));
+            Ok(Frame::TreeList(reply, lines)) if more.is_none() => {
+                *more = Some(reply.more);
+                // Whatever does not ascend, or promises more and brings nothing, would be asked for without end.
+                if lines.is_empty() && reply.more {
+                    return self.misbehaved(NO_LIST);
+                }
+                for line in lines.iter() {
+                    if trees.last().is_some_and(|last| last.id >= line.tree) {
+                        return self.misbehaved(NO_LIST);
+                    }
+                    let (name, entries) = (line.name.as_str().into(), line.count);
+                    trees.push(TreeInfo { id: line.tree, name, entries, changed: line.changed });
+                }
                 if trees.len() > MAX_TREES {
                     return self.misbehaved("it offers more databases than anybody holds");
                 }
@@ -572,7 +592,7 @@ impl Initiator {
         match trees.last() {
             Some(last) if more => {
                 self.ask_for_trees(Some(last.id), out);
-                self.phase = Phase::Listing { trees, more: false };
+                self.phase = Phase::Listing { trees, more: None };
                 Next::On
             }
             _ => Next::End(Box::new(Ended::trees(self.purpose.clone(), trees))),
@@ -585,6 +605,9 @@ fn refused(tree: Id, refusal: Refusal) -> NodeError {
     match refusal {
         Refusal::Unknown => NodeError::NotOffered(tree),
         Refusal::Busy { delay } => NodeError::Busy(u64::from(delay)),
+        Refusal::Incompatible { versions, .. } if versions.agree(Versions::OURS).is_some() => {
+            NodeError::Incompatible("it needs larger frames or messages than this program takes".into())
+        }
         Refusal::Incompatible { versions, .. } => NodeError::Incompatible(format!(
             "it speaks versions {} to {}, this program {} to {}: update the older of the two",
             versions.oldest,

@@ -1,6 +1,6 @@
 //! One purpose at several addresses, of one peer or of several: the next one gets its turn when the one before is slow,
 //! and the first that answers goes on. If that one is lost on the way, the others have their turn again at once, and what
-//! it has brought is there already.
+//! it has brought is there already. If it brings next to nothing, they have their turn beside it.
 
 use alloc::{
     collections::{BTreeMap, VecDeque},
@@ -8,9 +8,11 @@ use alloc::{
 };
 
 use crate::{
+    Id,
     node::{
-        Counts, ExchangeId, LostSource, NodeError,
+        CommandId, Counts, ExchangeId, LostSource, NodeError,
         ended::Ended,
+        fetches::{LULL, Standing, earned},
         initiator::{Purpose, Since},
         lost,
     },
@@ -44,12 +46,23 @@ struct Race {
     /// When the next address is tried, monotonic milliseconds.
     due: u64,
     began: u64,
-    /// One has answered: the others are let go, and come back only if it fails.
-    won: bool,
+    /// One has answered: the others are let go, and come back only if it fails or is slow.
+    lead: Option<Lead>,
+    /// Those that had the lead and were too slow for it. They go on beside the others.
+    slow: Vec<(ExchangeId, Standing)>,
     /// Those that came to nothing, each once.
     lost: Vec<LostSource>,
     /// What is told if nobody answers what helps more.
     answer: Option<Ended>,
+}
+
+/// The exchange of a race that has answered and keeps the others waiting.
+#[derive(Clone, Copy, Debug)]
+struct Lead {
+    exchange: ExchangeId,
+    /// Until when they wait, monotonic milliseconds.
+    until: u64,
+    standing: Standing,
 }
 
 /// All races of a node.
@@ -85,7 +98,8 @@ impl Races {
             running: Vec::new(),
             due: now,
             began: now,
-            won: false,
+            lead: None,
+            slow: Vec::new(),
             lost: Vec::new(),
             answer: None,
         };
@@ -93,9 +107,12 @@ impl Races {
         id
     }
 
-    /// The exchange of a race that has come furthest: the winner, or the one tried last.
+    /// The exchange of a race that has come furthest: the one that has answered, or the one tried last.
     pub(super) fn leader(&self, id: RaceId) -> Option<ExchangeId> {
-        self.all.get(&id)?.running.last().map(|(exchange, _)| *exchange)
+        let race = self.all.get(&id)?;
+        let lead = race.lead.map(|lead| lead.exchange);
+        let slow = race.slow.last().map(|(exchange, _)| *exchange);
+        lead.or(slow).or(race.running.last().map(|(exchange, _)| *exchange))
     }
 
     /// The next address that is due.
@@ -103,7 +120,9 @@ impl Races {
         let (id, race) = self.all.iter_mut().find(|(_, race)| race.due().is_some_and(|due| due <= now))?;
         let address = race.waiting.pop_front()?;
         race.due = now.saturating_add(HEAD_START);
-        let since = Since { began: race.began, moved: lost::moved(&race.lost) };
+        let beside = race.slow.iter().map(|(_, standing)| standing.moved);
+        let moved = beside.fold(lost::moved(&race.lost), |sum, moved| sum.plus(&moved));
+        let since = Since { began: race.began, moved };
         Some(Start { race: *id, purpose: race.purpose.clone(), address, since })
     }
 
@@ -126,20 +145,9 @@ impl Races {
         self.over(id)
     }
 
-    /// Exchanges that have lost since the last call: somebody else has answered.
-    pub(super) fn losers(&mut self, answered: impl Fn(ExchangeId) -> bool) -> Vec<ExchangeId> {
-        let mut losers = Vec::new();
-        for race in self.all.values_mut().filter(|race| !race.won) {
-            let Some(at) = race.running.iter().position(|(id, _)| answered(*id)) else { continue };
-            race.won = true;
-            let winner = race.running.swap_remove(at);
-            for (id, address) in race.running.drain(..) {
-                losers.push(id);
-                race.waiting.push_back(address);
-            }
-            race.running.push(winner);
-        }
-        losers
+    /// Looks how those under way stand. Which have lost since the last call: somebody else has answered.
+    pub(super) fn watch(&mut self, standing: impl Fn(ExchangeId) -> Standing, now: u64) -> Vec<ExchangeId> {
+        self.all.values_mut().flat_map(|race| race.watch(&standing, now)).collect()
     }
 
     /// An exchange has ended. What is to be told, and exchanges to let go of; nothing if it was one of a race that goes
@@ -153,6 +161,8 @@ impl Races {
         let found = self.all.iter_mut().find_map(|(id, race)| {
             let at = race.running.iter().position(|(running, _)| *running == exchange)?;
             let (_, address) = race.running.swap_remove(at);
+            race.slow.retain(|(slow, _)| *slow != exchange);
+            race.lead = race.lead.filter(|lead| lead.exchange != exchange);
             Some((*id, address, race))
         });
         let Some((id, address, race)) = found else { return (Some(ended), Vec::new()) };
@@ -167,9 +177,8 @@ impl Races {
                 (self.over(id), Vec::new())
             }
             _ => {
-                let (lost, running) =
-                    self.all.remove(&id).map(|race| (race.lost, race.running)).unwrap_or_default();
-                (Some(ended.after(lost)), running.into_iter().map(|(id, _)| id).collect())
+                let (lost, running) = self.all.remove(&id).map(Race::overtaken).unwrap_or_default();
+                (Some(ended.after(lost)), running)
             }
         }
     }
@@ -199,6 +208,16 @@ impl Races {
         running.into_iter().map(|(exchange, _)| exchange).collect()
     }
 
+    /// Ends the races of callers about a tree: who is to be told, and exchanges to let go of.
+    pub(super) fn forsake(&mut self, tree: &Id) -> Vec<(CommandId, Vec<ExchangeId>)> {
+        let about = |race: &Race| match race.purpose {
+            Purpose::Sync { command, tree: of, .. } if of == *tree => Some(command),
+            _ => None,
+        };
+        let found: Vec<_> = self.all.iter().filter_map(|(id, race)| Some((*id, about(race)?))).collect();
+        found.into_iter().map(|(id, command)| (command, self.cancel(id))).collect()
+    }
+
     /// Races without an address end before they begin.
     pub(super) fn empty(&mut self) -> Option<Ended> {
         let (id, _) = self.all.iter().find(|(_, race)| race.is_exhausted())?;
@@ -213,8 +232,51 @@ impl Races {
 
 impl Race {
     fn due(&self) -> Option<u64> {
-        let open = !self.won && self.running.len() < MAX_AT_ONCE && !self.waiting.is_empty();
-        open.then_some(if self.running.is_empty() { self.began.min(self.due) } else { self.due })
+        let open = self.running.len() < MAX_AT_ONCE && !self.waiting.is_empty();
+        open.then_some(match self.lead {
+            Some(lead) => lead.until,
+            None if self.running.is_empty() => self.began.min(self.due),
+            None => self.due,
+        })
+    }
+
+    /// Takes the lead from one that is slow, if others wait, and gives it to the first that has answered and was not.
+    /// Those that have not are let go of.
+    fn watch(&mut self, standing: impl Fn(ExchangeId) -> Standing, now: u64) -> Vec<ExchangeId> {
+        for (exchange, last) in &mut self.slow {
+            *last = standing(*exchange);
+        }
+        if let Some(lead) = &mut self.lead {
+            let stands = standing(lead.exchange);
+            let more = stands.bytes.saturating_sub(lead.standing.bytes);
+            (lead.until, lead.standing) = (earned(lead.until, more, now), stands);
+            if lead.until > now || self.waiting.is_empty() {
+                return Vec::new();
+            }
+            self.slow.push((lead.exchange, lead.standing));
+            self.go_on(now);
+        }
+        let fresh = |id: &ExchangeId| !self.slow.iter().any(|(slow, _)| slow == id);
+        let first = self.running.iter().map(|(id, _)| *id).filter(fresh).find(|id| standing(*id).answered);
+        let Some(exchange) = first else { return Vec::new() };
+        let until = now.saturating_add(LULL);
+        self.lead = Some(Lead { exchange, until, standing: standing(exchange) });
+        let goes_on = |id: &ExchangeId| *id == exchange || self.slow.iter().any(|(slow, _)| slow == id);
+        let (stay, gone): (Vec<_>, Vec<_>) = self.running.drain(..).partition(|(id, _)| goes_on(id));
+        self.running = stay;
+        self.waiting.extend(gone.iter().map(|(_, address)| address.clone()));
+        gone.into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// Another has come to the end: those that failed or were slow, and all that are to be let go of.
+    fn overtaken(self) -> (Vec<LostSource>, Vec<ExchangeId>) {
+        let Self { mut lost, slow, running, .. } = self;
+        for (exchange, Standing { peer, moved, .. }) in slow {
+            let address = running.iter().find(|(id, _)| *id == exchange).map(|(_, address)| address.clone());
+            let error = NodeError::TimedOut(LULL / 1_000);
+            lost.extend(address.map(|address| LostSource { address, peer, error, moved }));
+        }
+        (lost, running.into_iter().map(|(id, _)| id).collect())
     }
 
     /// Whether nothing is left to try.
@@ -224,7 +286,10 @@ impl Race {
 
     /// One address came to nothing. One that was named again since it did so before is told of once.
     fn lose(&mut self, source: LostSource, now: u64) {
-        self.go_on(now);
+        // Nobody is hurried who keeps the others waiting for good reason.
+        if self.lead.is_none() {
+            self.go_on(now);
+        }
         match self.lost.iter_mut().find(|lost| lost.address == source.address) {
             Some(before) => {
                 let moved = before.moved.plus(&source.moved);
@@ -236,7 +301,7 @@ impl Race {
 
     /// The next address is tried at once.
     const fn go_on(&mut self, now: u64) {
-        self.won = false;
+        self.lead = None;
         self.due = now;
     }
 }
@@ -245,8 +310,8 @@ impl Race {
 mod tests {
     use super::*;
     use crate::{
-        Id, PublicKey,
-        node::{Action, CommandId, Reply, outbox::Outbox},
+        PublicKey,
+        node::{Action, Reply, exchanges::SLOWEST_LINE, outbox::Outbox},
         storage::StorageError,
         wire::Salt,
     };
@@ -269,6 +334,11 @@ mod tests {
 
     fn addresses() -> Vec<Address> {
         alloc::vec![Address::http("a:1"), Address::http("b:1"), Address::http("a:1")]
+    }
+
+    /// This one has said something.
+    fn answered(by: ExchangeId) -> impl Fn(ExchangeId) -> Standing {
+        move |id| Standing { answered: id == by, ..Standing::default() }
     }
 
     fn started(races: &mut Races, now: u64, n: u64) -> Option<(RaceId, ExchangeId, Address)> {
@@ -294,9 +364,11 @@ mod tests {
         let race = races.begin(purpose(), addresses(), 0);
         let first = started(&mut races, 0, 1).unwrap().1;
         let second = started(&mut races, HEAD_START, 2).unwrap().1;
-        assert_eq!(races.losers(|id| id == second), [first]);
+        assert_eq!(races.watch(answered(second), HEAD_START), [first]);
         assert_eq!(races.leader(race), Some(second));
-        assert!(races.start(u64::MAX).is_none(), "nobody else is tried while the winner is at it");
+        let waits = HEAD_START + LULL;
+        assert!(races.start(waits - 1).is_none(), "nobody else is tried while the winner is at it");
+        assert_eq!(races.deadline(), Some(waits));
 
         assert!(races.ended(second, cut(), 900).0.is_none());
         let again = started(&mut races, 900, 3).unwrap();
@@ -349,6 +421,41 @@ mod tests {
         assert_eq!((report.entries_received, report.bytes_received, report.round_trips), (42, 9_000, 2));
         assert_eq!((report.lost[0].peer, report.lost[0].moved), (peer, moved));
         assert_eq!(report.with_peer_alone().entries_received, 2);
+    }
+
+    #[test]
+    fn who_brings_next_to_nothing_lets_the_others_try_beside_it_and_does_not_get_the_lead_again() {
+        let mut races = Races::default();
+        let mut places = addresses();
+        places.push(Address::http("c:1"));
+        let race = races.begin(purpose(), places, 0);
+        let slow = started(&mut races, 0, 1).unwrap().1;
+        assert_eq!(races.watch(answered(slow), 10), []);
+        // What it brings at the pace of the slowest line keeps the others waiting, and no more than that.
+        let moved = Counts { entries_received: 5, ..Counts::default() };
+        let brought = |id| Standing { bytes: 3 * SLOWEST_LINE, moved, ..answered(slow)(id) };
+        assert_eq!((races.watch(brought, 9_010), races.deadline()), (Vec::new(), Some(23_010)));
+        assert_eq!(races.watch(brought, 23_010), []);
+        let (_, second, address) = started(&mut races, 23_010, 2).unwrap();
+        assert_eq!((address, races.leader(race)), (Address::http("b:1"), Some(slow)));
+        let both = |id| Standing { answered: true, ..brought(id) };
+        assert_eq!(races.watch(both, 23_020), [], "the slow one goes on beside it");
+        assert_eq!((races.leader(race), races.deadline()), (Some(second), Some(23_020 + LULL)));
+        assert_eq!(races.watch(both, 23_020 + LULL), []);
+        let start = races.start(23_020 + LULL).expect("the third");
+        assert_eq!(start.since.moved, moved.plus(&moved));
+        races.started(start.race, ExchangeId::opened(3), start.address);
+        assert_eq!(races.watch(both, 23_020 + LULL), [], "two have had it before");
+        assert_eq!(races.leader(race), Some(ExchangeId::opened(3)));
+        let with = (None, Address::http("c:1"));
+        let synced = Ended::synced(purpose(), Id::of(b"t"), with, Counts::default(), 7);
+        let (over, losers) = races.ended(ExchangeId::opened(3), synced, 50_000);
+        assert_eq!(losers, [slow, second]);
+        let mut out = Outbox::default();
+        over.unwrap().report(&mut out);
+        let Some(Action::Reply(_, Ok(Reply::Synced(report)))) = out.pop() else { panic!() };
+        let lost: Vec<_> = report.lost.iter().map(|lost| (lost.error.clone(), lost.moved)).collect();
+        assert_eq!(lost, [(NodeError::TimedOut(20), moved), (NodeError::TimedOut(20), moved)]);
     }
 
     #[test]

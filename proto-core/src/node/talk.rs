@@ -3,11 +3,11 @@
 use alloc::{boxed::Box, collections::VecDeque, string::ToString, sync::Arc, vec, vec::Vec};
 
 use crate::{
-    Id, Position, Range,
+    Id, Position, PublicKey, Range,
     entry::{EntryError, VerifiedEntry},
     limits::MAX_ENTRY,
     node::{
-        ExchangeId, Op, Progress, Read, ReadReply, SnapshotId,
+        Admission, ExchangeId, FurtherKeys, Op, Progress, Read, ReadReply, SnapshotId,
         outbox::{Outbox, Waiting},
         pipeline::{Pipeline, Settled},
         read::LENGTH,
@@ -49,13 +49,30 @@ pub(super) struct Talk {
     wants_frame: bool,
     /// The first frame of a request, until the session asks for it.
     first: Option<Vec<u8>>,
-    may_upload: bool,
+    /// Whom an initiator gives entries to. A responder was asked, and has looked before it answers.
+    reader: Option<Reader>,
     proving: Proving,
     /// Something has moved since watchers were told.
     moved: bool,
     /// What watchers were told to expect.
     expected: Expected,
     pub(super) counts: Counts,
+    /// Bytes received when an entry was last stored that was new.
+    pub(super) useful: u64,
+}
+
+/// Whether the peer may have what it lacks. An exchange lasts as long as the peer likes, and what is held and who may read
+/// it can be another with each request: it is asked in each snapshot anew, before anything is loaded from it.
+#[derive(Clone, Debug, Default)]
+struct Reader {
+    /// The node key that the peer has proven.
+    proven: Option<PublicKey>,
+    /// Its further keys.
+    shown: FurtherKeys,
+    /// In which snapshot it may read.
+    admitted: Option<SnapshotId>,
+    /// What is to be loaded, while that is asked.
+    load: Option<Load>,
 }
 
 /// What further keys are proven for in front of each message of this side's.
@@ -165,12 +182,13 @@ impl Talk {
     pub(super) fn initiator(
         id: ExchangeId,
         config: Config,
-        may_upload: bool,
+        proven: Option<PublicKey>,
         proves: Option<ProofTarget>,
     ) -> Self {
         let session = Box::new(HostSession::initiator(config));
         let proving = Proving { target: proves, begun: false };
-        Self { may_upload, proving, ..Self::new(id, config.tree, session, Pipeline::new(true)) }
+        let reader = Some(Reader { proven, ..Reader::default() });
+        Self { reader, proving, ..Self::new(id, config.tree, session, Pipeline::new(true)) }
     }
 
     pub(super) fn responder(id: ExchangeId, config: Config, proves: Option<ProofTarget>) -> Self {
@@ -179,14 +197,16 @@ impl Talk {
         Self { proving, ..Self::new(id, config.tree, session, Pipeline::new(false)) }
     }
 
-    /// A further key of the peer may read the tree.
-    pub(super) const fn allow_upload(&mut self) {
-        self.may_upload = true;
+    /// A further key of the peer may read the tree at this moment.
+    pub(super) fn heed(&mut self, shown: FurtherKeys) {
+        if let Some(reader) = &mut self.reader {
+            reader.shown = shown;
+        }
     }
 
-    /// Whether the peer may have what it lacks.
-    pub(super) const fn may_upload(&self) -> bool {
-        self.may_upload
+    /// Whether further keys of the peer are heeded.
+    pub(super) fn heeds_keys(&self) -> bool {
+        self.reader.as_ref().is_some_and(|reader| reader.shown != FurtherKeys::Nothing)
     }
 
     fn new(id: ExchangeId, tree: Id, session: Box<HostSession>, pipeline: Pipeline) -> Self {
@@ -202,11 +222,12 @@ impl Talk {
             pipeline,
             wants_frame: false,
             first: None,
-            may_upload: true,
+            reader: None,
             proving: Proving::default(),
             moved: false,
             expected: Expected::default(),
             counts: Counts::default(),
+            useful: 0,
         }
     }
 
@@ -343,10 +364,36 @@ impl Talk {
         }
     }
 
+    /// Asks whether the peer may read what is about to be loaded, unless that is known of this snapshot.
     fn start_load(&mut self, load: Load, out: &mut Outbox) -> Result<(), Ended> {
-        if !self.may_upload {
+        let snapshot = *self.snapshot.get_or_insert_with(|| out.snapshot());
+        let Some(reader) = self.reader.as_mut().filter(|reader| reader.admitted != Some(snapshot)) else {
+            return self.load(load, out);
+        };
+        reader.load = Some(load);
+        let (proven, shown) = (reader.proven, reader.shown.clone());
+        self.read(Read::Admit { tree: self.tree, proven, shown, tips: None }, out);
+        Ok(())
+    }
+
+    /// Whether it waits to be told whether the peer may read.
+    pub(super) fn asks_for_reader(&self) -> bool {
+        self.reader.as_ref().is_some_and(|reader| reader.load.is_some())
+    }
+
+    /// Whether the peer may read the tree, as it is in the snapshot from which is loaded. Of a tree that is not held in it
+    /// there is nothing to load.
+    pub(super) fn judged(&mut self, admission: Admission, out: &mut Outbox) -> Result<(), Ended> {
+        let Some(reader) = &mut self.reader else { return Ok(()) };
+        let Some(load) = reader.load.take() else { return Ok(()) };
+        if !admission.may_read() {
             return Err(Ended::MayNotUpload);
         }
+        reader.admitted = self.snapshot;
+        self.load(load, out)
+    }
+
+    fn load(&mut self, load: Load, out: &mut Outbox) -> Result<(), Ended> {
         self.loading = Some(Loading {
             ranges: load.ranges.into_iter().collect(),
             budget: load.budget,
@@ -501,6 +548,9 @@ impl Talk {
         let settled = self.pipeline.settled(frames, put);
         if settled.frames > 0 {
             self.counts.entries_received = self.counts.entries_received.saturating_add(settled.stored);
+            if settled.stored > 0 {
+                self.useful = self.counts.bytes_received;
+            }
             self.moved = true;
         }
         settled

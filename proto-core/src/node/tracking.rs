@@ -77,6 +77,15 @@ impl Node {
         }
     }
 
+    /// A tree goes, or has gone: what is under way about it ends, so that nothing of it comes back by what has seen it.
+    pub(super) fn forsake(&mut self, tree: Id) {
+        for (command, running) in self.races.forsake(&tree) {
+            self.let_go(running);
+            self.out.reply(command, Err(NodeError::UnknownTree(tree)));
+        }
+        self.exchanges.forsake(tree, self.now, &mut self.out);
+    }
+
     /// What waits for news of a pair says what is not true any more, or waits for nobody.
     fn stay_no_more(&mut self, tree: Id, peer: PublicKey) {
         if let Some(race) = self.relations.take_stay(tree, peer) {
@@ -110,7 +119,7 @@ impl Node {
     pub(super) fn settle_exchanges(&mut self) {
         loop {
             let now = self.now.monotonic;
-            let losers = self.races.losers(|id| self.exchanges.is_answered(id));
+            let losers = self.races.watch(|id| self.exchanges.standing(id), now);
             self.let_go(losers);
             self.take_turns();
             if let Some((id, ended)) = self.exchanges.take_ended() {

@@ -138,6 +138,23 @@ impl Writes {
         self.start(out);
     }
 
+    /// The tree goes: what peers have brought of it is not written behind that, or it would come back.
+    pub(super) fn forsake(&mut self) -> Vec<Outcome> {
+        let (gone, line) = core::mem::take(&mut self.line)
+            .into_iter()
+            .partition(|job| matches!(job, Job::Ingest(..) | Job::Merge(..)));
+        self.line = line;
+        let gone: VecDeque<Job> = gone;
+        let told = gone.into_iter().filter_map(|job| match job {
+            Job::Ingest(exchange, _) => {
+                Some(Outcome::Ingested { exchange, frames: 1, result: Ok(Put::default()) })
+            }
+            Job::Merge(exchange, ..) => Some(Outcome::Merged { exchange, merge: None }),
+            _ => None,
+        });
+        told.collect()
+    }
+
     /// Whether nothing is in flight or in line.
     pub(super) fn is_idle(&self) -> bool {
         self.line.is_empty() && matches!(self.flight, Flight::Nothing)
@@ -376,7 +393,9 @@ impl Writes {
             Flight::Merge(exchange, merge) => merged(exchange, &merge, put),
             Flight::Redeem(permission) => redeemed(permission, put),
             Flight::Drop(command) => {
-                alloc::vec![Outcome::Dropped { command, result: put.map(|_| ()).map_err(NodeError::from) }]
+                let behind = if put.is_ok() { self.forsake() } else { Vec::new() };
+                let result = put.map(|_| ()).map_err(NodeError::from);
+                [Outcome::Dropped { command, result }].into_iter().chain(behind).collect()
             }
             // What could not be dropped now is dropped the next time.
             Flight::Tidy => Vec::new(),

@@ -2,7 +2,7 @@
 
 use crate::{
     Id,
-    wire::{FrameError, PeerLimits, Refusal, Rule, Versions},
+    wire::{FrameError, MIN_FRAME, MIN_MESSAGE, PeerLimits, Refusal, Rule, Versions},
 };
 
 /// Why an exchange cannot go on.
@@ -41,7 +41,7 @@ pub enum Fault {
     /// The request is about another tree.
     #[error("the request is about another tree than the session: make a session for its tree")]
     OtherTree,
-    /// No version in common, or limits that nothing fits into.
+    /// No version in common.
     #[error("the peer speaks versions {} to {}, this program {} to {}: update the older of the two",
         .theirs.oldest, .theirs.newest, .ours.oldest, .ours.newest)]
     Incompatible {
@@ -50,6 +50,10 @@ pub enum Fault {
         /// What this program speaks.
         ours: Versions,
     },
+    /// Limits that nothing fits into.
+    #[error("the peer takes frames of {} bytes and messages of {}, and at least {MIN_FRAME} and {MIN_MESSAGE} are needed",
+        .0.frame, .0.message)]
+    Narrow(PeerLimits),
     /// The caller gave an input that no output asked for, or a buffer too small.
     #[error("the session was misused: {0}")]
     Misuse(&'static str),
@@ -73,7 +77,7 @@ impl Fault {
     pub const fn blame(&self) -> Blame {
         match self {
             Self::CutShort => Blame::Line,
-            Self::Incompatible { .. } => Blame::Incompatible,
+            Self::Incompatible { .. } | Self::Narrow(_) => Blame::Incompatible,
             Self::Misuse(_) | Self::OtherTree => Blame::Caller,
             _ => Blame::Peer,
         }
@@ -82,7 +86,7 @@ impl Fault {
     /// What a responder answers.
     pub fn reply(&self) -> Refusal {
         match self {
-            Self::Incompatible { .. } => {
+            Self::Incompatible { .. } | Self::Narrow(_) => {
                 Refusal::Incompatible { versions: Versions::OURS, limits: PeerLimits::HOST }
             }
             Self::Misuse(_) | Self::OtherTree => Refusal::Failed,
@@ -118,6 +122,7 @@ mod tests {
             (Fault::TooLong, Blame::Peer),
             (Fault::CutShort, Blame::Line),
             (of_another_time, Blame::Incompatible),
+            (Fault::Narrow(PeerLimits { frame: 1, message: 1 }), Blame::Incompatible),
             (Fault::OtherTree, Blame::Caller),
             (Fault::Misuse("x"), Blame::Caller),
         ] {

@@ -164,7 +164,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
                     let theirs = Versions { oldest: reply.version, newest: reply.version };
                     return Err(Fault::Incompatible { theirs, ours: Versions::OURS });
                 }
-                self.peer = reply.limits;
+                self.heed_limits(reply.limits)?;
                 self.overflow = None;
                 let offset = incoming.len().saturating_sub(items.byte_len());
                 let began = self.run.began() && self.token.is_none();

@@ -138,6 +138,8 @@ pub struct Session<const R: usize, const M: usize> {
     pub(super) peer_count_before: u64,
     /// Initiator: what it held before the exchange.
     pub(super) count_before: u64,
+    /// Initiator: entries sent with the requests before the last.
+    sent_before: u64,
     /// What the initiator can do.
     pub(super) capabilities: Capabilities,
     /// The token of the request under way.
@@ -193,6 +195,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
             peer_count: 0,
             peer_count_before: 0,
             count_before: 0,
+            sent_before: 0,
             capabilities: Capabilities::default(),
             token: None,
             since: None,
@@ -338,9 +341,11 @@ impl<const R: usize, const M: usize> Session<R, M> {
         }
     }
 
-    /// Initiator: what the responder holds after storing. What was sent has moved only if it was stored.
+    /// Initiator: what the responder holds after storing. What was sent has moved only if it was stored; where nothing was
+    /// sent, a count that grows says nothing of this side's doing, and whoever claims it could go on for ever.
     fn note_peer_count(&mut self, count: u64) {
-        let grew = self.totals.rounds > 1 && count > self.peer_count;
+        let sent = core::mem::replace(&mut self.sent_before, self.totals.sent) < self.totals.sent;
+        let grew = sent && self.totals.rounds > 1 && count > self.peer_count;
         self.run.note(grew);
         if grew {
             self.repaired.clear();
@@ -400,6 +405,12 @@ impl<const R: usize, const M: usize> Session<R, M> {
         self.received = self.received.saturating_add(frame.len());
         let allowed = usize::try_from(self.config.limits.message).unwrap_or(usize::MAX);
         if self.received > allowed { Err(Fault::TooLong) } else { Ok(()) }
+    }
+
+    /// What the peer takes, as it has said in its head.
+    pub(super) fn heed_limits(&mut self, limits: PeerLimits) -> Result<(), Fault> {
+        self.peer = limits;
+        if limits.are_enough() { Ok(()) } else { Err(Fault::Narrow(limits)) }
     }
 
     /// Begins to read a message.

@@ -38,7 +38,7 @@ impl<const R: usize, const M: usize> Session<R, M> {
             return Err(Fault::OtherTree);
         }
         let start = hello.start.position().ok_or(Fault::Ranges)?;
-        self.peer = hello.limits;
+        self.heed_limits(hello.limits)?;
         self.capabilities = hello.capabilities;
         self.token = hello.token;
         self.run = super::run::Run::first(hello.salt);

@@ -25,6 +25,12 @@ pub const NAMED_TIPS: usize = 2;
 /// answered.
 pub const MAX_WANTS: usize = 256;
 
+/// Bytes in a frame that each side takes at least: every head fits, and the last frame of a message.
+pub const MIN_FRAME: u32 = 2_048;
+
+/// Bytes in a message that each side takes at least: two such frames, a head and what ends it.
+pub const MIN_MESSAGE: u32 = 2 * MIN_FRAME;
+
 /// The versions that a side speaks, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Versions {
@@ -87,6 +93,11 @@ impl PeerLimits {
     /// What a host can take.
     #[expect(clippy::cast_possible_truncation, reason = "both lie far below 2^32")]
     pub const HOST: Self = Self { frame: MAX_FRAME as u32, message: MAX_MESSAGE as u32 };
+
+    /// Whether anything can be said to a side that takes no more.
+    pub const fn are_enough(self) -> bool {
+        self.frame >= MIN_FRAME && self.message >= MIN_MESSAGE
+    }
 
     /// The lower of both, which a message between the two keeps.
     #[must_use]

@@ -62,8 +62,8 @@ pub use entries::{Entries, EntriesWriter};
 pub(crate) use frame::append;
 pub use frame::{Frame, FrameError, Kind, write};
 pub use hello::{
-    CAPABILITIES, Capabilities, End, Hello, MAX_WANTS, NAMED_TIPS, PeerLimits, Refusal, Reply, Rule, Salt,
-    Tips, VERSION, Versions,
+    CAPABILITIES, Capabilities, End, Hello, MAX_WANTS, MIN_FRAME, MIN_MESSAGE, NAMED_TIPS, PeerLimits,
+    Refusal, Reply, Rule, Salt, Tips, VERSION, Versions,
 };
 #[cfg(feature = "alloc")]
 pub use invitation::{Invitation, InvitationTextError, MAX_INVITATION_TEXT};

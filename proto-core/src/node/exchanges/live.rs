@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::{
-    Now, PublicKey,
+    Id, Now, PublicKey,
     node::{
         ConnectionState, ExchangeId, NodeError,
         exchanges::{Exchange, Exchanges, Next, Role},
@@ -30,12 +30,18 @@ impl Exchanges {
         }
     }
 
-    /// Whether the peer of an exchange that this node opened has said something, and the exchange goes on.
-    pub(in crate::node) fn is_answered(&self, id: ExchangeId) -> bool {
-        self.all.get(&id).is_some_and(Exchange::is_answered)
+    /// Ends what is under way about a tree, which is held no more.
+    pub(in crate::node) fn forsake(&mut self, tree: Id, now: Now, out: &mut Outbox) {
+        let about = self.all.keys().filter(|id| self.tree(**id) == Some(tree));
+        for id in about.copied().collect::<Vec<ExchangeId>>() {
+            self.with(id, now, out, |exchange, _| match &mut exchange.role {
+                Role::Initiator(initiator) => initiator.fail(NodeError::UnknownTree(tree)),
+                Role::Responder(_) => Next::Close,
+            });
+        }
     }
 
-    /// How an exchange that this node opened stands as a first sync.
+    /// How an exchange that this node opened stands as one of several.
     pub(in crate::node) fn standing(&self, id: ExchangeId) -> Standing {
         match self.all.get(&id) {
             Some(Exchange { role: Role::Initiator(initiator), .. }) => initiator.standing(),

@@ -26,7 +26,9 @@ pub(super) enum PeerKeys {
     Awaited,
     /// It has: until the transport has said what these should be bound to.
     Came(Vec<KeyProof>),
-    /// It has, and once a response is enough.
+    /// They are looked at.
+    Shown(FurtherKeys),
+    /// The response has begun.
     Heard,
 }
 
@@ -34,6 +36,21 @@ impl PeerKeys {
     /// Whether a frame holds proofs that were asked for.
     pub(super) fn are_welcome(&self, frame: &[u8]) -> bool {
         matches!(self, Self::Awaited) && Kind::of(frame) == Ok(Kind::Keys)
+    }
+
+    /// A response has begun with something else.
+    pub(super) fn are_late(&mut self) {
+        if matches!(self, Self::Awaited) {
+            *self = Self::Heard;
+        }
+    }
+
+    /// Those that were looked at.
+    pub(super) fn take(&mut self) -> FurtherKeys {
+        match core::mem::replace(self, Self::Heard) {
+            Self::Shown(shown) => shown.checked(),
+            _ => FurtherKeys::Nothing,
+        }
     }
 
     /// The response is over: the next one may begin with proofs again.
@@ -53,7 +70,7 @@ impl Initiator {
     /// The peer proves further keys.
     pub(super) fn shown(&mut self, frame: &[u8], out: &mut Outbox) -> Next {
         let Ok(Frame::Keys(proofs)) = Frame::read(frame) else { return self.misbehaved(FALSE_PROOF) };
-        if matches!(&self.phase, Phase::Talking(talk) if talk.may_upload()) {
+        if matches!(&self.phase, Phase::Talking(talk) if talk.heeds_keys()) {
             self.keys = PeerKeys::Heard;
             out.exchange(self.id, Op::Receive);
         } else {
@@ -67,12 +84,12 @@ impl Initiator {
     pub(super) fn bound(&mut self, binding: Option<Binding>, out: &mut Outbox) -> Next {
         let PeerKeys::Came(proofs) = &mut self.keys else { return Next::On };
         let proofs = core::mem::take(proofs);
-        self.keys = PeerKeys::Heard;
         let (Some(binding), Some(by), Some(tree)) = (binding, self.peer, self.tree()) else {
             return self.misbehaved(FALSE_PROOF);
         };
         let target = ProofTarget { side: Side::Responder, by, to: self.own, tree: Some(tree) };
         let shown = FurtherKeys::Proofs { target: Box::new(target), binding, proofs };
+        self.keys = PeerKeys::Shown(shown.clone());
         out.read_once(Waiting::Exchange(self.id), Read::Admit { tree, proven: None, shown, tips: None });
         Next::On
     }
