@@ -566,7 +566,7 @@ impl Initiator {
                 if lines.is_empty() && reply.more {
                     return self.misbehaved(NO_LIST);
                 }
-                for line in lines.iter() {
+                for line in &lines {
                     if trees.last().is_some_and(|last| last.id >= line.tree) {
                         return self.misbehaved(NO_LIST);
                     }

@@ -185,8 +185,11 @@ struct Hostile {
 impl Hostile {
     /// Says that it is connected, for as long as what this returns lives.
     fn connected(&self) -> Open<'_> {
-        let made = KINDS.iter().zip(&self.tally.connections).find(|(kind, _)| **kind == self.kind);
-        made.into_iter().for_each(|(_, made)| count(made));
+        for (kind, made) in KINDS.iter().zip(&self.tally.connections) {
+            if *kind == self.kind {
+                count(made);
+            }
+        }
         count(&self.tally.open);
         Open(&self.tally)
     }
