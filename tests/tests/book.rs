@@ -186,10 +186,11 @@ fn limits_in(source: &str) -> Vec<Limit> {
 
 fn limits_page() -> String {
     let mut page = String::from(
-        "# Limits\n\nEvery buffer, queue, table and message has a limit with a unit and a reason. This page is made \
-         from the sources,\nwhere each of them is a named constant; a test fails when it is stale (see \
-         [testing](testing.md#pages-made-from-code)). Those that a \
-         node's owner may set are in [running a server](server.md#limits-and-budgets).\n",
+        "# Limits\n\nEvery buffer, queue, table and message has a limit with a unit and a reason, which is a \
+         named constant. This page is made from\nthe public ones of the core; a test fails when it is stale (see \
+         [testing](testing.md#pages-made-from-code)). Those of connections\nand of what is under way on a wire stand \
+         with the transports (`transports/src/{http,quic,iroh}/limits.rs`, `gate.rs`, `budget.rs`). Those that\na node's \
+         owner may set are in [running a server](server.md#limits-and-budgets).\n",
     );
     let mut rooms = Vec::new();
     sources_below(&root().join("proto-core/src"), &mut rooms);

@@ -292,11 +292,16 @@ impl History {
     }
 
     /// What is older than this wall time and not written is not to be. What is being written at this moment is kept in mind
-    /// for the command: a snapshot taken from now on may have it or not.
+    /// for the command alone: a snapshot taken from now on may have it or not, and that it was written may be heard of after
+    /// that it is gone.
     pub(super) fn forget(&mut self, command: CommandId, before: u64) {
         self.unwritten.retain(|_, (_, entry)| entry.at >= before);
-        let old = self.flying.values().flatten().filter(|(_, entry)| entry.at < before);
-        self.forgetting.insert(command, old.map(|(place, _)| (place.clone(), None)).collect());
+        let mut old = Vec::new();
+        for records in self.flying.values_mut() {
+            let gone = records.extract_if(.., |(_, entry)| entry.at < before);
+            old.extend(gone.map(|(place, _)| (place, None)));
+        }
+        self.forgetting.insert(command, old);
     }
 
     /// What was being written when the command came, and has to go as well.
@@ -404,6 +409,7 @@ mod tests {
         let (write, written) = history.opened(alloc::vec![old, young]);
         history.served(Id::of(b"t"), None, &counts(), now(4));
         history.forget(CommandId(1), late);
+        assert_eq!(history.pending().iter().map(|entry| entry.at).collect::<Vec<_>>(), [late]);
         history.written(write);
         assert_eq!(
             history.flew(CommandId(1)),
